@@ -1,0 +1,169 @@
+// Package driver is the contract between what a model means and how one store
+// does it. Package data sits above it, one folder per store below it, and
+// drivertest holds it as tests.
+//
+// What cannot cross a process is not in it: no callbacks, no shared memory,
+// and iterators that are asked for their next part. A driver may therefore run
+// in another process behind the same interfaces.
+//
+// Drivers hold no policy: limits, retries, breakers and metrics are put around
+// them from outside (package around). A driver turns its store's errors into
+// prism errors once, in one function.
+package driver
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// A Set is one opened store: one field per capability, nil where it is
+// missing. Presence means that it works. A probe at open may leave a field nil
+// that the driver could have filled, never the other way round.
+//
+// A Set is a value; wrappers fill a new one. Everything in it is safe for
+// concurrent use.
+type Set struct {
+	Info  Info
+	Store Store // never nil
+
+	KeyValue              KeyValue
+	KeyValueVersioned     KeyValueVersioned
+	KeyValueTTL           KeyValueTTL
+	KeyValueScan          KeyValueScan
+	KeyValueOrderedScan   KeyValueOrderedScan
+	KeyValueBatch         KeyValueBatch
+	KeyValueAtomic        KeyValueAtomic
+	KeyValueCAS           KeyValueCAS
+	KeyValueTransactional KeyValueTransactional
+	KeyValueWatch         KeyValueWatch
+}
+
+// Info is what is true of an opened store as a whole.
+type Info struct {
+	Driver     string // the driver's name
+	Durability string // what "acked" means here, in one sentence for people
+	Durable    bool   // whether acked survives a power cut
+}
+
+// Store is what every backend has, whatever models it serves.
+type Store interface {
+	// Health asks the store itself, within ctx's deadline.
+	Health(ctx context.Context) Health
+	// Usage tells what a namespace holds. It is cheap and may estimate.
+	Usage(ctx context.Context, ns prism.Namespace) (Usage, error)
+	// Drop removes all data of a namespace, receipts and history too, and
+	// may be called again after a failure. No other call on the namespace
+	// runs at the same time. Versions stay used up.
+	Drop(ctx context.Context, ns prism.Namespace) error
+	// Close waits for calls in flight and releases the store. Calls after it
+	// fail with UNAVAILABLE.
+	Close() error
+}
+
+// Health is the answer of a probe.
+type Health struct {
+	State   HealthState
+	Message string            // why it is not healthy
+	Facts   map[string]string // sizes, versions, pools: "disk_bytes": "4096"
+}
+
+// HealthState is how well a backend does.
+type HealthState uint8
+
+const (
+	Healthy HealthState = iota + 1
+	Degraded
+	Unhealthy
+)
+
+func (s HealthState) String() string {
+	return [...]string{"unknown", "healthy", "degraded", "unhealthy"}[min(int(s), 3)]
+}
+
+// Usage is what a namespace takes up.
+type Usage struct {
+	Keys      int64
+	Bytes     int64
+	Receipts  int64
+	Estimated bool
+}
+
+// A Receipt makes a mutation happen once. The store keeps {ID, Body, answer,
+// expiry} in the same atomic unit as the effect; a later mutation with the
+// same ID changes nothing and is given the first answer with Replayed set. The
+// same ID with another Body is INVALID_ARGUMENT, reason KEY_REUSED. Errors are
+// not kept: a refused mutation may be tried again with its ID.
+//
+// The zero Receipt asks for none.
+type Receipt struct {
+	ID   [16]byte // hash of principal, RPC and the caller's key; unique in a namespace
+	Body [16]byte // hash of the request
+	Keep time.Duration
+}
+
+// IsZero reports whether no receipt is asked for.
+func (r Receipt) IsZero() bool { return r.Keep == 0 }
+
+// MaxReceipts bounds the receipts a store keeps for a namespace unless its
+// options say otherwise; the oldest go first.
+const MaxReceipts = 1_000_000
+
+// History is what a watch can go back to, per namespace.
+const (
+	HistoryChanges = 1_000_000
+	HistoryAge     = time.Hour
+)
+
+// A Spec describes a driver: what driver/all lists and the registry opens.
+type Spec struct {
+	Name string // as in `driver: NAME`
+	Doc  string // one sentence for people
+	// Volatile is true when data does not outlive the process.
+	Volatile bool
+	Open     func(ctx context.Context, c Config) (Set, error)
+}
+
+// A Config is what a driver is opened with.
+type Config struct {
+	Name  string // the backend's name, for errors
+	Dir   string // a folder of its own for embedded stores; made by the driver
+	Clock clock.Clock
+	Log   *slog.Logger
+	// Options decodes the backend's `options:` into a struct with `yaml` tags.
+	// Unknown names are errors with their place in the file. Nil: no options.
+	Options func(into any) error
+}
+
+// Decode fills into from the options, if there are any.
+func (c Config) Decode(into any) error {
+	if c.Options == nil {
+		return nil
+	}
+	return c.Options(into)
+}
+
+// A Registry finds drivers by name.
+type Registry []Spec
+
+// Find returns the driver with that name.
+func (r Registry) Find(name string) (Spec, bool) {
+	for _, s := range r {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Spec{}, false
+}
+
+// Names lists the drivers in the registry's order.
+func (r Registry) Names() []string {
+	names := make([]string, len(r))
+	for i, s := range r {
+		names[i] = s.Name
+	}
+	return names
+}
