@@ -1,0 +1,137 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/prism-data-layer/prism/pkg/prism"
+	optionsv1 "github.com/prism-data-layer/prism/proto/prism/options/v1"
+)
+
+// Bounds of the rules that are not in package prism.
+const (
+	MaxTextBytes = 1024
+	MaxTTL       = 10 * 365 * 24 * time.Hour
+	MaxTimeout   = time.Hour
+)
+
+// Validate checks a whole message against the rules in its fields' options and
+// names every wrong field at once. It reads descriptors, so it is for calls
+// that are rare; the key-value road checks its few fields by hand, and one
+// table of bad values drives both.
+func Validate(m proto.Message) error {
+	e := prism.New(prism.ReasonInvalidArgument, "")
+	validate(m.ProtoReflect(), "", e)
+	if len(e.Fields) == 0 {
+		return nil
+	}
+	e.Message = e.Fields[0].Field + " " + e.Fields[0].Message
+	return e
+}
+
+func validate(m protoreflect.Message, path string, e *prism.Error) {
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		name := path + string(f.Name())
+		if !m.Has(f) {
+			if required(f) {
+				e.WithField(name, "must be set")
+			}
+			if f.HasPresence() || f.IsList() || f.IsMap() {
+				continue
+			}
+		}
+		v := m.Get(f)
+		switch {
+		case f.IsMap():
+			v.Map().Range(func(k protoreflect.MapKey, val protoreflect.Value) bool {
+				if f.MapKey().Kind() == protoreflect.StringKind && !utf8.ValidString(k.String()) ||
+					f.MapValue().Kind() == protoreflect.StringKind && !utf8.ValidString(val.String()) {
+					e.WithField(name, "must be valid UTF-8")
+				}
+				return true
+			})
+		case f.IsList():
+			if ruleOf(f) == optionsv1.Rule_RULE_BATCH && v.List().Len() > prism.MaxBatchItems {
+				e.WithField(name, "must have at most 1000 items")
+				continue
+			}
+			for j := range v.List().Len() {
+				checkOne(f, v.List().Get(j), name+"["+strconv.Itoa(j)+"]", e)
+			}
+		default:
+			checkOne(f, v, name, e)
+		}
+	}
+}
+
+func checkOne(f protoreflect.FieldDescriptor, v protoreflect.Value, name string, e *prism.Error) {
+	switch f.Kind() {
+	case protoreflect.MessageKind:
+		validate(v.Message(), name+".", e)
+		return
+	case protoreflect.EnumKind:
+		if f.Enum().Values().ByNumber(v.Enum()) == nil {
+			e.WithField(name, fmt.Sprintf("has no value %d", v.Enum()))
+		}
+		return
+	case protoreflect.StringKind:
+		if !utf8.ValidString(v.String()) {
+			e.WithField(name, "must be valid UTF-8")
+			return
+		}
+	}
+	if text := violates(ruleOf(f), f, v); text != "" {
+		e.WithField(name, text)
+	}
+}
+
+// violates says what v should have been, or nothing. The empty string is for
+// "required" to refuse, where it matters.
+func violates(r optionsv1.Rule, f protoreflect.FieldDescriptor, v protoreflect.Value) string {
+	switch r {
+	case optionsv1.Rule_RULE_NAME:
+		if s := v.String(); s != "" && !prism.ValidName(s) {
+			return "must match [a-z][a-z0-9-]{0,62}"
+		}
+	case optionsv1.Rule_RULE_TEXT, optionsv1.Rule_RULE_CURSOR, optionsv1.Rule_RULE_POSITION:
+		if f.Kind() == protoreflect.StringKind && len(v.String()) > 2*MaxTextBytes {
+			return "must be at most 2048 bytes"
+		}
+	case optionsv1.Rule_RULE_LIMIT:
+		if v.Int() < 0 {
+			return "must not be negative"
+		}
+	case optionsv1.Rule_RULE_TTL:
+		if ms := v.Int(); ms < 1 || ms > MaxTTL.Milliseconds() {
+			return "must be 1 ms to 10 years"
+		}
+	case optionsv1.Rule_RULE_TIMEOUT:
+		if ms := v.Int(); ms < 0 || ms > MaxTimeout.Milliseconds() {
+			return "must be 0 to 1 hour"
+		}
+	}
+	return ""
+}
+
+// RuleOf is the rule of a field.
+func RuleOf(f protoreflect.FieldDescriptor) optionsv1.Rule { return ruleOf(f) }
+
+func ruleOf(f protoreflect.FieldDescriptor) optionsv1.Rule {
+	return proto.GetExtension(f.Options(), optionsv1.E_Rule).(optionsv1.Rule)
+}
+
+func required(f protoreflect.FieldDescriptor) bool {
+	return proto.GetExtension(f.Options(), optionsv1.E_Required).(bool)
+}
+
+// NeedsOf is the capability that setting the field asks for, if any.
+func NeedsOf(f protoreflect.FieldDescriptor) string {
+	return proto.GetExtension(f.Options(), optionsv1.E_Needs).(string)
+}
