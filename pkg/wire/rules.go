@@ -15,9 +15,10 @@ import (
 
 // Bounds of the rules that are not in package prism.
 const (
-	MaxTextBytes = 1024
-	MaxTTL       = 10 * 365 * 24 * time.Hour
-	MaxTimeout   = time.Hour
+	MaxTextBytes   = 1024
+	MaxCursorBytes = 4096
+	MaxTTL         = 10 * 365 * 24 * time.Hour
+	MaxTimeout     = time.Hour
 )
 
 // Validate checks a whole message against the rules in its fields' options and
@@ -87,22 +88,26 @@ func checkOne(f protoreflect.FieldDescriptor, v protoreflect.Value, name string,
 			return
 		}
 	}
-	if text := violates(ruleOf(f), f, v); text != "" {
+	if text := violates(ruleOf(f), v); text != "" {
 		e.WithField(name, text)
 	}
 }
 
 // violates says what v should have been, or nothing. The empty string is for
 // "required" to refuse, where it matters.
-func violates(r optionsv1.Rule, f protoreflect.FieldDescriptor, v protoreflect.Value) string {
+func violates(r optionsv1.Rule, v protoreflect.Value) string {
 	switch r {
 	case optionsv1.Rule_RULE_NAME:
 		if s := v.String(); s != "" && !prism.ValidName(s) {
 			return "must match [a-z][a-z0-9-]{0,62}"
 		}
-	case optionsv1.Rule_RULE_TEXT, optionsv1.Rule_RULE_CURSOR, optionsv1.Rule_RULE_POSITION:
-		if f.Kind() == protoreflect.StringKind && len(v.String()) > 2*MaxTextBytes {
-			return "must be at most 2048 bytes"
+	case optionsv1.Rule_RULE_TEXT:
+		if len(v.String()) > MaxTextBytes {
+			return "must be at most 1024 bytes"
+		}
+	case optionsv1.Rule_RULE_CURSOR, optionsv1.Rule_RULE_POSITION:
+		if len(v.String()) > MaxCursorBytes {
+			return "must be at most 4096 bytes"
 		}
 	case optionsv1.Rule_RULE_LIMIT:
 		if v.Int() < 0 {

@@ -1,0 +1,90 @@
+package client
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/prism-data-layer/prism/pkg/prism"
+	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+)
+
+// A Tx is an open transaction; it lives only during the function that
+// [KeyValue.Transaction] was given.
+type Tx struct {
+	st grpc.BidiStreamingClient[kvv1.TransactionRequest, kvv1.TransactionResponse]
+}
+
+// Transaction runs f in a transaction and commits when it returns nil; any
+// error rolls back and is returned. When another writer was faster it runs f
+// again, up to four times in all, so f must have no effect besides the
+// transaction.
+func (k *KeyValue) Transaction(ctx context.Context, f func(tx *Tx) error) error {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	key := "prism-go-" + hexOf(k.c.ids.next()) // a commit whose answer was lost is not run twice
+	for attempt := 1; ; attempt++ {
+		err := k.c.once(ctx, func(ctx context.Context) error { return k.transact(ctx, key, f) })
+		if err == nil {
+			return nil
+		}
+		e := prism.From(err)
+		if attempt == maxAttempts || !e.Retryable() || !sleep(ctx, delay(attempt, e)) {
+			return err
+		}
+		if e.Reason == prism.ReasonConflict { // nothing was applied: the next one is another
+			key = "prism-go-" + hexOf(k.c.ids.next())
+		}
+		k.c.stats.Retries.Add(1)
+	}
+}
+
+func (k *KeyValue) transact(ctx context.Context, key string, f func(tx *Tx) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // leaving is a rollback
+	k.c.stats.Attempts.Add(1)
+	st, err := kvv1.NewKeyValueServiceClient(k.c.Conn()).Transaction(ctx)
+	if err != nil {
+		return err
+	}
+	tx := &Tx{st: st}
+	if _, err := tx.step(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Begin{Begin: &kvv1.TransactionBegin{Namespace: k.ns, IdempotencyKey: key}}}); err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return err
+	}
+	_, err = tx.step(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Commit{Commit: &kvv1.TransactionCommit{}}})
+	return err
+}
+
+func (t *Tx) step(req *kvv1.TransactionRequest) (*kvv1.TransactionResponse, error) {
+	sendErr := t.st.Send(req) // if it fails, Recv says why
+	resp, err := t.st.Recv()
+	if err != nil {
+		return nil, asError(err)
+	}
+	if sendErr != nil {
+		return nil, asError(sendErr)
+	}
+	return resp, nil
+}
+
+// Get reads a key as the transaction sees it: its own writes first.
+func (t *Tx) Get(key string) (value []byte, found bool, err error) {
+	r, err := t.step(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Get{Get: &kvv1.TransactionGet{Key: key}}})
+	return r.GetGot().GetValue(), r.GetGot().GetFound(), err
+}
+
+// Set writes a key when the transaction commits. Of the options only TTL has a
+// meaning here.
+func (t *Tx) Set(key string, value []byte, opts ...WriteOption) error {
+	_, err := t.step(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Set{Set: &kvv1.TransactionSet{Key: key, Value: value, TtlMs: writeOf(opts).ttlMs}}})
+	return err
+}
+
+// Delete removes a key when the transaction commits.
+func (t *Tx) Delete(key string) error {
+	_, err := t.step(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Delete{Delete: &kvv1.TransactionDelete{Key: key}}})
+	return err
+}

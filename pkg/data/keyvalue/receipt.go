@@ -1,0 +1,90 @@
+package keyvalue
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// How long receipts are kept: a caller's own key may come back after a day, an
+// id that a client made for its own retries only after a reconnect.
+const (
+	KeepCallers = 24 * time.Hour
+	KeepRetries = 10 * time.Minute
+)
+
+// rpcNames scope a receipt: one name for each RPC, however it arrived.
+var rpcNames = [...]string{
+	OpSet: "Set", OpSetIf: "Set", OpDelete: "Delete", OpDeleteIf: "Delete",
+	OpExpire: "Expire", OpPersist: "Persist", OpTouch: "Touch",
+	OpIncrement: "Increment", OpAppend: "Append", OpSetIfAbsent: "SetIfAbsent", OpGetAndSet: "GetAndSet",
+	OpCompareAndSwap: "CompareAndSwap", OpCompareAndDelete: "CompareAndDelete",
+}
+
+// Once makes op happen once: key is the caller's idempotency key, retry an id
+// that a client made; key wins. Both empty ask for nothing.
+func Once(op *Op, principal, key string, retry []byte) error {
+	switch {
+	case key == "" && len(retry) == 0, op.Kind.Reads():
+		return nil
+	case len(key) > prism.MaxIdempotencyKeyBytes:
+		return prism.InvalidField("idempotency_key", "must be at most 128 bytes")
+	case len(retry) > prism.MaxIdempotencyKeyBytes:
+		return prism.InvalidField("retry_id", "must be at most 128 bytes")
+	case int(op.Kind) >= len(rpcNames):
+		return prism.InvalidField("op", "must be set")
+	}
+	if key != "" {
+		op.Receipt = receipt(principal, rpcNames[op.Kind], key, KeepCallers)
+	} else {
+		op.Receipt = receipt(principal, rpcNames[op.Kind]+"?", string(retry), KeepRetries)
+	}
+	op.Receipt.Body = bodyOf(op)
+	return nil
+}
+
+func receipt(principal, rpc, key string, keep time.Duration) driver.Receipt {
+	var buf [256]byte
+	b := append(buf[:0], principal...)
+	b = append(b, 0)
+	b = append(b, rpc...)
+	b = append(b, 0)
+	b = append(b, key...)
+	sum := sha256.Sum256(b)
+	return driver.Receipt{ID: [16]byte(sum[:16]), Keep: keep}
+}
+
+// bodyOf hashes all that op asks for, so that a key used for something else is
+// noticed.
+func bodyOf(op *Op) [16]byte {
+	h := sha256.New()
+	var n [8]byte
+	number := func(v uint64) {
+		binary.LittleEndian.PutUint64(n[:], v)
+		h.Write(n[:])
+	}
+	part := func(b []byte) {
+		number(uint64(len(b)))
+		h.Write(b)
+	}
+	flags := uint64(op.Kind)
+	if op.Options.KeepTTL {
+		flags |= 1 << 8
+	}
+	if op.If.Absent {
+		flags |= 1 << 9
+	}
+	number(flags)
+	number(uint64(op.Delta))
+	number(uint64(op.Options.TTL))
+	number(op.If.Version)
+	part([]byte(op.Key))
+	part(op.Value)
+	part(op.Expected)
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
+	return [16]byte(sum[:16])
+}

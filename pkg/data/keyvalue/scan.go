@@ -1,0 +1,150 @@
+package keyvalue
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// Defaults of a page.
+const (
+	DefaultPageItems = 100
+	DefaultPageBytes = 1 << 20
+)
+
+// A Query asks for a page of a walk over the namespace.
+type Query struct {
+	Prefix     string
+	Start, End string // from start, inclusive, to end, exclusive
+	Reverse    bool
+	KeysOnly   bool
+	Limit      int32 // items; 0: the default
+	MaxBytes   int32 // of keys and values; 0: the default
+	Cursor     string
+}
+
+// A Page is a part of a walk; an empty Cursor means it is over.
+type Page struct {
+	Entries []Entry
+	Cursor  string
+}
+
+// slice is how many entries a page takes from the driver at a time; the
+// deadline is looked at in between.
+const slice = 256
+
+// Scan returns a page. It returns early, with a cursor, rather than miss the
+// deadline: when half of the time is used up.
+func (s *Store) Scan(ctx context.Context, principal string, q Query) (Page, error) {
+	if err := s.checkQuery(&q); err != nil {
+		return Page{}, err
+	}
+	var token []byte
+	owner := s.walkOf(principal, q)
+	if q.Cursor != "" {
+		var err error
+		if token, err = s.sealer.Open("cursor", q.Cursor, owner); err != nil {
+			return Page{}, err
+		}
+	}
+	enough := s.enough(ctx)
+	limit, room := int(q.Limit), int(q.MaxBytes)
+	var page Page
+	for {
+		dq := q.driver(min(slice, limit), room)
+		part, err := s.set.KeyValueScan.Scan(ctx, s.ns, dq, token)
+		if err != nil {
+			return Page{}, err
+		}
+		if page.Entries == nil {
+			page.Entries = part.Entries
+		} else {
+			page.Entries = append(page.Entries, part.Entries...)
+		}
+		for i := range part.Entries {
+			room -= len(part.Entries[i].Key) + len(part.Entries[i].Value)
+		}
+		limit -= len(part.Entries)
+		token = part.Next
+		if token == nil {
+			return page, nil
+		}
+		if limit <= 0 || room <= 0 || len(part.Entries) == 0 || enough() {
+			page.Cursor = s.sealer.Seal(token, owner)
+			return page, nil
+		}
+	}
+}
+
+// Count counts the keys of a query.
+func (s *Store) Count(ctx context.Context, q Query) (int64, error) {
+	if err := s.checkQuery(&q); err != nil {
+		return 0, err
+	}
+	return s.set.KeyValueScan.Count(ctx, s.ns, q.driver(prism.MaxPageItems, prism.MaxPageBytes))
+}
+
+func (q Query) driver(limit, room int) driver.Query {
+	return driver.Query{
+		Prefix: q.Prefix, Start: q.Start, End: q.End, Reverse: q.Reverse, KeysOnly: q.KeysOnly,
+		Limit: limit, MaxBytes: max(room, 1),
+	}
+}
+
+func (s *Store) checkQuery(q *Query) error {
+	if s.set.KeyValueScan == nil {
+		return s.missing("keyvalue_scan")
+	}
+	if (q.Start != "" || q.End != "" || q.Reverse) && s.set.KeyValueOrderedScan == nil {
+		return s.missing("keyvalue_ordered_scan")
+	}
+	var e *prism.Error
+	for _, f := range []struct{ name, value string }{{"prefix", q.Prefix}, {"start", q.Start}, {"end", q.End}} {
+		if len(f.value) > prism.MaxKeyBytes {
+			e = join(e, prism.InvalidField(f.name, "must be at most 1024 bytes"))
+		} else if !utf8.ValidString(f.value) {
+			e = join(e, prism.InvalidField(f.name, "must be valid UTF-8"))
+		}
+	}
+	if q.Start != "" && q.End != "" && q.Start > q.End {
+		e = join(e, prism.InvalidField("end", "must not be before start"))
+	}
+	for _, f := range []struct {
+		name       string
+		value      *int32
+		ifZero, to int32
+	}{{"limit", &q.Limit, DefaultPageItems, prism.MaxPageItems}, {"max_bytes", &q.MaxBytes, DefaultPageBytes, prism.MaxPageBytes}} {
+		switch {
+		case *f.value < 0:
+			e = join(e, prism.InvalidField(f.name, "must not be negative"))
+		case *f.value == 0:
+			*f.value = f.ifZero
+		default:
+			*f.value = min(*f.value, f.to)
+		}
+	}
+	if e != nil {
+		return e
+	}
+	return nil
+}
+
+// walkOf is what a cursor is bound to: everything of the query but the size of
+// its pages.
+func (s *Store) walkOf(principal string, q Query) string {
+	return fmt.Sprintf("scan\x00%q\x00%q\x00%q\x00%q\x00%q\x00%t\x00%t", principal, s.ns, q.Prefix, q.Start, q.End, q.Reverse, q.KeysOnly)
+}
+
+// enough reports, from half of the caller's time on, that a page should end.
+func (s *Store) enough(ctx context.Context) func() bool {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return func() bool { return false }
+	}
+	half := time.Now().Add(time.Until(deadline) / 2)
+	return func() bool { return time.Now().After(half) }
+}
