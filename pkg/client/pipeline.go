@@ -322,27 +322,35 @@ func (f *frames) add(batch []*call) uint64 {
 	return f.last
 }
 
-func (f *frames) remove(id uint64) []*call {
+// answered removes the next n calls of a frame, or all that are left when no
+// more will follow.
+func (f *frames) answered(id uint64, n int, more bool) []*call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	batch := f.byID[id]
+	if more && n < len(batch) {
+		f.byID[id] = batch[n:]
+		return batch[:n]
+	}
 	delete(f.byID, id)
 	return batch
 }
 
-// receive hands out answers until the stream ends.
+// receive hands out answers until the stream ends. Large results come in
+// several messages.
 func (f *frames) receive(st grpc.BidiStreamingClient[kvv1.PipelineRequest, kvv1.PipelineResponse]) error {
 	for {
 		resp, err := st.Recv()
 		if err != nil {
 			return err
 		}
-		batch := f.remove(resp.Id)
-		if len(batch) != len(resp.Results) || batch == nil {
-			fail(batch, prism.New(prism.ReasonInternal, "the gateway answered a frame with %d results for %d operations", len(resp.Results), len(batch)))
-			continue
+		batch := f.answered(resp.Id, len(resp.Results), resp.More)
+		if len(batch) != len(resp.Results) {
+			return prism.New(prism.ReasonInternal, "the gateway answered %d operations of a frame with %d results", len(batch), len(resp.Results))
 		}
-		<-f.slots
+		if !resp.More {
+			<-f.slots
+		}
 		for i, k := range batch {
 			k.done <- answer{result: resp.Results[i]}
 		}

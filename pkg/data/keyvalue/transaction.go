@@ -2,6 +2,7 @@ package keyvalue
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
@@ -20,7 +21,6 @@ const (
 type Tx struct {
 	store  *Store
 	once   driver.Receipt
-	key    string
 	checks []driver.Check
 	read   map[string]struct{}
 	writes []Op
@@ -116,17 +116,15 @@ func (t *Tx) Commit(ctx context.Context) ([]Written, error) {
 	return written, nil
 }
 
-// body covers the writes only: a replay after a lost answer reads other
-// versions, its own.
+// body covers the writes only: when a commit is sent again because its answer
+// was lost, its reads see other versions, its own.
 func (t *Tx) body() [16]byte {
-	var sum [16]byte
+	h := sha256.New()
 	for i := range t.writes {
 		b := bodyOf(&t.writes[i])
-		for j := range sum {
-			sum[j] = sum[j]*31 + b[j] + byte(i)
-		}
+		h.Write(b[:])
 	}
-	return sum
+	return [16]byte(h.Sum(nil)[:16])
 }
 
 // Rollback ends the transaction without effect.

@@ -67,11 +67,13 @@ func (w *Watch) Next(ctx context.Context) ([]WatchEvent, string, error) {
 	return events, w.store.sealer.Seal(batch.Position, "watch", string(w.store.ns)), nil
 }
 
-// attach reads the values of keys that still have the version of their change.
+// attach reads the values of keys that still have the version of their change,
+// as many as fit a message.
 func (w *Watch) attach(ctx context.Context, events []WatchEvent) error {
+	room := prism.MaxPageBytes - prism.MaxValueBytes
 	for i := range events {
 		e := &events[i]
-		if e.Kind != ChangeSet {
+		if e.Kind != ChangeSet || room <= 0 {
 			continue
 		}
 		got, found, err := w.store.set.KeyValue.Get(ctx, w.store.key(e.Key))
@@ -80,6 +82,7 @@ func (w *Watch) attach(ctx context.Context, events []WatchEvent) error {
 		}
 		if found && got.Version == e.Version {
 			e.Value, e.HasValue = got.Value, true
+			room -= len(got.Value)
 		}
 	}
 	return nil

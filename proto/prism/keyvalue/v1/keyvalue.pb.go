@@ -1591,7 +1591,8 @@ func (x *BatchGetRequest) GetKeys() []string {
 
 type BatchGetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In the order of keys.
+	// In the order of keys. Entries that do not fit into 4 MiB have the error
+	// MESSAGE_TOO_LARGE: ask for them again, fewer at once.
 	Results       []*GetResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4171,8 +4172,12 @@ func (*PipelineOp_CompareAndDelete) isPipelineOp_Op() {}
 type PipelineResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of the frame; 0 answers the opening message.
-	Id            uint64            `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Results       []*PipelineResult `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// In the order of the operations.
+	Results []*PipelineResult `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
+	// The results are too large for one message: the next ones follow in another
+	// with the same id.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4219,6 +4224,13 @@ func (x *PipelineResponse) GetResults() []*PipelineResult {
 		return x.Results
 	}
 	return nil
+}
+
+func (x *PipelineResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type PipelineResult struct {
@@ -4643,8 +4655,8 @@ type Change struct {
 	// Of the change of this key before it; 0: there was none.
 	PreviousVersion uint64 `protobuf:"varint,4,opt,name=previous_version,json=previousVersion,proto3" json:"previous_version,omitempty"`
 	TimeMs          int64  `protobuf:"varint,5,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
-	// Only with include_values, and absent when the key has changed again since:
-	// a later change follows.
+	// Only with include_values. Absent when the key has changed again since (a
+	// later change follows), or when the message is full: then read the key.
 	Value         []byte `protobuf:"bytes,6,opt,name=value,proto3,oneof" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5000,10 +5012,11 @@ const file_prism_keyvalue_v1_keyvalue_proto_rawDesc = "" +
 	"timeout_ms\x18\x15 \x01(\x03B\x04\xa8\xd4\x18\vR\ttimeoutMs\x12&\n" +
 	"\vtraceparent\x18\x16 \x01(\tB\x04\xa8\xd4\x18\n" +
 	"R\vtraceparentB\x04\n" +
-	"\x02op\"_\n" +
+	"\x02op\"s\n" +
 	"\x10PipelineResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12;\n" +
-	"\aresults\x18\x02 \x03(\v2!.prism.keyvalue.v1.PipelineResultR\aresults\"\xee\a\n" +
+	"\aresults\x18\x02 \x03(\v2!.prism.keyvalue.v1.PipelineResultR\aresults\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\xee\a\n" +
 	"\x0ePipelineResult\x122\n" +
 	"\x03get\x18\x01 \x01(\v2\x1e.prism.keyvalue.v1.GetResponseH\x00R\x03get\x122\n" +
 	"\x03set\x18\x02 \x01(\v2\x1e.prism.keyvalue.v1.SetResponseH\x00R\x03set\x12;\n" +

@@ -1,0 +1,201 @@
+// Package gateway is the data plane's wire: one file for each service, and the
+// road that every request takes. Services decode, walk the road, call the
+// model and encode; they cannot reach a backend.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/prism-data-layer/prism/pkg/auth"
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/route"
+	"github.com/prism-data-layer/prism/pkg/session"
+	"github.com/prism-data-layer/prism/pkg/telemetry"
+	"github.com/prism-data-layer/prism/pkg/wire"
+)
+
+// A Road is the one way from the wire to a namespace.
+type Road struct {
+	Auth     *auth.Authenticator
+	Sessions *session.Manager
+	Router   *route.Router
+	Metrics  *telemetry.Metrics
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Draining <-chan struct{} // closed when long streams must end
+}
+
+// A call is a request that has walked the road: the session and the target
+// prove it. Every call that was let in needs one leave.
+type call struct {
+	road    *Road
+	method  *method
+	session session.Session
+	running session.Call
+	target  route.Target
+	start   time.Time
+}
+
+// enter walks the road: who are you, for how long and with what, may you and
+// where. Each stage takes the proof of the one before.
+func (r *Road) enter(ctx context.Context, m *method, namespace string) (c call, err error) {
+	c = call{road: r, method: m, start: r.Clock.Now()}
+	if c.session, c.running, err = r.hold(ctx, m); err != nil {
+		return c, c.refuse(ctx, namespace, err)
+	}
+	if m.namespaced {
+		if c.target, err = r.Router.Resolve(ctx, c.session, namespace, m.Action, m.cost); err != nil {
+			return c, c.refuse(ctx, namespace, err)
+		}
+	}
+	return c, nil
+}
+
+// hold is the first half of the road: credential → principal → session.
+func (r *Road) hold(ctx context.Context, m *method) (session.Session, session.Call, error) {
+	who, err := r.Auth.Authenticate(ctx, credential(ctx))
+	if err != nil {
+		return session.Session{}, session.Call{}, err
+	}
+	s, err := r.Sessions.Open(ctx, who, first(ctx, wire.SessionToken))
+	if err != nil {
+		return session.Session{}, session.Call{}, err
+	}
+	if err := checkDeadline(ctx, m); err != nil {
+		return session.Session{}, session.Call{}, err
+	}
+	running, err := s.Begin(m.kind)
+	return s, running, err
+}
+
+// principal is who calls, for receipts and cursors.
+func (c *call) principal() string { return c.session.Principal().Name() }
+
+// leave ends a call: it lets go of what enter took, counts, and turns err into
+// the status that the caller gets.
+func (c *call) leave(ctx context.Context, err error) error {
+	return c.leaveStream(ctx, err, "")
+}
+
+// leaveStream is leave for a stream that can go on from position.
+func (c *call) leaveStream(ctx context.Context, err error, position string) error {
+	ns := string(c.target.Namespace())
+	if ns != "" && !c.method.Stream {
+		c.count(err != nil)
+	}
+	c.target.Release()
+	c.running.End(0, 0)
+	return c.done(ctx, ns, err, position)
+}
+
+// count adds a unary call to the figures of its namespace; a stream counts what
+// it carries.
+func (c *call) count(failed bool) {
+	reads, writes := 1, 0
+	if c.method.Action == prism.ActionWrite {
+		reads, writes = 0, 1
+	}
+	c.road.Metrics.Namespace(c.target.Namespace()).Observe(reads, writes, failed, c.road.Clock.Now().Sub(c.start))
+}
+
+// refuse ends a call that was not let in.
+func (c *call) refuse(ctx context.Context, ns string, err error) error {
+	c.running.End(0, 0)
+	if !prism.ValidName(ns) {
+		ns = ""
+	}
+	return c.done(ctx, ns, err, "")
+}
+
+func (c *call) done(ctx context.Context, ns string, err error, position string) error {
+	took := c.road.Clock.Now().Sub(c.start)
+	if err == nil {
+		c.method.meter.Observe(codes.OK, took)
+		return nil
+	}
+	e := *prism.From(err)
+	if e.Namespace == "" && e.Reason != prism.ReasonPermissionDenied {
+		e.Namespace = ns
+	}
+	ctx = telemetry.WithIDs(ctx, first(ctx, wire.RequestID), first(ctx, wire.Traceparent))
+	e.RequestID, e.TraceID = telemetry.RequestID(ctx), telemetry.TraceID(ctx)
+	c.method.meter.Observe(wire.Code(e.Reason), took)
+	c.road.Metrics.Error(&e)
+	c.log(ctx, ns, &e, took)
+	if position != "" {
+		return wire.ToStatusResume(&e, position).Err()
+	}
+	return wire.ToStatus(&e).Err()
+}
+
+// log writes what an operator must see: our bugs and damaged data loudly, the
+// rest only when asked for.
+func (c *call) log(ctx context.Context, ns string, e *prism.Error, took time.Duration) {
+	level := slog.LevelDebug
+	switch e.Reason {
+	case prism.ReasonInternal, prism.ReasonDataLoss:
+		level = slog.LevelError
+	case prism.ReasonUnauthenticated, prism.ReasonPermissionDenied:
+		level = slog.LevelInfo
+	}
+	if !c.road.Log.Enabled(ctx, level) {
+		return
+	}
+	c.road.Log.LogAttrs(ctx, level, "call failed",
+		slog.String("method", c.method.FullName), slog.String("namespace", ns),
+		slog.String("reason", string(e.Reason)), slog.String("error", e.Error()),
+		slog.String("principal", c.session.Principal().Name()), slog.String("session", c.session.ID()),
+		slog.Duration("took", took))
+}
+
+// finish is leave for a deferred call: a panic of the handler becomes an error
+// of this call alone.
+func (c *call) finish(ctx context.Context, err *error) {
+	if p := recover(); p != nil {
+		c.road.Log.ErrorContext(ctx, "panic in a handler", "method", c.method.FullName, "panic", p, "stack", string(debug.Stack()))
+		*err = prism.Internal(nil)
+	}
+	*err = c.leave(ctx, *err)
+}
+
+// credential is what the caller brought.
+func credential(ctx context.Context) auth.Credential {
+	c := auth.Credential{Authorization: first(ctx, wire.Authorization)}
+	if p, ok := peer.FromContext(ctx); ok {
+		if a, ok := p.Addr.(interface{ AddrPort() netip.AddrPort }); ok {
+			c.Peer = a.AddrPort().Addr()
+		}
+	}
+	return c
+}
+
+// first is the first value of a metadata name.
+func first(ctx context.Context, name string) string {
+	if v := metadata.ValueFromIncomingContext(ctx, name); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// DefaultDeadline bounds a unary call that brings none.
+const DefaultDeadline = 30 * time.Second
+
+// checkDeadline refuses a unary call that would wait for more than an hour.
+func checkDeadline(ctx context.Context, m *method) error {
+	if m.Stream {
+		return nil
+	}
+	if d, ok := ctx.Deadline(); ok && time.Until(d) > wire.MaxTimeout {
+		return prism.InvalidField("grpc-timeout", "must be at most 1 hour")
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// live returns a context for a long stream: it ends, with the reason as its
+// cause, when the session ends, the namespace changes or the gateway drains.
+func (c *call) live(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-c.session.Done():
+			cancel(c.session.Err())
+		case <-c.target.Done():
+			cancel(c.target.Err())
+		case <-c.road.Draining:
+			cancel(prism.New(prism.ReasonDraining, "the gateway is about to stop"))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// why is the error that a stream ends with: the cause of its context, where
+// that is what ended it.
+func why(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
+		return cause
+	}
+	return err
+}

@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"google.golang.org/grpc"
+
+	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+)
+
+func (k *keyValue) Watch(r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv1.WatchResponse]) error {
+	c, err := k.road.enter(st.Context(), k.watch, r.Namespace)
+	if err != nil {
+		return err
+	}
+	position := r.Position
+	err = k.follow(&c, r, st, &position)
+	return c.leaveStream(st.Context(), err, position)
+}
+
+// follow sends changes until the stream ends; position is after what was sent.
+func (k *keyValue) follow(c *call, r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv1.WatchResponse], position *string) error {
+	kv, err := c.target.KeyValue()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := c.live(st.Context())
+	defer cancel()
+	w, err := kv.Watch(ctx, r.Prefix, r.Position, r.IncludeValues)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	figures := c.road.Metrics.Namespace(c.target.Namespace())
+	for {
+		events, after, err := w.Next(ctx)
+		if err != nil {
+			return why(ctx, err)
+		}
+		if err := sendChanges(st, events, after); err != nil {
+			return why(ctx, err)
+		}
+		*position = after
+		figures.Observe(len(events), 0, false, 0)
+	}
+}
+
+func sendChanges(st grpc.ServerStreamingServer[kvv1.WatchResponse], events []keyvalue.WatchEvent, after string) error {
+	resp := &kvv1.WatchResponse{Position: after, Changes: make([]*kvv1.Change, len(events))}
+	for i := range events {
+		e := &events[i]
+		resp.Changes[i] = &kvv1.Change{
+			Kind: kvv1.ChangeKind(e.Kind), Key: e.Key, Version: e.Version, PreviousVersion: e.Previous, TimeMs: e.Time.UnixMilli(),
+		}
+		if e.HasValue {
+			resp.Changes[i].Value = append([]byte{}, e.Value...) // empty is not absent
+		}
+	}
+	return st.Send(resp)
+}

@@ -1,0 +1,157 @@
+// Package route decides where a session's call on a namespace goes, and
+// whether it may. It opens the backends, binds each namespace to one, and
+// keeps what is in force while the control store changes; a change of a
+// namespace needs no restart, and a bad one leaves the old in force.
+package route
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/auth"
+	"github.com/prism-data-layer/prism/pkg/control"
+	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/session"
+)
+
+// A Target is a namespace that a session may use, and the proof of it. Only
+// [Router.Resolve] makes one; the zero value answers every use with
+// PERMISSION_DENIED. Every Target needs one Release.
+type Target struct {
+	n   *namespace
+	who auth.Principal
+}
+
+// namespace is one namespace in force: immutable but for its counters. A
+// change makes another and ends this one.
+type namespace struct {
+	record  control.Namespace
+	backend *backend
+	rules   rules
+	limiter *limiter
+
+	keyvalue *keyvalue.Store
+
+	inflight *atomic.Int64 // of all versions with this binding
+	state    *liveness
+}
+
+// liveness is shared by the versions of a namespace that differ only in what
+// running streams need not notice.
+type liveness struct {
+	done  chan struct{}
+	cause atomic.Pointer[prism.Error]
+}
+
+func (l *liveness) end(cause *prism.Error) {
+	if l.cause.CompareAndSwap(nil, cause) {
+		close(l.done)
+	}
+}
+
+// Namespace is the name.
+func (t Target) Namespace() prism.Namespace {
+	if t.n == nil {
+		return ""
+	}
+	return prism.Namespace(t.n.record.Name)
+}
+
+// KeyValue is the namespace as key-value.
+func (t Target) KeyValue() (*keyvalue.Store, error) {
+	if t.n == nil {
+		return nil, denied()
+	}
+	if t.n.keyvalue == nil {
+		return nil, prism.New(prism.ReasonCapabilityMissing, "namespace %q is of model %s, not keyvalue", t.n.record.Name, t.n.record.Model).
+			WithMeta("missing", "keyvalue_basic").WithNamespace(t.Namespace())
+	}
+	return t.n.keyvalue, nil
+}
+
+// Done is closed when a running stream must end: the namespace is deleted,
+// moved, or its access has changed.
+func (t Target) Done() <-chan struct{} {
+	if t.n == nil {
+		return nil
+	}
+	return t.n.state.done
+}
+
+// Err says why Done is closed.
+func (t Target) Err() error {
+	if t.n == nil {
+		return denied()
+	}
+	if e := t.n.state.cause.Load(); e != nil {
+		c := *e
+		return &c
+	}
+	return nil
+}
+
+// May refuses when the target was not resolved for a caller who may do action:
+// a stream is opened with one right, and some of what it carries needs another.
+func (t Target) May(action prism.Action) error {
+	if t.n == nil || !t.n.rules.allow(t.who, action) {
+		return denied()
+	}
+	return nil
+}
+
+// Take counts n more requests against the rate limit.
+func (t Target) Take(now time.Time, n int) error {
+	if t.n == nil {
+		return denied()
+	}
+	if err := t.n.limiter.take(now, n); err != nil {
+		return err.WithNamespace(t.Namespace())
+	}
+	return nil
+}
+
+// Release lets go of the namespace: it may be dropped when nobody holds it.
+func (t Target) Release() {
+	if t.n != nil {
+		t.n.inflight.Add(-1)
+	}
+}
+
+// Resolve finds the namespace and checks that the session may do action with
+// it. n is how many requests it counts for against the rate limit.
+func (r *Router) Resolve(_ context.Context, s session.Session, name string, action prism.Action, n int) (Target, error) {
+	if !prism.ValidName(name) {
+		return Target{}, prism.InvalidField("namespace", "must match [a-z][a-z0-9-]{0,62}")
+	}
+	found := (*r.table.Load())[name]
+	if found == nil {
+		if s.Principal().MayListNamespaces() && s.MayUse(prism.Namespace(name)) {
+			return Target{}, prism.NotFound("namespace", name).WithNamespace(prism.Namespace(name))
+		}
+		return Target{}, denied()
+	}
+	if !s.MayUse(prism.Namespace(name)) || !found.rules.allow(s.Principal(), action) {
+		return Target{}, denied()
+	}
+	found.inflight.Add(1)
+	t := Target{found, s.Principal()}
+	// Counted first and looked at after, so that a deletion either sees this
+	// call or is seen by it.
+	if found.state.cause.Load() != nil {
+		t.Release()
+		return Target{}, t.Err()
+	}
+	if err := found.limiter.take(r.clock.Now(), n); err != nil {
+		t.Release()
+		return Target{}, err.WithNamespace(prism.Namespace(name))
+	}
+	return t, nil
+}
+
+// denied is the one refusal, byte for byte the same whether or not the
+// namespace is there.
+func denied() *prism.Error {
+	return prism.New(prism.ReasonPermissionDenied, "permission denied, or no such namespace")
+}

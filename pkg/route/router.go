@@ -1,0 +1,397 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/control"
+	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// A Router holds the backends and namespaces in force.
+type Router struct {
+	drivers driver.Registry
+	dir     string // embedded backends live in folders below it
+	clock   clock.Clock
+	log     *slog.Logger
+	sealer  *keyvalue.Sealer
+	wrap    func(backend string, s driver.Set) driver.Set
+
+	table atomic.Pointer[map[string]*namespace]
+
+	mu       sync.Mutex // one change at a time
+	backends map[string]*backend
+}
+
+// Options are what a Router is made with.
+type Options struct {
+	Drivers driver.Registry
+	Dir     string
+	Secret  []byte // authenticates cursors and positions
+	Clock   clock.Clock
+	Log     *slog.Logger
+	// Wrap puts what treats all calls alike around an opened backend: figures,
+	// breakers. Nil: nothing.
+	Wrap func(backend string, s driver.Set) driver.Set
+}
+
+// New returns a Router without backends and namespaces.
+func New(o Options) *Router {
+	r := &Router{
+		drivers: o.Drivers, dir: o.Dir, clock: o.Clock, log: o.Log,
+		sealer: keyvalue.NewSealer(o.Secret), wrap: o.Wrap,
+		backends: map[string]*backend{},
+	}
+	r.table.Store(&map[string]*namespace{})
+	return r
+}
+
+// A Backend is what the configuration says of one.
+type Backend struct {
+	Name       string
+	Driver     string
+	Options    func(into any) error // nil: none
+	DeclaredIn string               // "prism.yaml:14"; empty: built in
+}
+
+// A backend is an opened one.
+type backend struct {
+	Backend
+	set driver.Set
+
+	mu      sync.Mutex
+	health  driver.Health
+	checked time.Time
+	latency time.Duration
+	errors  int64
+	last    string
+}
+
+// OpenBackends opens those that are not open yet. If one cannot be opened,
+// none of these stays open. Backends that are no longer declared stay open
+// until the gateway stops: namespaces may be bound to them.
+func (r *Router) OpenBackends(ctx context.Context, list []Backend) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var opened []string
+	var problems []error
+	for _, b := range list {
+		if have := r.backends[b.Name]; have != nil {
+			if have.Driver != b.Driver {
+				problems = append(problems, prism.New(prism.ReasonFailedPrecond,
+					"backend %q is open with driver %s and cannot become %s without a restart", b.Name, have.Driver, b.Driver))
+			}
+			continue
+		}
+		be, err := r.open(ctx, b)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		r.backends[b.Name] = be
+		opened = append(opened, b.Name)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	for _, name := range opened {
+		r.backends[name].set.Store.Close() //nolint:errcheck // nothing was written to it
+		delete(r.backends, name)
+	}
+	return errors.Join(problems...)
+}
+
+func (r *Router) open(ctx context.Context, b Backend) (*backend, error) {
+	spec, ok := r.drivers.Find(b.Driver)
+	if !ok {
+		return nil, prism.New(prism.ReasonInvalidConfig, "backend %q: there is no driver %q, only %v", b.Name, b.Driver, r.drivers.Names())
+	}
+	set, err := spec.Open(ctx, driver.Config{
+		Name: b.Name, Dir: filepath.Join(r.dir, "backends", b.Name), Clock: r.clock,
+		Log: r.log.With("backend", b.Name), Options: b.Options,
+	})
+	if err != nil {
+		e := *prism.From(err)
+		e.Message = fmt.Sprintf("cannot open backend %q: %s", b.Name, e.Message)
+		return nil, e.WithBackend(b.Name)
+	}
+	if r.wrap != nil {
+		set = r.wrap(b.Name, set)
+	}
+	return &backend{Backend: b, set: set}, nil
+}
+
+// Apply puts a list of namespaces in force, as one step: every call sees the
+// old list or the new one. A namespace that cannot be served, because its
+// backend is not there, is left out and named in the error; the others are in
+// force all the same.
+func (r *Router) Apply(list []control.Namespace) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := *r.table.Load()
+	next := make(map[string]*namespace, len(list))
+	var problems []error
+	for _, record := range list {
+		if record.State == control.Deleting || record.State == control.Deleted {
+			continue
+		}
+		n, err := r.namespace(record, old[record.Name])
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		next[record.Name] = n
+	}
+	r.table.Store(&next)
+	for name, was := range old {
+		now := next[name]
+		switch {
+		case now == nil:
+			was.state.end(prism.New(prism.ReasonNamespaceBusy, "namespace %q is being deleted", name).WithNamespace(prism.Namespace(name)))
+		case now.state != was.state:
+			was.state.end(prism.New(prism.ReasonMoved, "namespace %q has changed", name).WithNamespace(prism.Namespace(name)))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// namespace makes the version of a namespace that is in force from now on. A
+// running stream goes on if neither the binding nor the access has changed.
+func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace, error) {
+	be := r.backends[record.Binding.Backend]
+	if be == nil {
+		return nil, prism.New(prism.ReasonFailedPrecond, "namespace %q is bound to backend %q, which is not declared", record.Name, record.Binding.Backend)
+	}
+	n := &namespace{record: record, backend: be, rules: rulesOf(record.Access), inflight: new(atomic.Int64)}
+	if was != nil && was.backend == be {
+		n.inflight = was.inflight
+	}
+	if was != nil && was.backend == be && was.record.Limits == record.Limits {
+		n.limiter = was.limiter
+	} else {
+		n.limiter = newLimiter(record.Name, record.Limits.RequestRPS, record.Limits.Burst, r.clock.Now())
+	}
+	if was != nil && was.backend == be && was.state.cause.Load() == nil && reflect.DeepEqual(was.record.Access, record.Access) {
+		n.state = was.state
+	} else {
+		n.state = &liveness{done: make(chan struct{})}
+	}
+	if record.Model == "keyvalue" {
+		n.keyvalue = keyvalue.New(be.set, prism.Namespace(record.Name),
+			keyvalue.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL}, r.sealer, r.clock)
+	}
+	return n, nil
+}
+
+// Drop removes the data of a namespace that Apply has taken out of force,
+// after the calls that hold it have ended.
+func (r *Router) Drop(ctx context.Context, record control.Namespace, held Held) error {
+	r.mu.Lock()
+	be := r.backends[record.Binding.Backend]
+	r.mu.Unlock()
+	if be == nil {
+		return prism.New(prism.ReasonFailedPrecond, "namespace %q is bound to backend %q, which is not open", record.Name, record.Binding.Backend)
+	}
+	for held.inflight.Load() > 0 {
+		t := r.clock.NewTimer(10 * time.Millisecond)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return prism.New(prism.ReasonDeadlineExceeded, "%d calls still hold namespace %q", held.inflight.Load(), record.Name)
+		}
+	}
+	return be.set.Store.Drop(ctx, prism.Namespace(record.Name))
+}
+
+// Held counts the calls that hold a namespace, for Drop to wait on.
+type Held struct{ inflight *atomic.Int64 }
+
+// Held returns the count of a namespace in force; take it before Apply.
+func (r *Router) Held(name string) Held {
+	if n := (*r.table.Load())[name]; n != nil {
+		return Held{n.inflight}
+	}
+	return Held{new(atomic.Int64)}
+}
+
+// Backends lists the open backends by name.
+func (r *Router) Backends() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	names := make([]string, 0, len(r.backends))
+	for name := range r.backends {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// A BackendStatus is what is known of a backend.
+type BackendStatus struct {
+	Backend
+	Info         driver.Info
+	Capabilities []string
+	Namespaces   []string
+	Health       driver.Health
+	CheckedAt    time.Time
+	Latency      time.Duration
+	Errors       int64
+	LastError    string
+}
+
+// Status tells what is known of a backend, from its last probe.
+func (r *Router) Status(name string) (BackendStatus, error) {
+	r.mu.Lock()
+	be := r.backends[name]
+	r.mu.Unlock()
+	if be == nil {
+		return BackendStatus{}, prism.NotFound("backend", name)
+	}
+	s := BackendStatus{Backend: be.Backend, Info: be.set.Info, Capabilities: be.set.Names()}
+	for ns, n := range *r.table.Load() {
+		if n.backend == be {
+			s.Namespaces = append(s.Namespaces, ns)
+		}
+	}
+	slices.Sort(s.Namespaces)
+	be.mu.Lock()
+	defer be.mu.Unlock()
+	s.Health, s.CheckedAt, s.Latency, s.Errors, s.LastError = be.health, be.checked, be.latency, be.errors, be.last
+	return s, nil
+}
+
+// probeTime bounds a probe: a store that takes longer is not healthy.
+const probeTime = 2 * time.Second
+
+// Probe asks a backend how it does, now.
+func (r *Router) Probe(ctx context.Context, name string) (BackendStatus, error) {
+	r.mu.Lock()
+	be := r.backends[name]
+	r.mu.Unlock()
+	if be == nil {
+		return BackendStatus{}, prism.NotFound("backend", name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	start := time.Now()
+	answer := make(chan driver.Health, 1)
+	go func() { answer <- be.set.Store.Health(ctx) }()
+	var h driver.Health
+	select {
+	case h = <-answer:
+	case <-ctx.Done():
+		h = driver.Health{State: driver.Unhealthy, Message: fmt.Sprintf("no answer to the probe within %s", probeTime)}
+	}
+	be.mu.Lock()
+	be.health, be.checked, be.latency = h, r.clock.Now(), time.Since(start)
+	if h.State == driver.Unhealthy {
+		be.errors++
+		be.last = h.Message
+	}
+	be.mu.Unlock()
+	return r.Status(name)
+}
+
+// Watch probes every backend now and then, until ctx ends.
+func (r *Router) Watch(ctx context.Context, every time.Duration) {
+	for {
+		var wg sync.WaitGroup
+		for _, name := range r.Backends() {
+			wg.Go(func() { r.Probe(ctx, name) }) //nolint:errcheck // the status keeps it
+		}
+		wg.Wait()
+		t := r.clock.NewTimer(every)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
+}
+
+// A NamespaceStatus is what is known of a namespace in force.
+type NamespaceStatus struct {
+	Capabilities []string
+	Durability   string
+	Usage        driver.Usage
+	Inflight     int64
+}
+
+// Namespace tells what is known of a namespace in force.
+func (r *Router) Namespace(ctx context.Context, name string) (NamespaceStatus, bool) {
+	n := (*r.table.Load())[name]
+	if n == nil {
+		return NamespaceStatus{}, false
+	}
+	s := NamespaceStatus{Durability: n.backend.set.Info.Durability, Inflight: n.inflight.Load()}
+	if n.keyvalue != nil {
+		s.Capabilities = n.keyvalue.Capabilities()
+	}
+	if u, err := n.backend.set.Store.Usage(ctx, prism.Namespace(name)); err == nil {
+		s.Usage = u
+	}
+	return s, true
+}
+
+// Bind says which backend a new namespace of a model goes to: the one wished
+// for, or else the first durable one that can serve the model. Nothing is
+// chosen from needs yet: that is the planner's, which is to come.
+func (r *Router) Bind(model, wish string) (control.Binding, error) {
+	if model != "keyvalue" {
+		return control.Binding{}, prism.InvalidField("model", "must be keyvalue: this gateway has no other model yet")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if wish != "" {
+		be := r.backends[wish]
+		switch {
+		case be == nil:
+			return control.Binding{}, prism.InvalidField("backend", fmt.Sprintf("%q is not declared", wish))
+		case be.set.KeyValue == nil:
+			return control.Binding{}, prism.InvalidField("backend", fmt.Sprintf("%q lacks keyvalue_basic", wish))
+		}
+		return control.Binding{Backend: wish, Driver: be.Driver}, nil
+	}
+	names := make([]string, 0, len(r.backends))
+	for name, be := range r.backends {
+		if be.set.KeyValue != nil && be.set.Info.Durable {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return control.Binding{}, prism.New(prism.ReasonFailedPrecond, "no durable backend is declared: name one with backend")
+	}
+	slices.Sort(names)
+	return control.Binding{Backend: names[0], Driver: r.backends[names[0]].Driver}, nil
+}
+
+// Close ends every stream and closes the backends.
+func (r *Router) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, n := range *r.table.Load() {
+		n.state.end(prism.New(prism.ReasonDraining, "the gateway is stopping").WithNamespace(prism.Namespace(name)))
+	}
+	r.table.Store(&map[string]*namespace{})
+	var errs []error
+	for name, be := range r.backends {
+		if err := be.set.Store.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close backend %q: %w", name, err))
+		}
+	}
+	r.backends = map[string]*backend{}
+	return errors.Join(errs...)
+}
