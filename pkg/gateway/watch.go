@@ -30,7 +30,6 @@ func (k *keyValue) follow(c *call, r *kvv1.WatchRequest, st grpc.ServerStreaming
 		return err
 	}
 	defer w.Close()
-	figures := c.road.Metrics.Namespace(c.target.Namespace())
 	for {
 		events, after, err := w.Next(ctx)
 		if err != nil {
@@ -40,7 +39,6 @@ func (k *keyValue) follow(c *call, r *kvv1.WatchRequest, st grpc.ServerStreaming
 			return why(ctx, err)
 		}
 		*position = after
-		figures.Observe(len(events), 0, false, 0)
 	}
 }
 

@@ -326,6 +326,7 @@ func (r *Router) Watch(ctx context.Context, every time.Duration) {
 type NamespaceStatus struct {
 	Capabilities []string
 	Durability   string
+	Durable      bool
 	Usage        driver.Usage
 	Inflight     int64
 }
@@ -336,7 +337,7 @@ func (r *Router) Namespace(ctx context.Context, name string) (NamespaceStatus, b
 	if n == nil {
 		return NamespaceStatus{}, false
 	}
-	s := NamespaceStatus{Durability: n.backend.set.Info.Durability, Inflight: n.inflight.Load()}
+	s := NamespaceStatus{Durability: n.backend.set.Info.Durability, Durable: n.backend.set.Info.Durable, Inflight: n.inflight.Load()}
 	if n.keyvalue != nil {
 		s.Capabilities = n.keyvalue.Capabilities()
 	}

@@ -1,0 +1,353 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/auth"
+	"github.com/prism-data-layer/prism/pkg/control"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
+)
+
+// ListNamespaces pages through the namespaces by name.
+func (s *Service) ListNamespaces(ctx context.Context, r *adminv1.ListNamespacesRequest) (*adminv1.ListNamespacesResponse, error) {
+	list, err := s.road.Control.Namespaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The cursor is the last name: it tells nothing that the list does not.
+	from := sort.Search(len(list), func(i int) bool { return list[i].Name > r.Cursor })
+	if r.Cursor == "" {
+		from = 0
+	}
+	list = list[from:]
+	resp := &adminv1.ListNamespacesResponse{}
+	if limit := min(pageLimit(r.Limit), prism.MaxPageItems); len(list) > limit {
+		list = list[:limit]
+		resp.Cursor = list[limit-1].Name
+	}
+	for _, n := range list {
+		resp.Namespaces = append(resp.Namespaces, s.describe(ctx, n))
+	}
+	return resp, nil
+}
+
+// GetNamespace describes one.
+func (s *Service) GetNamespace(ctx context.Context, r *adminv1.GetNamespaceRequest) (*adminv1.GetNamespaceResponse, error) {
+	n, err := s.road.Control.Namespace(ctx, r.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.GetNamespaceResponse{Namespace: s.describe(ctx, n)}, nil
+}
+
+// CreateNamespace makes a namespace and binds it to a backend.
+func (s *Service) CreateNamespace(ctx context.Context, r *adminv1.CreateNamespaceRequest) (*adminv1.CreateNamespaceResponse, error) {
+	n := recordOf(r.Spec)
+	if n.Model == "" {
+		n.Model = "keyvalue"
+	}
+	who := caller(ctx)
+	if len(n.Access.Owners) == 0 && who.Name() != auth.Dev {
+		n.Access.Owners = []string{who.Name()}
+	}
+	made, err := s.Create(ctx, n, who.Name(), r.DryRun)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.CreateNamespaceResponse{Namespace: s.describe(ctx, made)}, nil
+}
+
+// Create makes a namespace for actor: the admin API and the file of the
+// gateway both come here.
+func (s *Service) Create(ctx context.Context, n control.Namespace, actor string, dryRun bool) (control.Namespace, error) {
+	s.change.Lock()
+	defer s.change.Unlock()
+	if err := check(n); err != nil {
+		return n, err
+	}
+	binding, err := s.router.Bind(n.Model, n.Backend)
+	if err != nil {
+		return n, err
+	}
+	n.Binding, n.State = binding, control.Active
+	if dryRun {
+		if _, err := s.road.Control.Namespace(ctx, n.Name); err == nil {
+			return n, prism.New(prism.ReasonAlreadyExists, "namespace %q is there already", n.Name)
+		}
+		return n, nil
+	}
+	made, err := s.road.Control.CreateNamespace(ctx, n, actor)
+	if err != nil {
+		return n, err
+	}
+	return made, s.apply(ctx)
+}
+
+// fields are what an update may name, and how each is taken over.
+var fields = map[string]func(to *control.Namespace, from control.Namespace){
+	"description":    func(to *control.Namespace, from control.Namespace) { to.Description = from.Description },
+	"needs":          func(to *control.Namespace, from control.Namespace) { to.Needs = from.Needs },
+	"limits":         func(to *control.Namespace, from control.Namespace) { to.Limits = from.Limits },
+	"access":         func(to *control.Namespace, from control.Namespace) { to.Access = from.Access },
+	"default_ttl_ms": func(to *control.Namespace, from control.Namespace) { to.DefaultTTL = from.DefaultTTL },
+	"max_ttl_ms":     func(to *control.Namespace, from control.Namespace) { to.MaxTTL = from.MaxTTL },
+}
+
+// declared are the fields that a file owns once it declares the namespace.
+var declared = []string{"needs", "limits", "access", "default_ttl_ms", "max_ttl_ms"}
+
+// UpdateNamespace replaces the fields of the mask. Running calls go on; a
+// change of access ends running streams, which then resume if they may.
+func (s *Service) UpdateNamespace(ctx context.Context, r *adminv1.UpdateNamespaceRequest) (*adminv1.UpdateNamespaceResponse, error) {
+	e := prism.New(prism.ReasonInvalidArgument, "")
+	if len(r.UpdateMask) == 0 {
+		e.WithField("update_mask", "must name the fields to replace")
+	}
+	for i, f := range r.UpdateMask {
+		if fields[f] == nil {
+			e.WithField(fmt.Sprintf("update_mask[%d]", i), fmt.Sprintf("%q is not one of %s", f, strings.Join(fieldNames(), ", ")))
+		}
+	}
+	if len(e.Fields) > 0 {
+		e.Message = e.Fields[0].Field + " " + e.Fields[0].Message
+		return nil, e
+	}
+	s.change.Lock()
+	defer s.change.Unlock()
+	if r.DryRun {
+		n, err := s.road.Control.Namespace(ctx, r.Spec.Name)
+		if err == nil {
+			err = edit(&n, recordOf(r.Spec), r.UpdateMask)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &adminv1.UpdateNamespaceResponse{Namespace: s.describe(ctx, n)}, nil
+	}
+	n, err := s.road.Control.UpdateNamespace(ctx, r.Spec.Name, r.IfRevision, caller(ctx).Name(), strings.Join(r.UpdateMask, ", "),
+		func(n *control.Namespace) error { return edit(n, recordOf(r.Spec), r.UpdateMask) })
+	if err != nil {
+		return nil, err
+	}
+	if err := s.apply(ctx); err != nil {
+		return nil, err
+	}
+	return &adminv1.UpdateNamespaceResponse{Namespace: s.describe(ctx, n)}, nil
+}
+
+func fieldNames() []string {
+	var names []string
+	for f := range fields {
+		names = append(names, f)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func edit(n *control.Namespace, from control.Namespace, mask []string) error {
+	if n.State == control.Deleting || n.State == control.Deleted {
+		return prism.New(prism.ReasonNamespaceBusy, "namespace %q is being deleted", n.Name)
+	}
+	for _, f := range mask {
+		if n.DeclaredIn != "" && slices.Contains(declared, f) {
+			return prism.New(prism.ReasonDeclaredInFile, "%s of namespace %q is declared in %s", f, n.Name, n.DeclaredIn).
+				WithMeta("declared_in", n.DeclaredIn).WithMeta("field", f)
+		}
+		fields[f](n, from)
+	}
+	return check(*n)
+}
+
+// Declare makes a namespace as a file says, or brings it up to date. The
+// binding stays: what the file says of the backend is a wish for creation.
+func (s *Service) Declare(ctx context.Context, n control.Namespace) error {
+	const actor = "file"
+	have, err := s.road.Control.Namespace(ctx, n.Name)
+	if prism.From(err) != nil && prism.From(err).Reason == prism.ReasonNotFound {
+		_, err = s.Create(ctx, n, actor, false)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if have.Model != n.Model {
+		return prism.New(prism.ReasonFailedPrecond, "namespace %q is of model %s and cannot become %s", n.Name, have.Model, n.Model)
+	}
+	want := have
+	want.Backend, want.Description, want.Needs, want.Limits, want.Access = n.Backend, n.Description, n.Needs, n.Limits, n.Access
+	want.DefaultTTL, want.MaxTTL, want.DeclaredIn = n.DefaultTTL, n.MaxTTL, n.DeclaredIn
+	if same(have, want) {
+		return nil
+	}
+	s.change.Lock()
+	defer s.change.Unlock()
+	_, err = s.road.Control.UpdateNamespace(ctx, n.Name, 0, actor, "from "+n.DeclaredIn, func(to *control.Namespace) error {
+		if err := check(want); err != nil {
+			return err
+		}
+		state, revision, created := to.State, to.Revision, to.CreatedAt
+		*to = want
+		to.State, to.Revision, to.CreatedAt = state, revision, created
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.apply(ctx)
+}
+
+// DeleteNamespace takes a namespace out of force and drops its data behind the
+// answer.
+func (s *Service) DeleteNamespace(ctx context.Context, r *adminv1.DeleteNamespaceRequest) (*adminv1.DeleteNamespaceResponse, error) {
+	s.change.Lock()
+	defer s.change.Unlock()
+	n, err := s.road.Control.Namespace(ctx, r.Name)
+	if err != nil {
+		return nil, err
+	}
+	if n.DeclaredIn != "" {
+		return nil, prism.New(prism.ReasonDeclaredInFile, "namespace %q is declared in %s: take it out there first", n.Name, n.DeclaredIn).WithMeta("declared_in", n.DeclaredIn)
+	}
+	if n.State == control.Deleting {
+		return nil, prism.New(prism.ReasonNamespaceBusy, "namespace %q is being deleted already", n.Name)
+	}
+	if r.DryRun {
+		return &adminv1.DeleteNamespaceResponse{Operation: &adminv1.Operation{Kind: deleteKind, Resource: n.Name}}, nil
+	}
+	actor := caller(ctx).Name()
+	if n, err = s.road.Control.SetNamespaceState(ctx, n.Name, control.Deleting, actor, ""); err != nil {
+		return nil, err
+	}
+	o, err := s.road.Control.CreateOperation(ctx, deleteKind, n.Name, actor)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.finishDelete(ctx, o, n); err != nil {
+		return nil, err
+	}
+	return &adminv1.DeleteNamespaceResponse{Operation: operationOf(o)}, nil
+}
+
+const (
+	deleteKind = "namespace.delete"
+	deleteTime = 5 * time.Minute
+)
+
+// finishDelete takes the namespace out of force and drops the data in the
+// background.
+func (s *Service) finishDelete(ctx context.Context, o control.Operation, n control.Namespace) error {
+	held := s.router.Held(n.Name)
+	if err := s.apply(ctx); err != nil {
+		return err
+	}
+	s.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTime)
+		defer cancel()
+		err := s.router.Drop(ctx, n, held)
+		if err == nil {
+			err = s.road.Control.RemoveNamespace(ctx, n.Name, o.Actor, "")
+		}
+		if err != nil {
+			s.road.Log.Error("cannot delete a namespace", "namespace", n.Name, "error", err)
+		}
+		if _, err := s.road.Control.FinishOperation(ctx, o.ID, err); err != nil {
+			s.road.Log.Error("cannot finish an operation", "operation", o.ID, "error", err)
+		}
+		s.road.Metrics.Forget(prism.Namespace(n.Name))
+	})
+	return nil
+}
+
+// Resume goes on with the deletions that a stop of the gateway has
+// interrupted.
+func (s *Service) Resume(ctx context.Context) error {
+	running, err := s.road.Control.RunningOperations(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range running {
+		if o.Kind != deleteKind {
+			continue
+		}
+		n, err := s.road.Control.Namespace(ctx, o.Resource)
+		if err != nil { // gone already: only the last line was missing
+			if _, err := s.road.Control.FinishOperation(ctx, o.ID, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.finishDelete(ctx, o, n); err != nil {
+			return err
+		}
+	}
+	return s.road.Control.AbandonOperations(ctx, func(o control.Operation) bool { return o.Kind == deleteKind })
+}
+
+// ListNamespaceHistory pages through what happened to a namespace, deleted ones
+// too.
+func (s *Service) ListNamespaceHistory(ctx context.Context, r *adminv1.ListNamespaceHistoryRequest) (*adminv1.ListNamespaceHistoryResponse, error) {
+	events, next, err := s.road.Control.NamespaceHistory(ctx, r.Name, control.Page{Limit: pageLimit(r.Limit), After: r.Cursor})
+	if err != nil {
+		return nil, err
+	}
+	resp := &adminv1.ListNamespaceHistoryResponse{Cursor: next}
+	for _, e := range events {
+		resp.Events = append(resp.Events, &adminv1.NamespaceEvent{Revision: e.Revision, TimeMs: millis(e.Time), Kind: e.Kind, Actor: e.Actor, Detail: e.Detail})
+	}
+	return resp, nil
+}
+
+// Apply puts what the control store holds in force.
+func (s *Service) Apply(ctx context.Context) error {
+	s.change.Lock()
+	defer s.change.Unlock()
+	return s.apply(ctx)
+}
+
+func (s *Service) apply(ctx context.Context) error {
+	list, err := s.road.Control.Namespaces(ctx)
+	if err != nil {
+		return err
+	}
+	return s.router.Apply(list)
+}
+
+// check says what is wrong with a namespace, every field at once.
+func check(n control.Namespace) error {
+	e := prism.New(prism.ReasonInvalidArgument, "")
+	wrong := func(bad bool, field, message string) {
+		if bad {
+			e.WithField(field, message)
+		}
+	}
+	wrong(!prism.ValidName(n.Name), "name", "must match [a-z][a-z0-9-]{0,62}")
+	wrong(n.Needs.Durability != "" && n.Needs.Durability != "strong" && n.Needs.Durability != "relaxed", "needs.durability", `must be "strong" or "relaxed"`)
+	wrong(n.MaxTTL > 0 && n.DefaultTTL > n.MaxTTL, "default_ttl_ms", "must not be longer than max_ttl_ms")
+	wrong(n.DefaultTTL < 0 || n.MaxTTL < 0, "max_ttl_ms", "must not be negative")
+	for i, o := range n.Access.Owners {
+		wrong(!validPattern(o), fmt.Sprintf("access.owners[%d]", i), "must be KIND:NAME, such as team:shop")
+	}
+	for i, g := range n.Access.Consumers {
+		wrong(!validPattern(g.Principal), fmt.Sprintf("access.consumers[%d].principal", i), "must be KIND:NAME, such as service:checkout.*")
+		wrong(len(g.Permissions) == 0, fmt.Sprintf("access.consumers[%d].permissions", i), "must name read, write or both")
+		for j, p := range g.Permissions {
+			wrong(p != "read" && p != "write", fmt.Sprintf("access.consumers[%d].permissions[%d]", i, j), "must be read or write")
+		}
+	}
+	if len(e.Fields) == 0 {
+		return nil
+	}
+	e.Message = e.Fields[0].Field + " " + e.Fields[0].Message
+	return e
+}
+
+// validPattern reports whether s may stand in an access rule.
+func validPattern(s string) bool {
+	return auth.ValidPrincipal(strings.ReplaceAll(s, "*", "x")) && !strings.Contains(strings.SplitN(s, ":", 2)[0], "*")
+}

@@ -1,0 +1,170 @@
+// Package admin is the operator's API and its short road: credential →
+// principal → role → handler. Every call leaves an audit record, refused ones
+// too.
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/prism-data-layer/prism/pkg/auth"
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/control"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/telemetry"
+	"github.com/prism-data-layer/prism/pkg/wire"
+)
+
+// A Road lets operators in.
+type Road struct {
+	Auth    *auth.Authenticator
+	Control *control.Store
+	Metrics *telemetry.Metrics
+	Clock   clock.Clock
+	Log     *slog.Logger
+
+	methods map[string]*wire.Method
+}
+
+// Interceptor is the road. A method without options, or with no admin
+// permission, is denied to everyone.
+func (r *Road) Interceptor() grpc.UnaryServerInterceptor {
+	r.methods = wire.Methods()
+	for name := range r.methods {
+		r.Metrics.Register(name)
+	}
+	return r.walk
+}
+
+type principalKey struct{}
+
+// caller is the principal that the road has proved.
+func caller(ctx context.Context) auth.Principal {
+	who, _ := ctx.Value(principalKey{}).(auth.Principal)
+	return who
+}
+
+func (r *Road) walk(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	start := r.Clock.Now()
+	ctx = telemetry.WithIDs(ctx, first(ctx, wire.RequestID), first(ctx, wire.Traceparent))
+	record := control.AuditRecord{
+		Time: start, Method: info.FullMethod[1:], Resource: resourceOf(req), Decision: "denied", Peer: peerOf(ctx),
+		RequestID: telemetry.RequestID(ctx), TraceID: telemetry.TraceID(ctx),
+	}
+	who, err := r.enter(ctx, info.FullMethod, req)
+	record.Actor = who.Name()
+	if err == nil {
+		record.Decision = "allowed"
+		resp, err = r.handle(context.WithValue(ctx, principalKey{}, who), req, handler)
+	}
+	return resp, r.leave(ctx, record, start, err)
+}
+
+// enter proves who calls and that the role allows it.
+func (r *Road) enter(ctx context.Context, fullMethod string, req any) (auth.Principal, error) {
+	who, err := r.Auth.Authenticate(ctx, auth.Credential{Authorization: first(ctx, wire.Authorization), Peer: addrOf(ctx)})
+	if err != nil {
+		return who, err
+	}
+	m := r.methods[fullMethod]
+	if m == nil || !m.Self && !who.May(m.Action) {
+		return who, prism.New(prism.ReasonPermissionDenied, "permission denied: the call needs %s", actionOf(m))
+	}
+	if msg, ok := req.(proto.Message); ok {
+		return who, wire.Validate(msg)
+	}
+	return who, nil
+}
+
+func actionOf(m *wire.Method) prism.Action {
+	if m == nil {
+		return prism.ActionNone
+	}
+	return m.Action
+}
+
+func (r *Road) handle(ctx context.Context, req any, handler grpc.UnaryHandler) (resp any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.Log.ErrorContext(ctx, "panic in a handler", "panic", p, "stack", string(debug.Stack()))
+			resp, err = nil, prism.Internal(nil)
+		}
+	}()
+	return handler(ctx, req)
+}
+
+// leave writes the audit record before the answer: a call that cannot be
+// recorded is not answered as if it was.
+func (r *Road) leave(ctx context.Context, record control.AuditRecord, start time.Time, err error) error {
+	took := r.Clock.Now().Sub(start)
+	record.Latency, record.Result = took, "OK"
+	code := codes.OK
+	if err != nil {
+		e := *prism.From(err)
+		e.RequestID, e.TraceID = record.RequestID, record.TraceID
+		record.Result = string(e.Reason)
+		code = wire.Code(e.Reason)
+		r.Metrics.Error(&e)
+		if e.Reason == prism.ReasonInternal || e.Reason == prism.ReasonDataLoss {
+			r.Log.ErrorContext(ctx, "admin call failed", "method", record.Method, "error", e.Error())
+		}
+		err = wire.ToStatus(&e).Err()
+	}
+	r.Metrics.Method(record.Method).Observe(code, took)
+	if auditErr := r.Control.Audit(context.WithoutCancel(ctx), record); auditErr != nil {
+		r.Log.ErrorContext(ctx, "cannot write the audit record", "error", auditErr)
+		if err == nil {
+			err = wire.ToStatus(auditErr).Err()
+		}
+	}
+	return err
+}
+
+// resourceOf names what a request is about, for the audit record.
+func resourceOf(req any) string {
+	switch r := req.(type) {
+	case interface{ GetName() string }:
+		return r.GetName()
+	case interface{ GetSessionId() string }:
+		return r.GetSessionId()
+	case interface{ GetKeyId() string }:
+		return r.GetKeyId()
+	case interface{ GetPrincipal() string }:
+		return r.GetPrincipal()
+	case interface{ GetOperationId() string }:
+		return r.GetOperationId()
+	}
+	return specName(req)
+}
+
+func first(ctx context.Context, name string) string {
+	if v := metadata.ValueFromIncomingContext(ctx, name); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+func addrOf(ctx context.Context) netip.Addr {
+	if p, ok := peer.FromContext(ctx); ok {
+		if a, ok := p.Addr.(interface{ AddrPort() netip.AddrPort }); ok {
+			return a.AddrPort().Addr()
+		}
+	}
+	return netip.Addr{}
+}
+
+func peerOf(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok {
+		return p.Addr.String()
+	}
+	return ""
+}
