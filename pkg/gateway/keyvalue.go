@@ -60,7 +60,7 @@ func on[Req interface{ GetNamespace() string }, Resp any](
 	if err != nil {
 		return resp, err
 	}
-	return do(ctx, kv, &c, req)
+	return do(c.bound(ctx), kv, &c, req)
 }
 
 // one is a unary call that is one operation: op decodes it, answer encodes.
@@ -87,7 +87,7 @@ func one[Req interface{ GetNamespace() string }, Resp any](
 			return resp, err
 		}
 	}
-	r, err := kv.Do(ctx, &o)
+	r, err := kv.Do(c.bound(ctx), &o)
 	if err != nil {
 		return resp, err
 	}

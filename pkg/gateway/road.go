@@ -32,6 +32,7 @@ type Road struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Draining <-chan struct{} // closed when long streams must end
+	Deadline time.Duration   // of a unary call that brings none; 0: DefaultDeadline
 }
 
 // A call is a request that has walked the road: the session and the target
@@ -43,6 +44,20 @@ type call struct {
 	running session.Call
 	target  route.Target
 	start   time.Time
+	limit   *deadline // nil: the caller brought one
+}
+
+// bound returns the context to work in: ctx with a deadline.
+func (c *call) bound(ctx context.Context) context.Context {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx
+	}
+	d := c.road.Deadline
+	if d == 0 {
+		d = DefaultDeadline
+	}
+	c.limit = withDeadline(ctx, time.Now().Add(d))
+	return c.limit
 }
 
 // enter walks the road: who are you, for how long and with what, may you and
@@ -160,6 +175,9 @@ func (c *call) log(ctx context.Context, ns string, e *prism.Error, took time.Dur
 // finish is leave for a deferred call: a panic of the handler becomes an error
 // of this call alone.
 func (c *call) finish(ctx context.Context, err *error) {
+	if c.limit != nil {
+		c.limit.stop()
+	}
 	if p := recover(); p != nil {
 		c.road.Log.ErrorContext(ctx, "panic in a handler", "method", c.method.FullName, "panic", p, "stack", string(debug.Stack()))
 		*err = prism.Internal(nil)

@@ -1,0 +1,16 @@
+// Package all lists the drivers of this build, one line each.
+package all
+
+import (
+	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/driver/memory"
+	"github.com/prism-data-layer/prism/pkg/driver/pebble"
+)
+
+// Drivers are the drivers of this build.
+func Drivers() driver.Registry {
+	return driver.Registry{
+		memory.Spec(),
+		pebble.Spec(),
+	}
+}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// notice is how long the gateway has said NOT_SERVING before it says GOAWAY, so
+// that clients which watch its health go elsewhere first.
+const notice = 50 * time.Millisecond
+
+// ErrForced is what Run returns when calls had to be cut off.
+var ErrForced = prism.New(prism.ReasonDraining, "calls were still running when the gateway had to stop")
+
+// stop drains: no new calls, running ones finish, long streams end with a
+// position to resume from; then the stores close. Draining → Stopping →
+// Stopped.
+func (s *Server) stop(force <-chan struct{}) error {
+	s.state.Store(int32(Draining))
+	s.log.Info("draining", "timeout", s.o.Config.Drain.Timeout)
+	s.health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
+
+	timeout := s.clock.NewTimer(s.o.Config.Drain.Timeout)
+	defer timeout.Stop()
+	select {
+	case <-s.clock.NewTimer(notice).C:
+	case <-force:
+	}
+	close(s.draining)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var wg sync.WaitGroup
+		wg.Go(s.data.GracefulStop)
+		wg.Go(s.ops.GracefulStop)
+		wg.Wait()
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-timeout.C:
+		err = ErrForced
+	case <-force:
+		err = ErrForced
+	}
+	s.state.Store(int32(Stopping))
+	if err != nil {
+		s.log.Warn("cutting off the calls that still run")
+		// A handler that hears nothing must not hold the process: what it has
+		// not committed is not acknowledged either.
+		go s.data.Stop()
+		go s.ops.Stop()
+	}
+	err = errors.Join(err, s.release())
+	s.state.Store(int32(Stopped))
+	s.log.Info("stopped")
+	return err
+}
+
+// release gives back everything, in the reverse order of its making.
+func (s *Server) release() error {
+	s.stopWork()
+	s.background.Wait()
+	if s.http != nil {
+		s.http.Close()
+	}
+	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if s.admin != nil {
+		s.admin.Wait()
+	}
+	if s.router != nil {
+		errs = append(errs, s.router.Close())
+	}
+	if s.control != nil {
+		if s.sessions != nil {
+			errs = append(errs, s.sessions.Flush(ctx))
+		}
+		if s.auth != nil {
+			errs = append(errs, s.auth.Flush(ctx))
+		}
+		errs = append(errs, s.control.Close())
+	}
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	if s.lock != nil {
+		s.lock.Close()
+	}
+	return errors.Join(errs...)
+}

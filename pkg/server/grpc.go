@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
+
+	"github.com/prism-data-layer/prism/pkg/config"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/wire"
+)
+
+// limits are what a port takes.
+type limits struct {
+	message, header, streams int
+	connect, idle, answer    time.Duration
+}
+
+func limitsOf(c *config.Gateway) limits {
+	return limits{
+		message: int(c.Limits.MaxMessageBytes), header: int(c.Limits.MaxHeaderBytes), streams: int(c.Limits.MaxConcurrentStreams),
+		connect: c.Limits.ConnectionTimeout, idle: c.Limits.KeepaliveTime, answer: c.Limits.KeepaliveTimeout,
+	}
+}
+
+// Settings that were measured to help (design/PERFORMANCE): workers that are
+// kept, and windows that need no estimate.
+const (
+	streamWorkers    = 64
+	streamWindow     = 4 << 20
+	connectionWindow = 16 << 20
+	pingEvery        = 10 * time.Second // the shortest that a client may
+)
+
+func (l limits) options() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(wire.Codec()),
+		grpc.NumStreamWorkers(streamWorkers),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connectionWindow),
+		grpc.MaxConcurrentStreams(uint32(l.streams)),
+		grpc.MaxRecvMsgSize(l.message),
+		grpc.MaxSendMsgSize(l.message),
+		grpc.MaxHeaderListSize(uint32(l.header)),
+		grpc.ConnectionTimeout(l.connect),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: l.idle, Timeout: l.answer}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
+		grpc.InTapHandle(fewEntries),
+		grpc.WaitForHandlers(true),
+	}
+}
+
+// fewEntries refuses a call with too much metadata before anything is done for
+// it.
+func fewEntries(ctx context.Context, info *tap.Info) (context.Context, error) {
+	n := 0
+	for _, values := range info.Header {
+		n += len(values)
+	}
+	if n > wire.MaxMetadataEntries {
+		st := wire.ToStatus(prism.New(prism.ReasonMessageTooBig, "a call may have at most %d metadata entries", wire.MaxMetadataEntries))
+		return ctx, status.Error(st.Code(), st.Message())
+	}
+	return ctx, nil
+}
+
+// registerReflection lets tools such as grpcurl ask what there is.
+func registerReflection(g *grpc.Server) { reflection.Register(g) }
