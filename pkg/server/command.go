@@ -48,7 +48,7 @@ func Main(args []string, stdout, stderr io.Writer, b Build) int {
 	if done {
 		return code
 	}
-	tune()
+	Tune()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	force := make(chan struct{})
@@ -74,7 +74,8 @@ func Main(args []string, stdout, stderr io.Writer, b Build) int {
 	return exitOK
 }
 
-func tune() {
+// Tune sets the garbage collector as the program does.
+func Tune() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -55,6 +55,10 @@ func (l limits) options() []grpc.ServerOption {
 	}
 }
 
+// GRPCOptions are the settings of a gateway's ports, for a bench that compares
+// with a server which does nothing else.
+func GRPCOptions() []grpc.ServerOption { return limitsOf(config.Default()).options() }
+
 // fewEntries refuses a call with too much metadata before anything is done for
 // it.
 func fewEntries(ctx context.Context, info *tap.Info) (context.Context, error) {

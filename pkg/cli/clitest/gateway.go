@@ -1,0 +1,575 @@
+// Package clitest is for tests of commands: a gateway in memory behind real
+// gRPC on a free port, and a rig that runs the real command line against it,
+// as in a pipe and as on a terminal.
+package clitest
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/prism-data-layer/prism/pkg/iostreams"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/wire"
+	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
+	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
+)
+
+// A Gateway answers the admin and the key-value API from memory. Its fields may
+// be changed between calls.
+type Gateway struct {
+	adminv1.UnimplementedAdminServiceServer
+	keyvaluev1.UnimplementedKeyValueServiceServer
+
+	// Fail, if set, is asked before every call.
+	Fail func(method string, md metadata.MD) error
+	// Watch, if set, answers watches.
+	OnWatch func(*keyvaluev1.WatchRequest, grpc.ServerStreamingServer[keyvaluev1.WatchResponse]) error
+
+	Addr string
+
+	mu         sync.Mutex
+	now        time.Time
+	namespaces []*adminv1.Namespace
+	backends   []*adminv1.Backend
+	sessions   []*adminv1.Session
+	keys       []*adminv1.Key
+	audit      []*adminv1.AuditRecord
+	operation  *adminv1.Operation
+	version    uint64
+	data       map[string]map[string]*keyvaluev1.Entry
+	calls      []string
+	tokens     []string
+}
+
+// Start runs a gateway with a few things in it until the test ends.
+func Start(t testing.TB) *Gateway {
+	t.Helper()
+	g := &Gateway{now: iostreams.TestTime(), version: 100, data: map[string]map[string]*keyvaluev1.Entry{"kv": {}}}
+	g.seed()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Addr = l.Addr().String()
+	s := grpc.NewServer(grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream), grpc.ForceServerCodecV2(wire.Codec()))
+	adminv1.RegisterAdminServiceServer(s, g)
+	keyvaluev1.RegisterKeyValueServiceServer(s, g)
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(s.Stop)
+	return g
+}
+
+func (g *Gateway) ago(d time.Duration) int64 { return g.now.Add(-d).UnixMilli() }
+
+func (g *Gateway) seed() {
+	caps := []string{"keyvalue_basic", "keyvalue_scan", "keyvalue_ttl"}
+	g.namespaces = []*adminv1.Namespace{
+		{
+			Spec:  &adminv1.NamespaceSpec{Name: "kv", Model: "keyvalue", Backend: "local", Description: "Keys and values", Access: &adminv1.Access{Owners: []string{"user:dev"}}},
+			State: adminv1.NamespaceState_NAMESPACE_STATE_ACTIVE, BoundBackend: "local", BoundDriver: "pebble", Capabilities: caps,
+			CreatedAtMs: g.ago(50 * time.Hour), UpdatedAtMs: g.ago(3 * time.Minute), Revision: 3, DeclaredIn: "prism.yaml:14", Durability: "fsynced before it is answered",
+			Usage: &adminv1.NamespaceUsage{Keys: 1200, SizeBytes: 1 << 20, Receipts: 7, ReceiptsLimit: 1_000_000, ActiveSessions: 2, ActiveStreams: 1},
+		},
+		{
+			Spec:  &adminv1.NamespaceSpec{Name: "scratch", Model: "keyvalue", Backend: "volatile"},
+			State: adminv1.NamespaceState_NAMESPACE_STATE_DEGRADED, BoundBackend: "local", BoundDriver: "pebble", Capabilities: caps,
+			CreatedAtMs: g.ago(time.Hour), UpdatedAtMs: g.ago(time.Hour), Revision: 1, Notes: []string{"the file wishes backend volatile; the data is on local"},
+			Usage: &adminv1.NamespaceUsage{},
+		},
+	}
+	g.backends = []*adminv1.Backend{
+		{Name: "local", Driver: "pebble", Health: adminv1.HealthState_HEALTH_STATE_HEALTHY, CheckedAtMs: g.ago(2 * time.Second), LatencyUs: 1240, Capabilities: caps, Namespaces: []string{"kv", "scratch"}, Durability: "fsynced", Facts: map[string]string{"disk_bytes": "4096", "version": "2"}, DeclaredIn: "prism.yaml:8"},
+		{Name: "volatile", Driver: "memory", Health: adminv1.HealthState_HEALTH_STATE_HEALTHY, CheckedAtMs: g.ago(2 * time.Second), LatencyUs: 12, Capabilities: caps, DeclaredIn: "prism.yaml:7"},
+	}
+	g.sessions = []*adminv1.Session{
+		{SessionId: "s-7f3a", Principal: "user:dev", ClientId: "shop", ClientVersion: "1.4", Status: sessionv1.SessionStatus_SESSION_STATUS_ACTIVE, CreatedAtMs: g.ago(time.Hour), ExpiresAtMs: g.ago(-time.Hour), LastActivityMs: g.ago(5 * time.Second), Namespaces: []string{"kv"}, Metrics: &sessionv1.SessionMetrics{RequestsProcessed: 4200, BytesSent: 9000, BytesReceived: 100, ActiveStreams: 1}},
+		{SessionId: "s-8b00", Principal: "service:checkout", Status: sessionv1.SessionStatus_SESSION_STATUS_EXPIRING, CreatedAtMs: g.ago(25 * time.Hour), ExpiresAtMs: g.ago(-time.Minute), LastActivityMs: g.ago(time.Minute), Implicit: true},
+	}
+	g.keys = []*adminv1.Key{
+		{KeyId: "k-19ab", Principal: "service:checkout", Description: "the checkout", CreatedAtMs: g.ago(240 * time.Hour), ExpiresAtMs: g.ago(-480 * time.Hour), LastUsedMs: g.ago(time.Minute)},
+		{KeyId: "k-20cd", Principal: "user:ann", Roles: []string{"admin", "operator"}, CreatedAtMs: g.ago(24 * time.Hour)},
+	}
+	g.audit = []*adminv1.AuditRecord{
+		{Id: 2, TimeMs: g.ago(time.Minute), Actor: "user:ann", Method: "prism.admin.v1.AdminService/CreateNamespace", Resource: "namespace:kv", Decision: "allowed", Result: "OK", RequestId: "r-2", TraceId: "4bf92f3577b34da6a3ce929d0e0e4736", Peer: "127.0.0.1", LatencyUs: 910},
+		{Id: 1, TimeMs: g.ago(time.Hour), Actor: "service:checkout", Method: "prism.admin.v1.AdminService/ListKeys", Decision: "denied", Result: "PERMISSION_DENIED", RequestId: "r-1", Peer: "10.0.0.9", LatencyUs: 90},
+	}
+}
+
+// Calls lists the methods that were called, without their service.
+func (g *Gateway) Calls() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.calls)
+}
+
+// Tokens lists the credentials that came with the calls.
+func (g *Gateway) Tokens() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.tokens)
+}
+
+// Change runs f while no call is answered.
+func (g *Gateway) Change(f func(*State)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f(&State{&g.namespaces, &g.backends, &g.sessions, &g.keys, &g.audit, g.data})
+}
+
+// State is what a gateway holds.
+type State struct {
+	Namespaces *[]*adminv1.Namespace
+	Backends   *[]*adminv1.Backend
+	Sessions   *[]*adminv1.Session
+	Keys       *[]*adminv1.Key
+	Audit      *[]*adminv1.AuditRecord
+	Data       map[string]map[string]*keyvaluev1.Entry
+}
+
+// Put stores an entry without a call.
+func (g *Gateway) Put(ns, key, value string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.put(ns, &keyvaluev1.Entry{Key: key, Value: []byte(value)})
+}
+
+func (g *Gateway) put(ns string, e *keyvaluev1.Entry) uint64 {
+	g.version++
+	e.Version = g.version
+	g.data[ns][e.Key] = e
+	return g.version
+}
+
+func (g *Gateway) before(ctx context.Context, method string) error {
+	md, _ := metadata.FromIncomingContext(ctx)
+	g.mu.Lock()
+	g.calls = append(g.calls, method[strings.LastIndexByte(method, '/')+1:])
+	g.tokens = append(g.tokens, md.Get(wire.Authorization)...)
+	fail := g.Fail
+	g.mu.Unlock()
+	_ = grpc.SetHeader(ctx, metadata.Pairs(wire.RequestID, "r-test"))
+	if fail == nil {
+		return nil
+	}
+	return fail(method, md)
+}
+
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := prism.From(err)
+	if e.RequestID == "" {
+		e.RequestID = "r-test"
+	}
+	return wire.ToStatus(e).Err()
+}
+
+func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if err := g.before(ctx, info.FullMethod); err != nil {
+		return nil, failed(err)
+	}
+	r, err := handle(ctx, req)
+	return r, failed(err)
+}
+
+func (g *Gateway) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if err := g.before(s.Context(), info.FullMethod); err != nil {
+		return failed(err)
+	}
+	return handle(srv, s)
+}
+
+func (g *Gateway) find(name string) (*adminv1.Namespace, error) {
+	for _, n := range g.namespaces {
+		if n.Spec.Name == name {
+			return n, nil
+		}
+	}
+	return nil, prism.NotFound("namespace", name).WithMeta("kind", "namespace")
+}
+
+// page cuts one page of a list; the cursor is the index.
+func page[T any](all []T, limit int32, cursor string) ([]T, string) {
+	from := len(cursor)
+	if limit <= 0 {
+		limit = 100
+	}
+	to := min(from+int(limit), len(all))
+	if to == len(all) {
+		return all[from:to], ""
+	}
+	return all[from:to], strings.Repeat("x", to)
+}
+
+// ListNamespaces and the calls below answer as the admin API would.
+func (g *Gateway) ListNamespaces(_ context.Context, r *adminv1.ListNamespacesRequest) (*adminv1.ListNamespacesResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list, next := page(g.namespaces, r.Limit, r.Cursor)
+	return &adminv1.ListNamespacesResponse{Namespaces: list, Cursor: next}, nil
+}
+
+func (g *Gateway) GetNamespace(_ context.Context, r *adminv1.GetNamespaceRequest) (*adminv1.GetNamespaceResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, err := g.find(r.Name)
+	return &adminv1.GetNamespaceResponse{Namespace: n}, err
+}
+
+func (g *Gateway) CreateNamespace(_ context.Context, r *adminv1.CreateNamespaceRequest) (*adminv1.CreateNamespaceResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, err := prism.ParseNamespace(r.Spec.GetName()); err != nil {
+		return nil, prism.InvalidField("spec.name", "must match [a-z][a-z0-9-]{0,62}")
+	}
+	if _, err := g.find(r.Spec.Name); err == nil {
+		return nil, prism.New(prism.ReasonAlreadyExists, "namespace %q is there already", r.Spec.Name)
+	}
+	backend := r.Spec.Backend
+	if backend == "" {
+		backend = "local"
+	}
+	n := &adminv1.Namespace{
+		Spec: r.Spec, State: adminv1.NamespaceState_NAMESPACE_STATE_ACTIVE, BoundBackend: backend, BoundDriver: "pebble",
+		CreatedAtMs: g.now.UnixMilli(), UpdatedAtMs: g.now.UnixMilli(), Revision: 1, Usage: &adminv1.NamespaceUsage{},
+	}
+	if !r.DryRun {
+		g.namespaces = append(g.namespaces, n)
+		g.data[r.Spec.Name] = map[string]*keyvaluev1.Entry{}
+	}
+	return &adminv1.CreateNamespaceResponse{Namespace: n}, nil
+}
+
+func (g *Gateway) UpdateNamespace(_ context.Context, r *adminv1.UpdateNamespaceRequest) (*adminv1.UpdateNamespaceResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, err := g.find(r.Spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	if r.IfRevision != 0 && r.IfRevision != n.Revision {
+		return nil, prism.New(prism.ReasonVersionMismatch, "namespace %q has another revision", r.Spec.Name)
+	}
+	after := &adminv1.Namespace{
+		Spec: r.Spec, State: n.State, BoundBackend: n.BoundBackend, BoundDriver: n.BoundDriver, Capabilities: n.Capabilities,
+		CreatedAtMs: n.CreatedAtMs, UpdatedAtMs: g.now.UnixMilli(), Revision: n.Revision + 1, DeclaredIn: n.DeclaredIn, Notes: n.Notes, Usage: n.Usage, Durability: n.Durability,
+	}
+	if !r.DryRun {
+		g.namespaces[slices.Index(g.namespaces, n)] = after
+	}
+	return &adminv1.UpdateNamespaceResponse{Namespace: after}, nil
+}
+
+func (g *Gateway) DeleteNamespace(_ context.Context, r *adminv1.DeleteNamespaceRequest) (*adminv1.DeleteNamespaceResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, err := g.find(r.Name)
+	if err != nil {
+		return nil, err
+	}
+	op := &adminv1.Operation{OperationId: "op-1", Kind: "namespace.delete", Resource: "namespace:" + r.Name, State: adminv1.OperationState_OPERATION_STATE_RUNNING, StartedAtMs: g.now.UnixMilli()}
+	if !r.DryRun {
+		g.namespaces = slices.DeleteFunc(g.namespaces, func(x *adminv1.Namespace) bool { return x == n })
+		op.State, op.EndedAtMs = adminv1.OperationState_OPERATION_STATE_DONE, g.now.UnixMilli()
+	}
+	if g.operation != nil {
+		op = g.operation
+	}
+	return &adminv1.DeleteNamespaceResponse{Operation: op}, nil
+}
+
+// SetOperation makes deletions answer with op.
+func (g *Gateway) SetOperation(op *adminv1.Operation) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.operation = op
+}
+
+func (g *Gateway) GetOperation(context.Context, *adminv1.GetOperationRequest) (*adminv1.GetOperationResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return &adminv1.GetOperationResponse{Operation: g.operation}, nil
+}
+
+func (g *Gateway) ListNamespaceHistory(_ context.Context, r *adminv1.ListNamespaceHistoryRequest) (*adminv1.ListNamespaceHistoryResponse, error) {
+	if r.Name == "nothing" {
+		return nil, prism.NotFound("namespace", r.Name)
+	}
+	all := []*adminv1.NamespaceEvent{
+		{Revision: 3, TimeMs: g.ago(3 * time.Minute), Kind: "updated", Actor: "user:ann", Detail: "limits"},
+		{Revision: 2, TimeMs: g.ago(49 * time.Hour), Kind: "bound", Actor: "gateway", Detail: "backend local"},
+		{Revision: 1, TimeMs: g.ago(50 * time.Hour), Kind: "created", Actor: "prism.yaml:14"},
+	}
+	list, next := page(all, r.Limit, r.Cursor)
+	return &adminv1.ListNamespaceHistoryResponse{Events: list, Cursor: next}, nil
+}
+
+func (g *Gateway) ListBackends(context.Context, *adminv1.ListBackendsRequest) (*adminv1.ListBackendsResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return &adminv1.ListBackendsResponse{Backends: g.backends}, nil
+}
+
+func (g *Gateway) GetBackend(_ context.Context, r *adminv1.GetBackendRequest) (*adminv1.GetBackendResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, b := range g.backends {
+		if b.Name == r.Name {
+			return &adminv1.GetBackendResponse{Backend: b}, nil
+		}
+	}
+	return nil, prism.NotFound("backend", r.Name)
+}
+
+func (g *Gateway) CheckBackendHealth(_ context.Context, r *adminv1.CheckBackendHealthRequest) (*adminv1.CheckBackendHealthResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var list []*adminv1.Backend
+	for _, b := range g.backends {
+		if r.Name == "" || r.Name == b.Name {
+			list = append(list, b)
+		}
+	}
+	if r.Name != "" && list == nil {
+		return nil, prism.NotFound("backend", r.Name)
+	}
+	return &adminv1.CheckBackendHealthResponse{Backends: list}, nil
+}
+
+func (g *Gateway) ListSessions(_ context.Context, r *adminv1.ListSessionsRequest) (*adminv1.ListSessionsResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []*adminv1.Session
+	for _, s := range g.sessions {
+		if (r.Namespace == "" || slices.Contains(s.Namespaces, r.Namespace)) && (r.Principal == "" || s.Principal == r.Principal) {
+			all = append(all, s)
+		}
+	}
+	list, next := page(all, r.Limit, r.Cursor)
+	return &adminv1.ListSessionsResponse{Sessions: list, Cursor: next, Total: int64(len(all))}, nil
+}
+
+func (g *Gateway) GetSession(_ context.Context, r *adminv1.GetSessionRequest) (*adminv1.GetSessionResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.sessions {
+		if s.SessionId == r.SessionId {
+			return &adminv1.GetSessionResponse{Session: s}, nil
+		}
+	}
+	return nil, prism.NotFound("session", r.SessionId)
+}
+
+func (g *Gateway) TerminateSession(ctx context.Context, r *adminv1.TerminateSessionRequest) (*adminv1.TerminateSessionResponse, error) {
+	if _, err := g.GetSession(ctx, &adminv1.GetSessionRequest{SessionId: r.SessionId}); err != nil {
+		return nil, err
+	}
+	return &adminv1.TerminateSessionResponse{PendingOperations: 2}, nil
+}
+
+func (g *Gateway) CreateKey(_ context.Context, r *adminv1.CreateKeyRequest) (*adminv1.CreateKeyResponse, error) {
+	k := &adminv1.Key{KeyId: "k-21ef", Principal: r.Principal, Roles: r.Roles, Description: r.Description, CreatedAtMs: g.now.UnixMilli()}
+	if r.TtlMs > 0 {
+		k.ExpiresAtMs = g.now.UnixMilli() + r.TtlMs
+	}
+	return &adminv1.CreateKeyResponse{Key: k, Secret: "prism_k21ef_canary"}, nil
+}
+
+func (g *Gateway) ListKeys(context.Context, *adminv1.ListKeysRequest) (*adminv1.ListKeysResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return &adminv1.ListKeysResponse{Keys: g.keys}, nil
+}
+
+func (g *Gateway) RevokeKey(_ context.Context, r *adminv1.RevokeKeyRequest) (*adminv1.RevokeKeyResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, k := range g.keys {
+		if k.KeyId == r.KeyId {
+			k.RevokedAtMs = g.now.UnixMilli()
+			return &adminv1.RevokeKeyResponse{Key: k}, nil
+		}
+	}
+	return nil, prism.NotFound("key", r.KeyId)
+}
+
+func (g *Gateway) ListAudit(_ context.Context, r *adminv1.ListAuditRequest) (*adminv1.ListAuditResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []*adminv1.AuditRecord
+	for _, a := range g.audit {
+		if (r.Actor == "" || a.Actor == r.Actor) && a.TimeMs >= r.SinceMs && (r.UntilMs == 0 || a.TimeMs <= r.UntilMs) {
+			all = append(all, a)
+		}
+	}
+	list, next := page(all, r.Limit, r.Cursor)
+	return &adminv1.ListAuditResponse{Records: list, Cursor: next}, nil
+}
+
+func (g *Gateway) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv1.GetStatusResponse, error) {
+	return &adminv1.GetStatusResponse{
+		Version: "0.1.0", Commit: "abc123", GoVersion: "go1.26.8", State: "Running", StartedAtMs: g.ago(time.Hour), NowMs: g.now.UnixMilli(),
+		DataAddress: "127.0.0.1:8980", AdminAddress: "127.0.0.1:8981", MetricsAddress: "127.0.0.1:9090", AuthMode: "off",
+		RssBytes: 31 << 20, Goroutines: 42, Namespaces: 2, Backends: 2, Sessions: 2, CpuSeconds: 1.5, Pid: 4242, Principal: "dev",
+	}, nil
+}
+
+func (g *Gateway) space(ns string) (map[string]*keyvaluev1.Entry, error) {
+	m, ok := g.data[ns]
+	if !ok {
+		return nil, prism.NotFound("namespace", ns).WithMeta("kind", "namespace")
+	}
+	return m, nil
+}
+
+// Get and the calls below answer as the key-value API would.
+func (g *Gateway) Get(_ context.Context, r *keyvaluev1.GetRequest) (*keyvaluev1.GetResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m, err := g.space(r.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if err := prism.CheckKey("key", r.Key); err != nil {
+		return nil, err
+	}
+	e, ok := m[r.Key]
+	if !ok {
+		return nil, prism.NotFound("key", r.Key)
+	}
+	return &keyvaluev1.GetResponse{Value: e.Value, Version: e.Version, ExpiresAtMs: e.ExpiresAtMs}, nil
+}
+
+func (g *Gateway) Set(_ context.Context, r *keyvaluev1.SetRequest) (*keyvaluev1.SetResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.set(r.Namespace, r)
+}
+
+func (g *Gateway) set(ns string, r *keyvaluev1.SetRequest) (*keyvaluev1.SetResponse, error) {
+	m, err := g.space(ns)
+	if err != nil {
+		return nil, err
+	}
+	if err := prism.CheckKey("key", r.Key); err != nil {
+		return nil, err
+	}
+	old, there := m[r.Key]
+	switch {
+	case r.CreateOnly && there:
+		return nil, prism.New(prism.ReasonAlreadyExists, "key %q is there already", r.Key)
+	case r.IfVersion != nil && (!there || old.Version != *r.IfVersion):
+		return nil, prism.New(prism.ReasonVersionMismatch, "key %q has another version", r.Key).WithMeta("current_version", "101")
+	}
+	e := &keyvaluev1.Entry{Key: r.Key, Value: r.Value}
+	if r.TtlMs != nil {
+		at := g.now.UnixMilli() + *r.TtlMs
+		e.ExpiresAtMs = &at
+	}
+	return &keyvaluev1.SetResponse{Version: g.put(ns, e)}, nil
+}
+
+func (g *Gateway) Delete(_ context.Context, r *keyvaluev1.DeleteRequest) (*keyvaluev1.DeleteResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m, err := g.space(r.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := m[r.Key]; !ok {
+		return &keyvaluev1.DeleteResponse{}, nil
+	}
+	delete(m, r.Key)
+	g.version++
+	return &keyvaluev1.DeleteResponse{Found: true, Version: g.version}, nil
+}
+
+func (g *Gateway) Scan(_ context.Context, r *keyvaluev1.ScanRequest) (*keyvaluev1.ScanResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m, err := g.space(r.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for k := range m {
+		if strings.HasPrefix(k, r.Prefix) && k >= r.Start && (r.End == "" || k < r.End) {
+			keys = append(keys, k)
+		}
+	}
+	sort.Strings(keys)
+	if r.Reverse {
+		slices.Reverse(keys)
+	}
+	keys, next := page(keys, r.Limit, r.Cursor)
+	out := &keyvaluev1.ScanResponse{Cursor: next}
+	for _, k := range keys {
+		out.Entries = append(out.Entries, m[k])
+	}
+	return out, nil
+}
+
+func (g *Gateway) ScanKeys(ctx context.Context, r *keyvaluev1.ScanKeysRequest) (*keyvaluev1.ScanKeysResponse, error) {
+	page, err := g.Scan(ctx, &keyvaluev1.ScanRequest{Namespace: r.Namespace, Prefix: r.Prefix, Start: r.Start, End: r.End, Reverse: r.Reverse, Limit: r.Limit, Cursor: r.Cursor})
+	if err != nil {
+		return nil, err
+	}
+	out := &keyvaluev1.ScanKeysResponse{Cursor: page.Cursor}
+	for _, e := range page.Entries {
+		out.Keys = append(out.Keys, &keyvaluev1.KeyInfo{Key: e.Key, Version: e.Version, SizeBytes: int64(len(e.Value)), ExpiresAtMs: e.ExpiresAtMs})
+	}
+	return out, nil
+}
+
+func (g *Gateway) BatchSet(_ context.Context, r *keyvaluev1.BatchSetRequest) (*keyvaluev1.BatchSetResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, err := g.space(r.Namespace); err != nil {
+		return nil, err
+	}
+	out := &keyvaluev1.BatchSetResponse{}
+	for _, item := range r.Items {
+		done, err := g.set(r.Namespace, item)
+		if err != nil {
+			out.Results = append(out.Results, &keyvaluev1.SetResult{Result: &keyvaluev1.SetResult_Error{Error: wire.ToItem(prism.From(err))}})
+			continue
+		}
+		out.Results = append(out.Results, &keyvaluev1.SetResult{Result: &keyvaluev1.SetResult_Set{Set: done}})
+	}
+	return out, nil
+}
+
+func (g *Gateway) Watch(r *keyvaluev1.WatchRequest, s grpc.ServerStreamingServer[keyvaluev1.WatchResponse]) error {
+	g.mu.Lock()
+	answer := g.OnWatch
+	_, err := g.space(r.Namespace)
+	g.mu.Unlock()
+	if err != nil {
+		return failed(err)
+	}
+	if answer != nil {
+		return answer(r, s)
+	}
+	c := &keyvaluev1.Change{Kind: keyvaluev1.ChangeKind_CHANGE_KIND_SET, Key: r.Prefix + "a", Version: 7, PreviousVersion: 3, TimeMs: g.ago(time.Second)}
+	if r.IncludeValues {
+		c.Value = []byte("one")
+	}
+	d := &keyvaluev1.Change{Kind: keyvaluev1.ChangeKind_CHANGE_KIND_DELETE, Key: r.Prefix + "b", Version: 8, PreviousVersion: 7, TimeMs: g.ago(0)}
+	for range 10 {
+		if err := s.Send(&keyvaluev1.WatchResponse{Changes: []*keyvaluev1.Change{c, d}, Position: "p-8"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package kv
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
+	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+)
+
+type deleter interface {
+	Delete(context.Context, *keyvaluev1.DeleteRequest, ...grpc.CallOption) (*keyvaluev1.DeleteResponse, error)
+}
+
+type deleteOptions struct {
+	IO        *iostreams.IOStreams
+	Out       *cli.Output
+	Client    func(context.Context) (deleter, error)
+	Namespace func() (string, error)
+	Confirm   func(context.Context) error
+
+	Keys       []string
+	IfVersion  uint64
+	HasVersion bool
+}
+
+type deletion struct {
+	namespace, key string
+	found          bool
+	version        uint64
+}
+
+func deletionKind() cli.Kind[deletion] {
+	return cli.Kind[deletion]{Name: "EntryDeletion", Fields: []cli.Field[deletion]{
+		cli.Text("key", "KEY", "the key", func(d deletion) string { return d.key }),
+		cli.Text("namespace", "NAMESPACE", "where it was", func(d deletion) string { return d.namespace }),
+		cli.Bool("found", "FOUND", "whether it was there", func(d deletion) bool { return d.found }),
+		cli.Uint("version", "VERSION", "of the deletion; 0 if there was nothing to delete", func(d deletion) uint64 { return d.version }),
+	}}
+}
+
+func newDelete(f *cli.Factory, run func(context.Context, *deleteOptions) error) *cobra.Command {
+	o := &deleteOptions{
+		IO:        f.IO,
+		Client:    func(ctx context.Context) (deleter, error) { return f.KeyValue(ctx) },
+		Namespace: func() (string, error) { return f.Namespace(model) },
+	}
+	cmd := &cobra.Command{
+		Use:     "delete KEY [KEY…]",
+		Aliases: []string{"rm"},
+		Short:   "Delete keys",
+		Long:    "Deletes the keys that are named. A key that is not there is no error. Asks only in a protected\ncontext.",
+		Example: "  prismctl kv delete greeting\n  prismctl kv rm session-17 session-18 -n kv",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cli.Usage("prismctl kv delete KEY", "prismctl kv delete needs KEY")
+			}
+			return nil
+		},
+	}
+	confirm := cli.AddConfirmation(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.Keys, o.HasVersion = args, cmd.Flags().Changed("if-version")
+		o.Confirm = func(ctx context.Context) error {
+			if t, err := f.Target(); err != nil || !t.Protected {
+				return err
+			}
+			return confirm.Ask(ctx, f, "delete "+cli.Plural(len(args), "key"), args[0])
+		}
+		return run(cmd.Context(), o)
+	}
+	o.Out = cli.AddListOutput(f, cmd, deletionKind().Info())
+	cmd.Flags().Uint64Var(&o.IfVersion, "if-version", 0, "only if the key has version `N`")
+	cli.SetDefault(cmd, "if-version", "any")
+	return cmd
+}
+
+func runDelete(ctx context.Context, o *deleteOptions) error {
+	if o.HasVersion && len(o.Keys) > 1 {
+		return cli.Usage("delete one key at a time", "--if-version goes with one key")
+	}
+	if err := o.Confirm(ctx); err != nil {
+		return err
+	}
+	ns, err := o.Namespace()
+	if err != nil {
+		return err
+	}
+	c, err := o.Client(ctx)
+	if err != nil {
+		return err
+	}
+	var list *cli.List[deletion]
+	if o.Out.Machine() || o.Out.Quiet() {
+		list = cli.NewList(o.Out, deletionKind(), "")
+	}
+	for i, key := range o.Keys {
+		req := &keyvaluev1.DeleteRequest{Namespace: ns, Key: key}
+		if o.HasVersion {
+			req.IfVersion = &o.IfVersion
+		}
+		r, err := c.Delete(ctx, req)
+		if err != nil {
+			if i > 0 {
+				return cli.Partial("prismctl kv delete "+cli.Quote(key)+" …", "%s deleted, then: %v", cli.Plural(i, "key"), err)
+			}
+			return explain(err, ns, key)
+		}
+		d := deletion{ns, key, r.GetFound(), r.GetVersion()}
+		if list != nil {
+			err = list.Add(d)
+		} else {
+			_, err = fmt.Fprintln(o.IO.Out, d.sentence())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if list != nil {
+		return list.Close()
+	}
+	o.Out.Note("next: prismctl kv scan -n %s", ns)
+	return nil
+}
+
+func (d deletion) sentence() string {
+	key := iostreams.Escape(d.key)
+	if !d.found {
+		return fmt.Sprintf("%s was not in %s: nothing to delete", key, d.namespace)
+	}
+	return fmt.Sprintf("deleted %s from %s (version %d)", key, d.namespace, d.version)
+}

@@ -1,0 +1,116 @@
+package kv
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
+	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+)
+
+type scanner interface {
+	Scan(context.Context, *keyvaluev1.ScanRequest, ...grpc.CallOption) (*keyvaluev1.ScanResponse, error)
+	ScanKeys(context.Context, *keyvaluev1.ScanKeysRequest, ...grpc.CallOption) (*keyvaluev1.ScanKeysResponse, error)
+}
+
+type scanOptions struct {
+	Out       *cli.Output
+	Client    func(context.Context) (scanner, error)
+	Namespace func() (string, error)
+
+	Prefix, Start, End string
+	Reverse, All, Keys bool
+}
+
+// usual is how many keys are shown unless a flag says otherwise.
+const usual = "100"
+
+func newScan(f *cli.Factory, run func(context.Context, *scanOptions) error) *cobra.Command {
+	o := &scanOptions{
+		Client:    func(ctx context.Context) (scanner, error) { return f.KeyValue(ctx) },
+		Namespace: func() (string, error) { return f.Namespace(model) },
+	}
+	cmd := &cobra.Command{
+		Use:     "scan [PREFIX]",
+		Aliases: []string{"list", "ls"},
+		Short:   "List keys and values in order",
+		Long:    "Lists the keys that begin with PREFIX, in byte order, page by page: it may be stopped at any\ntime, and a reader that has seen enough (head) ends it.",
+		Example: "  prismctl kv scan\n  prismctl kv scan session- --keys --all -o name\n  prismctl kv scan --start a --end n --reverse --limit 10",
+		Args:    cli.OptionalArgs("PREFIX"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Prefix = strings.Join(args, "")
+			return run(cmd.Context(), o)
+		},
+	}
+	o.Out = cli.AddListOutput(f, cmd, kind().Info())
+	flags := cmd.Flags()
+	flags.StringVar(&o.Start, "start", "", "from this `KEY` on")
+	flags.StringVar(&o.End, "end", "", "up to this `KEY`, which is not shown")
+	flags.BoolVar(&o.Reverse, "reverse", false, "from the last to the first")
+	flags.BoolVar(&o.Keys, "keys", false, "without the values")
+	flags.BoolVar(&o.All, "all", false, "all there are, whatever --limit says")
+	cli.SetDefault(cmd, "start", "the first")
+	cli.SetDefault(cmd, "end", "the last")
+	cli.SetDefault(cmd, "limit", usual)
+	_ = flags.Lookup("limit").Value.Set(usual)
+	return cmd
+}
+
+func runScan(ctx context.Context, o *scanOptions) error {
+	ns, err := o.Namespace()
+	if err != nil {
+		return err
+	}
+	c, err := o.Client(ctx)
+	if err != nil {
+		return err
+	}
+	limit := o.Out.Limit
+	if o.All {
+		limit = 0
+	}
+	list := cli.NewList(o.Out, kind(), "there are no such keys in "+ns+"; prismctl kv set KEY VALUE makes one")
+	more, err := cli.Pages(ctx, limit, o.pages(c, ns, list))
+	if err != nil {
+		return explain(err, ns, "")
+	}
+	if err := list.Close(); err != nil {
+		return err
+	}
+	o.Out.MoreHint(more, list.Len(), "--all, or --limit N,")
+	return nil
+}
+
+// pages fetches one page into list.
+func (o *scanOptions) pages(c scanner, ns string, list *cli.List[entry]) func(context.Context, string, int32) (int, string, error) {
+	if o.Keys {
+		return func(ctx context.Context, cursor string, size int32) (int, string, error) {
+			page, err := c.ScanKeys(ctx, &keyvaluev1.ScanKeysRequest{Namespace: ns, Prefix: o.Prefix, Start: o.Start, End: o.End, Reverse: o.Reverse, Limit: size, Cursor: cursor})
+			if err != nil {
+				return 0, "", err
+			}
+			for _, k := range page.GetKeys() {
+				e := entry{namespace: ns, Entry: &keyvaluev1.Entry{Key: k.GetKey(), Version: k.GetVersion(), ExpiresAtMs: k.ExpiresAtMs}, size: k.GetSizeBytes(), noValue: true}
+				if err := list.Add(e); err != nil {
+					return 0, "", err
+				}
+			}
+			return len(page.GetKeys()), page.GetCursor(), nil
+		}
+	}
+	return func(ctx context.Context, cursor string, size int32) (int, string, error) {
+		page, err := c.Scan(ctx, &keyvaluev1.ScanRequest{Namespace: ns, Prefix: o.Prefix, Start: o.Start, End: o.End, Reverse: o.Reverse, Limit: size, Cursor: cursor})
+		if err != nil {
+			return 0, "", err
+		}
+		for _, e := range page.GetEntries() {
+			if err := list.Add(newEntry(ns, e)); err != nil {
+				return 0, "", err
+			}
+		}
+		return len(page.GetEntries()), page.GetCursor(), nil
+	}
+}

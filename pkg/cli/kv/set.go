@@ -1,0 +1,133 @@
+package kv
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+)
+
+type setter interface {
+	Set(context.Context, *keyvaluev1.SetRequest, ...grpc.CallOption) (*keyvaluev1.SetResponse, error)
+}
+
+type setOptions struct {
+	IO        *iostreams.IOStreams
+	Out       *cli.Output
+	Client    func(context.Context) (setter, error)
+	Namespace func() (string, error)
+
+	Key, Value, File string
+	HasValue         bool
+	TTL              cli.DurationFlag
+	KeepTTL          bool
+	CreateOnly       bool
+	IfVersion        uint64
+	HasVersion       bool
+}
+
+// written is what a set did.
+type written struct {
+	namespace, key string
+	size           int64
+	version        uint64
+}
+
+func writtenKind() cli.Kind[written] {
+	return cli.Kind[written]{Name: "EntryVersion", Fields: []cli.Field[written]{
+		cli.Text("key", "KEY", "the key", func(w written) string { return w.key }),
+		cli.Text("namespace", "NAMESPACE", "where it is", func(w written) string { return w.namespace }),
+		cli.Uint("version", "VERSION", "the version it has now", func(w written) uint64 { return w.version }),
+		cli.Bytes("size_bytes", "SIZE", "bytes of the value", func(w written) int64 { return w.size }),
+	}}
+}
+
+func newSet(f *cli.Factory, run func(context.Context, *setOptions) error) *cobra.Command {
+	o := &setOptions{
+		IO:        f.IO,
+		Client:    func(ctx context.Context) (setter, error) { return f.KeyValue(ctx) },
+		Namespace: func() (string, error) { return f.Namespace(model) },
+	}
+	cmd := &cobra.Command{
+		Use:   "set KEY [VALUE | -]",
+		Short: "Store a value under a key",
+		Long: `Stores a value of up to 1 MiB. Without VALUE it is read from --file, or from standard input
+with -. A value that begins with a dash goes behind --.`,
+		Example: `  prismctl kv set greeting hello
+  prismctl kv set session-17 '{"user":"ann"}' --ttl 30m
+  prismctl kv set balance -n kv --create-only -- -5`,
+		Args: cli.OptionalArgs("KEY", "VALUE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cli.Usage("prismctl kv set KEY VALUE", "prismctl kv set needs KEY")
+			}
+			o.Key, o.HasVersion = args[0], cmd.Flags().Changed("if-version")
+			if len(args) == 2 {
+				o.Value, o.HasValue = args[1], true
+			}
+			return run(cmd.Context(), o)
+		},
+	}
+	o.Out = cli.AddOutput(f, cmd, writtenKind().Info())
+	flags := cmd.Flags()
+	flags.StringVarP(&o.File, "file", "f", "", "read the value from this `FILE`; - for standard input")
+	flags.Var(&o.TTL, "ttl", "let the key end after this `DURATION`")
+	flags.BoolVar(&o.KeepTTL, "keep-ttl", false, "keep the end that the key has")
+	flags.BoolVar(&o.CreateOnly, "create-only", false, "only if the key is not there")
+	flags.Uint64Var(&o.IfVersion, "if-version", 0, "only if the key has version `N`")
+	cli.SetDefault(cmd, "ttl", "the namespace's, or none")
+	cli.SetDefault(cmd, "if-version", "any")
+	return cmd
+}
+
+func runSet(ctx context.Context, o *setOptions) error {
+	value, err := o.value()
+	if err != nil {
+		return err
+	}
+	ns, err := o.Namespace()
+	if err != nil {
+		return err
+	}
+	req := &keyvaluev1.SetRequest{Namespace: ns, Key: o.Key, Value: value, KeepTtl: o.KeepTTL, CreateOnly: o.CreateOnly}
+	if o.TTL != 0 {
+		ms := o.TTL.Milliseconds()
+		req.TtlMs = &ms
+	}
+	if o.HasVersion {
+		req.IfVersion = &o.IfVersion
+	}
+	c, err := o.Client(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := c.Set(ctx, req)
+	if err != nil {
+		return explain(err, ns, o.Key)
+	}
+	sentence := fmt.Sprintf("set %s in %s (%s, version %d)", iostreams.Escape(o.Key), ns, cli.Size(int64(len(value))), r.GetVersion())
+	return cli.PrintChanged(o.Out, writtenKind(), written{ns, o.Key, int64(len(value)), r.GetVersion()}, sentence, "prismctl kv get "+cli.Quote(o.Key))
+}
+
+func (o *setOptions) value() ([]byte, error) {
+	switch {
+	case o.HasValue && o.File != "":
+		return nil, cli.Usage("leave out VALUE or --file", "the value is given twice")
+	case o.File != "":
+		return readValue(o.IO, o.File)
+	case o.HasValue && o.Value == "-":
+		return readValue(o.IO, "-")
+	case o.HasValue:
+		if len(o.Value) > prism.MaxValueBytes {
+			return nil, prism.InvalidField("value", "must be at most 1 MiB")
+		}
+		return []byte(o.Value), nil
+	}
+	return nil, cli.Usage("prismctl kv set "+cli.Quote(o.Key)+" VALUE, or --file FILE", "prismctl kv set needs VALUE")
+}

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+)
+
+// pageSize is how many are asked for at once.
+const pageSize = 500
+
+// Pages asks for page after page until limit things have come (0: all) or
+// there are no more. get fetches one page and returns how many came and where
+// the next begins. more is the cursor that was left; "" at the end.
+func Pages(ctx context.Context, limit int, get func(ctx context.Context, cursor string, size int32) (n int, next string, err error)) (more string, err error) {
+	cursor := ""
+	for left := limit; ; {
+		size := pageSize
+		if limit > 0 {
+			size = min(size, left)
+		}
+		n, next, err := get(ctx, cursor, int32(size))
+		if err != nil {
+			return "", err
+		}
+		left -= n
+		if next == "" || limit > 0 && left <= 0 {
+			return next, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return "", context.Cause(ctx)
+		}
+		cursor = next
+	}
+}
+
+// MoreHint says on ErrOut that a list was cut short, and how to see the rest.
+func (o *Output) MoreHint(more string, shown int, flag string) {
+	if more != "" && !o.globals.Quiet {
+		fmt.Fprintf(o.IO.ErrOut, "the first %d; %s shows more\n", shown, flag)
+	}
+}
+
+// Note says on ErrOut what was done or could be done next; --quiet silences it.
+func (o *Output) Note(format string, args ...any) {
+	if !o.globals.Quiet {
+		fmt.Fprintf(o.IO.ErrOut, format+"\n", args...)
+	}
+}
+
+// PrintChanged prints the result of a change: the object for programs, its
+// name with --quiet, and a sentence for people, with what to type next.
+func PrintChanged[T any](o *Output, k Kind[T], v T, sentence, next string) error {
+	if o.Machine() || o.Quiet() {
+		return PrintOne(o, k, v)
+	}
+	if _, err := fmt.Fprintln(o.IO.Out, sentence); err != nil {
+		return err
+	}
+	if next != "" {
+		o.Note("next: %s", next)
+	}
+	return nil
+}
+
+// Cut is what --limit leaves of a list that came whole. Sorting comes first,
+// so with --sort-by nothing is cut here.
+func Cut[T any](o *Output, items []T) []T {
+	if o.Limit > 0 && len(items) > o.Limit && o.sortBy == "" {
+		return items[:o.Limit]
+	}
+	return items
+}

@@ -1,0 +1,114 @@
+// Package root is the tree of prismctl's commands and its Main.
+package root
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/cli/audit"
+	"github.com/prism-data-layer/prism/pkg/cli/backend"
+	"github.com/prism-data-layer/prism/pkg/cli/completion"
+	"github.com/prism-data-layer/prism/pkg/cli/config"
+	contextcmd "github.com/prism-data-layer/prism/pkg/cli/context"
+	errorscmd "github.com/prism-data-layer/prism/pkg/cli/errors"
+	"github.com/prism-data-layer/prism/pkg/cli/health"
+	"github.com/prism-data-layer/prism/pkg/cli/key"
+	"github.com/prism-data-layer/prism/pkg/cli/kv"
+	"github.com/prism-data-layer/prism/pkg/cli/namespace"
+	"github.com/prism-data-layer/prism/pkg/cli/schema"
+	"github.com/prism-data-layer/prism/pkg/cli/session"
+	"github.com/prism-data-layer/prism/pkg/cli/version"
+)
+
+// The groups of help, in their order.
+const (
+	groupCore  = "core"
+	groupData  = "data"
+	groupLocal = "local"
+	groupLoad  = "load"
+	groupSee   = "see"
+	groupYou   = "you"
+	groupHelp  = "help"
+)
+
+func groups() []*cobra.Group {
+	return []*cobra.Group{
+		{ID: groupCore, Title: "Core"},
+		{ID: groupData, Title: "Data"},
+		{ID: groupLocal, Title: "Local dev"},
+		{ID: groupLoad, Title: "Load"},
+		{ID: groupSee, Title: "See"},
+		{ID: groupYou, Title: "You"},
+		{ID: groupHelp, Title: "Help"},
+	}
+}
+
+// A Noun is one line of the tree: where help lists it, and what makes it.
+type Noun struct {
+	Group string
+	New   func(*cli.Factory) *cobra.Command
+}
+
+// Nouns are the commands under prismctl, in the order of help. Adding one is
+// adding a line.
+func Nouns() []Noun {
+	return []Noun{
+		{groupCore, namespace.New},
+		{groupCore, backend.New},
+		{groupCore, session.New},
+		{groupCore, key.New},
+		{groupCore, config.New},
+		{groupCore, audit.New},
+		{groupData, kv.New},
+		{groupSee, health.New},
+		{groupYou, contextcmd.New},
+		{groupHelp, completion.New},
+		{groupHelp, errorscmd.New},
+		{groupHelp, schema.New},
+		{groupHelp, version.New},
+	}
+}
+
+// New makes the tree.
+func New(f *cli.Factory, nouns []Noun) *cobra.Command {
+	cmd := cli.Group("prismctl", "Operate Prism, the data gateway", "", "")
+	cmd.Long = "prismctl operates Prism, a gateway that gives applications one API for every kind of data store."
+	cmd.Example = "  prismctl dev up\n  prismctl kv set greeting hello"
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.Version = f.Build.Version
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if !c.Flag("output").Changed {
+			f.Globals.Output = "" // what Run guessed was no flag
+		}
+		return f.Apply(!cli.WithoutFiles(c))
+	}
+	cli.AddGlobals(cmd, f.Globals)
+	cmd.AddGroup(groups()...)
+	for _, n := range nouns {
+		c := n.New(f)
+		c.GroupID = n.Group
+		cmd.AddCommand(c)
+	}
+	cmd.SetHelpCommand(newHelp(f, cmd))
+	cmd.SetHelpFunc(func(c *cobra.Command, _ []string) { printHelp(f, c) })
+	cmd.SetFlagErrorFunc(cli.UnknownFlag)
+	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	cmd.SetIn(f.IO.In)
+	cmd.SetOut(f.IO.Out)
+	cmd.SetErr(f.IO.ErrOut)
+	prepare(cmd)
+	return cmd
+}
+
+// prepare gives every command what all share.
+func prepare(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true
+	cmd.Flags().BoolP("help", "h", false, "show help")
+	if cmd.Args == nil {
+		cmd.Args = cli.NoArgs
+	}
+	for _, c := range cmd.Commands() {
+		prepare(c)
+	}
+}

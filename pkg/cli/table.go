@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/clipperhouse/displaywidth"
+
+	"github.com/prism-data-layer/prism/pkg/iostreams"
+)
+
+// minColumn is the narrowest that a column is cut to on a small terminal.
+const minColumn = 8
+
+// columnGap stands between two columns.
+const columnGap = "  "
+
+// A table lays out rows without borders. On a terminal the widest columns give
+// way until a row fits; in a pipe nothing is ever cut.
+type table struct {
+	headers []string
+	numeric []bool
+	widths  []int // the widest cell so far
+	rows    [][]cell
+	written bool
+}
+
+type cell struct {
+	text  string
+	paint func(string) string
+}
+
+func newTable(cols []Column, showHeader bool) *table {
+	t := &table{numeric: make([]bool, len(cols)), widths: make([]int, len(cols))}
+	for i, c := range cols {
+		switch c.Type {
+		case TypeInt, TypeNumber, TypeBytes, TypeMillis, TypeMicros:
+			t.numeric[i] = true
+		}
+		if showHeader {
+			t.headers = append(t.headers, c.Header)
+			t.widths[i] = displaywidth.String(c.Header)
+		}
+	}
+	return t
+}
+
+func (t *table) add(row []cell) {
+	for i, c := range row {
+		t.widths[i] = max(t.widths[i], displaywidth.String(c.text))
+	}
+	t.rows = append(t.rows, row)
+}
+
+// flush writes what was gathered; width 0 cuts nothing.
+func (t *table) flush(b *strings.Builder, width int, ellipsis string, header iostreams.Palette) {
+	if len(t.rows) == 0 {
+		return
+	}
+	widths := fit(t.widths, width)
+	line := func(row []cell) {
+		for i, c := range row {
+			text := c.text
+			if width > 0 {
+				text = displaywidth.TruncateString(text, widths[i], ellipsis)
+			}
+			pad := widths[i] - displaywidth.String(text)
+			if c.paint != nil {
+				text = c.paint(text)
+			}
+			if i > 0 {
+				b.WriteString(columnGap)
+			}
+			switch {
+			case pad <= 0:
+				b.WriteString(text)
+			case t.numeric[i]:
+				b.WriteString(strings.Repeat(" ", pad) + text)
+			case i == len(row)-1:
+				b.WriteString(text)
+			default:
+				b.WriteString(text + strings.Repeat(" ", pad))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	if !t.written && t.headers != nil {
+		row := make([]cell, len(t.headers))
+		for i, h := range t.headers {
+			row[i] = cell{h, header.Bold}
+		}
+		line(row)
+	}
+	for _, r := range t.rows {
+		line(r)
+	}
+	t.rows, t.written = t.rows[:0], true
+}
+
+// fit takes from the widest column, one at a time, until the row has room.
+func fit(natural []int, width int) []int {
+	widths := append([]int(nil), natural...)
+	if width <= 0 {
+		return widths
+	}
+	total := len(columnGap) * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	for total > width {
+		widest := 0
+		for i, w := range widths {
+			if w > widths[widest] {
+				widest = i
+			}
+		}
+		if widths[widest] <= minColumn {
+			break
+		}
+		widths[widest]--
+		total--
+	}
+	return widths
+}

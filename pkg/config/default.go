@@ -1,0 +1,31 @@
+package config
+
+import "strings"
+
+// Text of the settings that dev up uses where the project has no prism.yaml:
+// one namespace per model that there is, ready to use.
+const defaultGateway = `apiVersion: prism/v1
+kind: Gateway
+auth: {mode: off}
+backends:
+  - {name: volatile, driver: memory}
+  - {name: local, driver: pebble}
+namespaces:
+  - name: kv
+    model: keyvalue
+    backend: local
+    description: Keys and values, kept on disk.
+    access: {owners: ["user:dev"]}
+`
+
+// DefaultName is what problems and origins call the built-in settings.
+const DefaultName = "built-in"
+
+// Default is the gateway that runs where there is no file.
+func Default() *Gateway {
+	g, err := ParseGateway(DefaultName, []byte(defaultGateway), Load{Lookup: func(string) (string, bool) { return "", false }})
+	if err != nil {
+		panic("config: the built-in settings are wrong: " + strings.ReplaceAll(err.Error(), "\n", "; ")) // a bug, found by any test
+	}
+	return g
+}

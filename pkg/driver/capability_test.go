@@ -1,0 +1,229 @@
+package driver_test
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/prism-data-layer/prism/pkg/driver"
+	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	optionsv1 "github.com/prism-data-layer/prism/proto/prism/options/v1"
+)
+
+// full has something in every capability field.
+func full() driver.Set { return driver.Fill(driver.Info{}, everything{}) }
+
+// everything satisfies each interface by holding it; nothing of it is called.
+type everything struct {
+	driver.Store
+	driver.KeyValue
+	driver.KeyValueVersioned
+	driver.KeyValueTTL
+	driver.KeyValueOrderedScan
+	driver.KeyValueBatch
+	driver.KeyValueAtomic
+	driver.KeyValueCAS
+	driver.KeyValueTransactional
+	driver.KeyValueWatch
+}
+
+// capabilityFields are the fields of Set that are interfaces, but for Store.
+func capabilityFields() []string {
+	var names []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[driver.Set]()) {
+		if f.Type.Kind() == reflect.Interface && f.Name != "Store" {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// present lists the capability fields of s that are not nil.
+func present(s driver.Set) []string {
+	var names []string
+	for _, f := range capabilityFields() {
+		if !reflect.ValueOf(s).FieldByName(f).IsNil() {
+			names = append(names, f)
+		}
+	}
+	return names
+}
+
+func TestFillFillsEveryField(t *testing.T) {
+	t.Parallel()
+	s := full()
+	if got, want := present(s), capabilityFields(); !slices.Equal(got, want) {
+		t.Errorf("Fill filled %v, Set has %v", got, want)
+	}
+}
+
+func TestTheTableAndTheFieldsOfSetAgreeBothWays(t *testing.T) {
+	t.Parallel()
+	fields := capabilityFields()
+	caps := driver.Capabilities()
+	if len(caps) != len(fields) {
+		t.Errorf("%d capabilities, %d fields of Set", len(caps), len(fields))
+	}
+	for i, c := range caps {
+		s := full()
+		c.Drop(&s)
+		gone := slices.DeleteFunc(slices.Clone(fields), func(f string) bool { return slices.Contains(present(s), f) })
+		if len(gone) != 1 {
+			t.Errorf("Drop of %s empties %v, want one field", c.Name, gone)
+			continue
+		}
+		if i < len(fields) && gone[0] != fields[i] {
+			t.Errorf("row %d of the table is %s, field %d of Set is %s", i, gone[0], i, fields[i])
+		}
+		if want := capabilityName(gone[0]); c.Name != want {
+			t.Errorf("Drop of %s empties %s, whose name is %s", c.Name, gone[0], want)
+		}
+		if c.Has(&s) || s.Has(c.Name) {
+			t.Errorf("%s is there after Drop", c.Name)
+		}
+		f := full()
+		if !c.Has(&f) || !f.Has(c.Name) {
+			t.Errorf("%s is not in a full set", c.Name)
+		}
+		if want := slices.DeleteFunc(f.Names(), func(n string) bool { return n == c.Name }); !slices.Equal(s.Names(), want) {
+			t.Errorf("without %s: got %v, want %v", c.Name, s.Names(), want)
+		}
+		if c.Doc == "" {
+			t.Errorf("%s says nothing of itself", c.Name)
+		}
+	}
+}
+
+// capabilityName is how a field's name is said in public: the model, then the
+// words of the rest; the model alone is its basic capability.
+func capabilityName(field string) string {
+	rest, ok := strings.CutPrefix(field, "KeyValue")
+	if !ok {
+		return field
+	}
+	if rest == "" {
+		return "keyvalue_basic"
+	}
+	var b strings.Builder
+	for i, r := range rest {
+		upper := r >= 'A' && r <= 'Z'
+		if upper && i > 0 && rest[i-1] >= 'a' && rest[i-1] <= 'z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return "keyvalue_" + strings.ToLower(b.String())
+}
+
+func TestTheTableAndTheProtoOptionsAgreeBothWays(t *testing.T) {
+	t.Parallel()
+	asked := map[string]string{}
+	file := keyvaluev1.File_prism_keyvalue_v1_keyvalue_proto
+	for i := range file.Services().Len() {
+		methods := file.Services().Get(i).Methods()
+		for j := range methods.Len() {
+			m := methods.Get(j)
+			name, _ := proto.GetExtension(m.Options(), optionsv1.E_Capability).(string)
+			if name == "" {
+				t.Errorf("%s says no capability", m.FullName())
+			}
+			asked[name] = string(m.FullName())
+		}
+	}
+	var fields func(protoreflect.MessageDescriptors)
+	fields = func(messages protoreflect.MessageDescriptors) {
+		for i := range messages.Len() {
+			for j := range messages.Get(i).Fields().Len() {
+				f := messages.Get(i).Fields().Get(j)
+				if name, _ := proto.GetExtension(f.Options(), optionsv1.E_Needs).(string); name != "" {
+					asked[name] = string(f.FullName())
+				}
+			}
+			fields(messages.Get(i).Messages())
+		}
+	}
+	fields(file.Messages())
+
+	table := map[string]bool{}
+	for _, c := range driver.Capabilities() {
+		if table[c.Name] {
+			t.Errorf("%s is in the table twice", c.Name)
+		}
+		table[c.Name] = true
+		if strings.HasPrefix(c.Name, "keyvalue_") && asked[c.Name] == "" {
+			t.Errorf("%s is in the driver's table, and nothing in keyvalue.proto asks for it", c.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		if !table[name] {
+			t.Errorf("%s asks for %q, which is not in the driver's table", asked[name], name)
+		}
+	}
+}
+
+func TestAnUnknownCapabilityIsNotThere(t *testing.T) {
+	t.Parallel()
+	s := full()
+	if s.Has("keyvalue_magic") {
+		t.Error("a full set has keyvalue_magic")
+	}
+	if w := s.Without("keyvalue_magic"); !slices.Equal(w.Names(), s.Names()) {
+		t.Errorf("without keyvalue_magic: got %v", w.Names())
+	}
+	if got := present(driver.Fill(driver.Info{}, nothing{})); got != nil {
+		t.Errorf("a store alone got %v", got)
+	}
+}
+
+type nothing struct{ driver.Store }
+
+func TestARegistryFindsDriversByName(t *testing.T) {
+	t.Parallel()
+	r := driver.Registry{{Name: "memory"}, {Name: "pebble"}}
+	if s, ok := r.Find("pebble"); !ok || s.Name != "pebble" {
+		t.Errorf("pebble: got %q, %v", s.Name, ok)
+	}
+	if _, ok := r.Find("reddis"); ok {
+		t.Error("reddis was found")
+	}
+	if got, want := r.Names(), []string{"memory", "pebble"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestOptionsAreDecodedWhereThereAreAny(t *testing.T) {
+	t.Parallel()
+	n := 1
+	if err := (driver.Config{}).Decode(&n); err != nil || n != 1 {
+		t.Errorf("without options: %d, %v", n, err)
+	}
+	c := driver.Config{Options: func(into any) error { *into.(*int) = 2; return nil }}
+	if err := c.Decode(&n); err != nil || n != 2 {
+		t.Errorf("with options: %d, %v", n, err)
+	}
+}
+
+func TestWordsOfTheContract(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[driver.HealthState]string{
+		0: "unknown", driver.Healthy: "healthy", driver.Degraded: "degraded", driver.Unhealthy: "unhealthy",
+	} {
+		if s.String() != want {
+			t.Errorf("state %d is %q, want %q", s, s, want)
+		}
+	}
+	if !(driver.Receipt{}).IsZero() || (driver.Receipt{Keep: 1}).IsZero() {
+		t.Error("a receipt is asked for by its Keep, and by nothing else")
+	}
+	for k := driver.OpGet; k <= driver.OpCompareAndDelete; k++ {
+		reads := k == driver.OpGet || k == driver.OpExists || k == driver.OpExpiresAt
+		if k.Reads() != reads {
+			t.Errorf("operation %d: Reads is %v", k, k.Reads())
+		}
+	}
+}

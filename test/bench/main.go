@@ -1,0 +1,123 @@
+// Bench prints what the gateway costs, each figure beside something that people
+// know, measured in the same run: ours and theirs alternately, five rounds,
+// medians. `make bench` runs it; -only RE picks rows.
+//
+// Servers are processes of their own on loopback: prismd as built, and echo
+// servers with the same messages, which are this program started again.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"time"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "echo" {
+		serveEcho(os.Args[2])
+		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == "pebble" {
+		servePebble(os.Args[2:])
+		return
+	}
+	bin := flag.String("bin", "bin", "the `folder` of prismd and prismctl")
+	only := flag.String("only", "", "run only the rows whose name matches the `regexp`")
+	rounds := flag.Int("rounds", 5, "rounds of each row")
+	length := flag.Duration("length", 2*time.Second, "of one measurement")
+	out := flag.String("json", "", "write the figures to a `file` too")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	pick, err := regexp.Compile(*only)
+	if err != nil {
+		fatal(err)
+	}
+	b := &bench{bin: *bin, rounds: *rounds, length: *length, pick: pick}
+	defer b.cleanUp()
+	for _, g := range []func(context.Context, *bench) error{benchWire, benchPebble, benchMemory, benchStart} {
+		if err := g(ctx, b); err != nil {
+			b.cleanUp()
+			fatal(err)
+		}
+	}
+	b.print(os.Stdout)
+	if *out != "" {
+		if err := b.write(*out); err != nil {
+			fatal(err)
+		}
+	}
+}
+
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(1)
+}
+
+// A side is one thing that is measured: it runs for the given time and answers
+// operations a second and the server's CPU time for one in microseconds.
+type side func(ctx context.Context, d time.Duration) (sample, error)
+
+type sample struct {
+	rate float64 // operations a second
+	cpu  float64 // µs of the server's CPU for one operation
+}
+
+// alternate measures the sides in turn, b.rounds times, and returns the samples
+// of each.
+func (b *bench) alternate(ctx context.Context, sides ...side) ([][]sample, error) {
+	samples := make([][]sample, len(sides))
+	for round := -1; round < b.rounds; round++ {
+		for i, s := range sides {
+			d := b.length
+			if round < 0 {
+				d /= 4 // warm-up
+			}
+			got, err := s(ctx, d)
+			if err != nil {
+				return nil, err
+			}
+			if round >= 0 {
+				samples[i] = append(samples[i], got)
+			}
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return samples, nil
+}
+
+// ratios are those of one round each, sorted.
+func ratios(ours, theirs []sample, of func(sample) float64) []float64 {
+	var r []float64
+	for i := range ours {
+		r = append(r, of(ours[i])/of(theirs[i]))
+	}
+	slices.Sort(r)
+	return r
+}
+
+func median(values []float64) float64 {
+	v := slices.Sorted(slices.Values(values))
+	if len(v) == 0 {
+		return 0
+	}
+	return v[len(v)/2]
+}
+
+func medianOf(s []sample, of func(sample) float64) float64 {
+	var v []float64
+	for _, x := range s {
+		v = append(v, of(x))
+	}
+	return median(v)
+}
+
+func rate(s sample) float64 { return s.rate }
+func cpu(s sample) float64  { return s.cpu }

@@ -1,0 +1,200 @@
+package faults_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/driver/pebble"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/test/faults/powercut"
+)
+
+// The same program is test and child: with childDir set it is a writer.
+const (
+	childDir   = "PRISM_FAULT_CHILD"
+	childStart = "PRISM_FAULT_START"
+	childSeed  = "PRISM_FAULT_SEED"
+	writers    = 16
+	namespace  = prism.Namespace("faults")
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		if err := child(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "writer:", err)
+			os.Exit(3)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// open opens the store as the gateway would, with a memtable so small that a
+// short run flushes and compacts.
+func open(dir string, log *slog.Logger) (driver.Set, error) {
+	return openSpec(pebble.Spec(), dir, log, "memtable: 256KiB\ncache: 4MiB\n")
+}
+
+func openSpec(spec driver.Spec, dir string, log *slog.Logger, options string) (driver.Set, error) {
+	return spec.Open(context.Background(), driver.Config{
+		Name: "faults", Dir: dir, Clock: clock.Real(), Log: log,
+		Options: func(into any) error { return yaml.UnmarshalWithOptions([]byte(options), into, yaml.Strict()) },
+	})
+}
+
+// A writer's n-th write. Every eighth is a transaction of two keys, of which
+// there must be both or none.
+func keyOf(writer, n int) string { return fmt.Sprintf("w%02d/%08d", writer, n) }
+
+func pairOf(writer, n int) (string, bool) { return fmt.Sprintf("p%02d/%08d", writer, n), n%8 == 7 }
+
+func valueOf(seed uint64, writer, n int) []byte {
+	r := rand.New(rand.NewPCG(seed, uint64(writer)<<32|uint64(n)))
+	v := make([]byte, 16+r.IntN(200))
+	for i := 0; i < len(v); i += 8 {
+		copy(v[i:], binary.LittleEndian.AppendUint64(nil, r.Uint64()))
+	}
+	return v
+}
+
+func write(ctx context.Context, set driver.Set, seed uint64, writer, n int) error {
+	value := valueOf(seed, writer, n)
+	if pair, ok := pairOf(writer, n); ok {
+		_, err := set.KeyValueTransactional.Commit(ctx, namespace, nil, []driver.Op{
+			{Kind: driver.OpSet, Key: keyOf(writer, n), Value: value},
+			{Kind: driver.OpSet, Key: pair, Value: value},
+		}, driver.Receipt{})
+		return err
+	}
+	_, err := set.KeyValue.Set(ctx, prism.Key{Namespace: namespace, Name: keyOf(writer, n)}, value, driver.SetOptions{}, driver.Receipt{})
+	return err
+}
+
+// child writes until it is killed, and says after each OK which one it was.
+func child(dir string) error {
+	var seed uint64
+	if _, err := fmt.Sscan(os.Getenv(childSeed), &seed); err != nil {
+		return err
+	}
+	start := make([]uint32, writers)
+	for i, s := range strings.Split(os.Getenv(childStart), ",") {
+		if _, err := fmt.Sscan(s, &start[i]); err != nil {
+			return err
+		}
+	}
+	set, err := open(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for n := int(start[w]); ; n++ {
+				if write(context.Background(), set, seed, w, n) != nil {
+					return // the power is gone
+				}
+				if powercut.WriteAck(os.Stdout, powercut.Ack{Writer: uint16(w), N: uint32(n)}) != nil {
+					return
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	select {} // wait for the kill
+}
+
+func startChild(program, dir string, seed uint64, start []uint32) (*powercut.Process, error) {
+	text := make([]string, len(start))
+	for i, n := range start {
+		text[i] = fmt.Sprint(n)
+	}
+	return powercut.Start(program, nil, []string{
+		childDir + "=" + dir, fmt.Sprintf("%s=%d", childSeed, seed), childStart + "=" + strings.Join(text, ","),
+	}, start)
+}
+
+// tally is what reading back found.
+type tally struct {
+	lost, phantom int64
+	next          []uint32 // where each writer goes on
+}
+
+// readBack compares the store with the bookkeeping: what was acked must be
+// there with its exact value; beyond that a writer may have had one write in
+// flight and no more.
+func readBack(set driver.Set, seed uint64, acked, attempted []uint32) (tally, error) {
+	ctx := context.Background()
+	got := map[string][]byte{}
+	var token []byte
+	for {
+		page, err := set.KeyValueScan.Scan(ctx, namespace, driver.Query{Limit: 1000, MaxBytes: 4 << 20}, token)
+		if err != nil {
+			return tally{}, err
+		}
+		for _, e := range page.Entries {
+			got[e.Key] = e.Value
+		}
+		if token = page.Next; token == nil {
+			break
+		}
+	}
+	t := tally{next: slices.Clone(acked)}
+	for w := range acked {
+		for n := 0; n <= int(attempted[w]); n++ {
+			want := valueOf(seed, w, n)
+			value, there := got[keyOf(w, n)]
+			good := there && bytes.Equal(value, want)
+			if pair, ok := pairOf(w, n); ok {
+				other, both := got[pair]
+				if there != both || both && !bytes.Equal(other, want) {
+					return t, fmt.Errorf("transaction %d of writer %d is there in part", n, w)
+				}
+				delete(got, pair)
+			}
+			delete(got, keyOf(w, n))
+			switch {
+			case there && !good:
+				return t, fmt.Errorf("write %d of writer %d has a wrong value", n, w)
+			case n < int(acked[w]) && !good:
+				t.lost++
+			case there:
+				t.next[w] = max(t.next[w], uint32(n)+1)
+			}
+		}
+	}
+	t.phantom = int64(len(got))
+	return t, nil
+}
+
+func total(counts []uint32) (n int64) {
+	for _, c := range counts {
+		n += int64(c)
+	}
+	return n
+}
+
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if s := os.Getenv("PRISM_FAULT_TEST_SEED"); s != "" {
+		if _, err := fmt.Sscan(s, &seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return seed
+}
