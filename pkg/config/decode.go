@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"fmt"
 	"math"
 	"reflect"
@@ -301,6 +302,11 @@ func (d *decoder) text(text string, v reflect.Value, f field) *fault {
 		}
 		if size, ok := v.Addr().Interface().(*Size); ok {
 			return ranged(f, int64(*size), readSize, text)
+		}
+		return nil
+	case reflect.PointerTo(t).Implements(textType): // a driver's own type
+		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+			return &fault{message: err.Error()}
 		}
 		return nil
 	}

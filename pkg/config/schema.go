@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"reflect"
 	"strings"
 	"time"
@@ -39,6 +40,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	optionsType  = reflect.TypeFor[Options]()
 	scalarType   = reflect.TypeFor[scalar]()
+	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
 // fieldsOf reads the tags of a struct, in order.
@@ -74,7 +76,7 @@ func keysOf(fields []field) []string {
 
 // isScalar reports whether a type is written as one word.
 func isScalar(t reflect.Type) bool {
-	return t == durationType || reflect.PointerTo(t).Implements(scalarType)
+	return t == durationType || reflect.PointerTo(t).Implements(scalarType) || reflect.PointerTo(t).Implements(textType)
 }
 
 // element is the struct that a field holds, itself or in a list; nil for none.

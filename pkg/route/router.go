@@ -122,9 +122,7 @@ func (r *Router) open(ctx context.Context, b Backend) (*backend, error) {
 		Log: r.log.With("backend", b.Name), Options: b.Options,
 	})
 	if err != nil {
-		e := *prism.From(err)
-		e.Message = fmt.Sprintf("cannot open backend %q: %s", b.Name, e.Message)
-		return nil, e.WithBackend(b.Name)
+		return nil, prism.New(prism.From(err).Reason, "cannot open backend %q", b.Name).WithBackend(b.Name).WithCause(err)
 	}
 	if r.wrap != nil {
 		set = r.wrap(b.Name, set)

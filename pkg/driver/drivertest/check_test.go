@@ -89,11 +89,7 @@ func TestARealClockAndLegalNamesWork(t *testing.T) {
 		return drivertest.Opened{Set: set}
 	}
 	h.Bounds = false
-	for _, o := range drivertest.Check(t.Context(), h, "store", "keyvalue_basic", "keyvalue_ttl", "keyvalue_watch") {
-		if o.State == drivertest.Failed {
-			t.Errorf("%s/%s: %s", o.Capability, o.Promise, o.Message)
-		}
-	}
+	drivertest.Run(t, h)
 }
 
 type checksNames struct {

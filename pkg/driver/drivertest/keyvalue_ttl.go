@@ -75,7 +75,7 @@ func (t *T) stays(name string) {
 }
 
 func testTTLSet(t *T) {
-	d := 10 * t.second()
+	d := 5 * t.second()
 	t.put("k", "v", ttl(d))
 	t.put("other", "v")
 	t.has("k", "v")
@@ -234,14 +234,14 @@ func testTTLCleared(t *T) {
 
 func testKeepTTL(t *T) {
 	keep := driver.SetOptions{KeepTTL: true}
-	t.put("k", "v", ttl(10*t.second()))
+	t.put("k", "v", ttl(5*t.second()))
 	at := t.expiresAt("k")
 	t.pass(t.second())
 	t.put("k", "w", keep)
 	if got := t.expiresAt("k"); !sameTime(got, at) {
 		t.Errorf("keep_ttl made %v of %v", got, at)
 	}
-	t.pass(9*t.second() + time.Millisecond)
+	t.pass(4*t.second() + time.Millisecond)
 	t.lacks("k")
 	// There is none to keep.
 	t.put("k", "x", keep)
@@ -277,14 +277,14 @@ func testExpire(t *T) {
 			t.Errorf("Expire tells %v, ExpiresAt %v", at, t.expiresAt("k"))
 		}
 	}
-	t.expire("k", t.second())
+	t.expire("k", 5*t.second())
 	t.has("k", "v")
-	t.pass(t.second() + time.Millisecond)
+	t.pass(5*t.second() + time.Millisecond)
 	t.lacks("k")
 }
 
 func testPersist(t *T) {
-	t.put("k", "v", ttl(t.second()))
+	t.put("k", "v", ttl(5*t.second()))
 	for _, want := range []bool{true, false} {
 		res, err := t.set().KeyValueTTL.Persist(t.Ctx, t.key("k"), driver.Receipt{})
 		t.must(err)
@@ -293,7 +293,7 @@ func testPersist(t *T) {
 		}
 		t.stays("k")
 	}
-	t.pass(2 * t.second())
+	t.pass(6 * t.second())
 	t.has("k", "v")
 }
 
@@ -305,7 +305,7 @@ func (t *T) touch(name string) time.Time {
 }
 
 func testTouch(t *T) {
-	d := 10 * t.second()
+	d := 5 * t.second()
 	t.put("set", "v", ttl(d))
 	t.put("expire", "v")
 	t.expire("expire", d)
@@ -332,7 +332,7 @@ func testTouch(t *T) {
 
 func testTouchNone(t *T) {
 	t.put("k", "v")
-	t.put("persisted", "v", ttl(t.second()))
+	t.put("persisted", "v", ttl(5*t.second()))
 	_, err := t.set().KeyValueTTL.Persist(t.Ctx, t.key("persisted"), driver.Receipt{})
 	t.must(err)
 	t.put("cleared", "v", ttl(t.second()))
@@ -343,7 +343,7 @@ func testTouchNone(t *T) {
 		}
 		t.stays(name)
 	}
-	t.pass(2 * t.second())
+	t.pass(6 * t.second())
 	t.has("persisted", "v")
 }
 
@@ -446,7 +446,7 @@ func testTTLMany(t *T) {
 	const n = 1000
 	t.put("stays", "v")
 	// Long enough that all are written in time where time is real.
-	d := 20 * t.second()
+	d := 10 * t.second()
 	for i := range n {
 		t.put(fmt.Sprintf("k%d", i), "v", ttl(d))
 	}

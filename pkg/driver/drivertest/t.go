@@ -79,13 +79,13 @@ func (t *T) now() time.Time {
 	return time.Now()
 }
 
-// second is a second of the promise: real where time is in our hands, else a
-// tenth, so that nobody waits long.
+// second is a second of the promise: a whole one where time is in our hands,
+// else a fifth, so that nobody waits long.
 func (t *T) second() time.Duration {
 	if t.store().Clock != nil {
 		return time.Second
 	}
-	return 100 * time.Millisecond
+	return 200 * time.Millisecond
 }
 
 // pass lets d go by.

@@ -49,7 +49,8 @@ var (
 type store struct {
 	opts   options
 	clock  clock.Clock
-	opened time.Time
+	opened time.Time // with its monotonic reading
+	wall   time.Time // what the wall clock showed then
 
 	// seq is the last version given out, store-wide. It starts at the time of
 	// opening in microseconds: a later opening starts above it as long as the
@@ -77,10 +78,12 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 	if c.Clock == nil {
 		c.Clock = clock.Real()
 	}
+	now := c.Clock.Now()
 	s := &store{
 		opts:   opts,
 		clock:  c.Clock,
-		opened: c.Clock.Now(),
+		opened: now,
+		wall:   now.Round(0),
 		spaces: xsync.NewMap[prism.Namespace, *space](),
 		poke:   make(chan struct{}, 1),
 		stop:   make(chan struct{}),
@@ -99,7 +102,7 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 // time that has passed since by the monotonic clock, so that a wall clock set
 // forward or back ends no key early and none late.
 func (s *store) now() int64 {
-	return s.opened.UnixNano() + int64(s.clock.Now().Sub(s.opened))
+	return s.wall.UnixNano() + int64(s.clock.Now().Sub(s.opened))
 }
 
 // shown turns an expiry in store time into the wall clock's. They differ only
@@ -110,7 +113,7 @@ func (s *store) shown(at int64) time.Time {
 		return time.Time{}
 	}
 	now := s.clock.Now()
-	off := now.Round(0).Sub(s.opened.Round(0)) - now.Sub(s.opened)
+	off := now.Round(0).Sub(s.wall) - now.Sub(s.opened)
 	if off.Abs() < time.Second {
 		off = 0
 	}

@@ -124,31 +124,22 @@ func TestHistoryKeepsItsBound(t *testing.T) {
 	}
 }
 
-// A jumping clock has a wall that is set and a monotonic reading that is not.
-type jumping struct {
-	clock.Clock
-	off time.Duration
-}
-
-func (j *jumping) Now() time.Time {
-	now := time.Now()
-	// Round drops the monotonic reading; what is asked is only the wall.
-	if j.off != 0 {
-		return now.Round(0).Add(j.off)
-	}
-	return now
-}
-
-// time.Time cannot be forged with a monotonic reading that stands apart from
-// its wall, so the store's opening is moved instead: the same difference.
-func TestAWallClockThatIsSetMovesWhatIsShown(t *testing.T) {
+// The wall clock is set an hour forward after opening: no key ends the sooner,
+// and what is shown is by the new wall.
+func TestAWallClockThatIsSetEndsNothing(t *testing.T) {
 	t.Parallel()
-	s := &store{clock: &jumping{}, opened: time.Now()}
-	at := s.now()/1e6 + 60_000
-	if d := time.Until(s.shown(at)); d < 59*time.Second || d > 61*time.Second {
-		t.Errorf("an expiry in a minute is shown in %v", d)
-	}
-	if !s.shown(0).IsZero() {
-		t.Errorf("no expiry is shown as %v", s.shown(0))
+	now := time.Now()
+	for _, off := range []time.Duration{0, time.Hour, -time.Hour} {
+		s := &store{clock: clock.Real(), opened: now, wall: now.Round(0).Add(-off)}
+		e := entry{at: deadline(s.now(), time.Minute)}
+		if e.ended(s.now()) {
+			t.Errorf("set by %v: a key of a minute ended at once", off)
+		}
+		if d := time.Until(s.shown(e.at)); d < 58*time.Second || d > 61*time.Second {
+			t.Errorf("set by %v: an expiry in a minute is shown in %v", off, d)
+		}
+		if !s.shown(0).IsZero() {
+			t.Errorf("no expiry is shown as %v", s.shown(0))
+		}
 	}
 }

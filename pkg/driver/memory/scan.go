@@ -112,6 +112,7 @@ func (s *store) Scan(ctx context.Context, ns prism.Namespace, q driver.Query, to
 		sp.mu.RUnlock()
 		return driver.Page{}, s.goneError()
 	}
+	page.Entries = make([]driver.Entry, 0, min(q.Limit, len(sp.keys), 100))
 	sp.walk(b, q.Reverse, s.now(), func(e *entry) bool {
 		size := len(e.key)
 		if !q.KeysOnly {

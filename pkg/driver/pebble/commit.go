@@ -191,7 +191,7 @@ func (s *store) apply(g *group) {
 		// The sizes of requests are known now: keep a part of the reserve
 		// for what frees space.
 		if int64(g.batch.Len()) > g.free-g.low/4 {
-			g.abort(diskFull(s.name))
+			g.abort(s.refuseFull())
 		}
 	}
 	for _, h := range g.hashes {

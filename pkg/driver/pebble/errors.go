@@ -66,6 +66,12 @@ func diskFull(backend string) *prism.Error {
 	return prism.New(prism.ReasonDiskFull, "backend %q: the disk is full; reads and deletes go on", backend).WithBackend(backend)
 }
 
+// refuseFull is diskFull, noted for Health.
+func (s *store) refuseFull() error {
+	s.refused.Store(s.clock.Now().UnixMilli())
+	return diskFull(s.name)
+}
+
 func (s *store) damaged(key prism.Key, err error) error {
 	return prism.New(prism.ReasonDataLoss, "backend %q: the entry under this key is damaged and is not served", s.name).
 		WithBackend(s.name).WithNamespace(key.Namespace).WithCause(err)

@@ -124,7 +124,7 @@ func (g *group) once(ns *namespace, op *driver.Op) (driver.Result, error) {
 	}
 	if op.Receipt.IsZero() {
 		if g.full && !frees(op.Kind) {
-			return driver.Result{}, diskFull(g.s.name)
+			return driver.Result{}, g.s.refuseFull()
 		}
 		return g.change(ns, key, op)
 	}
@@ -139,7 +139,7 @@ func (g *group) once(ns *namespace, op *driver.Op) (driver.Result, error) {
 		return answers[0], nil
 	}
 	if g.full && !frees(op.Kind) {
-		return driver.Result{}, diskFull(g.s.name)
+		return driver.Result{}, g.s.refuseFull()
 	}
 	r, err := g.change(ns, key, op)
 	if err != nil {
@@ -500,7 +500,7 @@ func (g *group) transact(ns *namespace, r *request) error {
 		}
 	}
 	if g.full && slices.ContainsFunc(r.ops, func(o driver.Op) bool { return !frees(o.Kind) }) {
-		return diskFull(g.s.name)
+		return g.s.refuseFull()
 	}
 	for _, check := range r.checks {
 		c, err := g.known(prism.Key{Namespace: ns.name, Name: check.Key}, false)

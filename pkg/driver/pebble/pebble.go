@@ -74,6 +74,7 @@ type store struct {
 	failure   atomic.Pointer[prism.Error] // set once; nothing works after
 	failed    chan struct{}               // closed then
 	damage    atomic.Int64                // damaged records and blocks met
+	refused   atomic.Int64                // when a write was last refused for want of space, Unix milliseconds
 
 	queue queue
 	dirty dirty
@@ -322,7 +323,7 @@ func (s *store) Health(ctx context.Context) driver.Health {
 		h.Facts["disk_free_bytes"] = number(free)
 	}
 	switch {
-	case free < low || s.disk.waiting.Load() > 0:
+	case free < low || s.disk.waiting.Load() > 0 || s.clock.Now().UnixMilli()-s.refused.Load() < 1000:
 		h.State, h.Message = driver.Degraded, diskFull(s.name).Message
 	case s.damage.Load() > 0:
 		h.State = driver.Degraded

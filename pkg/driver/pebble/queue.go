@@ -147,7 +147,7 @@ func (q *queue) refuse(err error, keep func(*request) bool) {
 // refuseQueued is called when pebble begins to wait for disk space: nothing
 // that is queued will get on before that, and the callers should know.
 func (s *store) refuseQueued() {
-	s.queue.refuse(diskFull(s.name), func(r *request) bool { return r.kind == kindWork })
+	s.queue.refuse(s.refuseFull(), func(r *request) bool { return r.kind == kindWork })
 }
 
 // submit hands r to the committer and waits for the sync that covers it. It
@@ -159,7 +159,7 @@ func (s *store) submit(ctx context.Context, r *request) error {
 	}
 	if s.disk.waiting.Load() > 0 && r.kind != kindWork {
 		r.release()
-		return diskFull(s.name)
+		return s.refuseFull()
 	}
 	if err := s.queue.put(r); err != nil {
 		r.release()

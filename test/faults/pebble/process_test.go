@@ -173,4 +173,3 @@ func powerCut(t *testing.T, program string, seed uint64, round int) (acked []uin
 	}
 	return acked, found, err
 }
-

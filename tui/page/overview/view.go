@@ -2,7 +2,6 @@ package overview
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -175,7 +174,7 @@ func (m *Model) gauges() []string {
 	if err := m.last.Problems[PartStats]; err != nil {
 		what, _, _ := Explain(err)
 		title, role = "Traffic · ✗ "+what, theme.Bad
-	} else if m.series[gaugeRequests].Last() != m.series[gaugeRequests].Last() && !m.change.Total.Known && m.feed.State(m.now) == feed.Live {
+	} else if !m.change.Total.Known && m.feed.State(m.now) == feed.Live {
 		title += " · measuring…"
 	}
 	out := []string{m.rule(title, role, false)}
@@ -331,5 +330,3 @@ func (m *Model) body(i, height int) []string {
 	}
 	return append(out, make([]string, height-len(out))...)
 }
-
-var _ = math.NaN

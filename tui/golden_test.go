@@ -1,0 +1,69 @@
+package tui_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/tui"
+	"github.com/prism-data-layer/prism/tui/page/overview"
+	"github.com/prism-data-layer/prism/tui/theme"
+)
+
+// The golden files are made by go test ./tui -update.
+func TestScreens(t *testing.T) {
+	t.Parallel()
+	sizes := [][2]int{{80, 24}, {120, 40}}
+	modes := map[string]theme.Mode{"dark": theme.Dark, "light": theme.Light, "mono": theme.Mono}
+	for _, size := range sizes {
+		for word, mode := range modes {
+			t.Run(fmt.Sprintf("live-%dx%d-%s", size[0], size[1], word), func(t *testing.T) {
+				t.Parallel()
+				s := open(t, &gateway{}, size[0], size[1], func(o *tui.Options) { o.Mode = mode }).start().pass(70)
+				golden(t, fmt.Sprintf("live-%dx%d-%s", size[0], size[1], word), s.frame())
+			})
+		}
+	}
+	for name, draw := range map[string]func() string{
+		"connecting": func() string { return open(t, &gateway{}, 80, 24, nil).frame() },
+		"first-answer": func() string {
+			return open(t, &gateway{}, 80, 24, nil).start().frame()
+		},
+		"failed-first": func() string { return open(t, &gateway{err: dead()}, 80, 24, nil).start().frame() },
+		"failed-later": func() string {
+			g := &gateway{}
+			s := open(t, g, 80, 24, nil).start().pass(5)
+			g.err = dead()
+			return s.pass(4).frame()
+		},
+		"empty": func() string {
+			return open(t, &gateway{quiet: true, shape: func(s *overview.Snapshot) {
+				s.Namespaces, s.Backends, s.Sessions, s.More = nil, nil, nil, nil
+			}}, 80, 24, nil).start().pass(2).frame()
+		},
+		"problems": func() string {
+			return open(t, &gateway{shape: func(s *overview.Snapshot) {
+				s.Notice = "prism.yaml:14:3: unknown key \"bakend\"; the configuration before is in force"
+				s.Sessions = nil
+				s.Problems = map[overview.Part]error{
+					overview.PartSessions: prism.New(prism.ReasonPermissionDenied, "you may not list sessions"),
+					overview.PartStats:    errors.New("no figures in this build"),
+				}
+			}}, 80, 24, func(o *tui.Options) { o.Protected, o.Context = true, "prod" }).start().pass(2).frame()
+		},
+		"smallest":  func() string { return open(t, &gateway{}, 60, 15, nil).start().pass(3).frame() },
+		"too-small": func() string { return open(t, &gateway{}, 50, 12, nil).start().frame() },
+		"help":      func() string { return open(t, &gateway{}, 80, 24, nil).start().keys("?").frame() },
+		"filter":    func() string { return open(t, &gateway{}, 80, 24, nil).start().pass(1).keys("/", "!", "o", "r").frame() },
+		"sessions":  func() string { return open(t, &gateway{}, 80, 24, nil).start().pass(1).keys("3", "s").frame() },
+		"ascii": func() string {
+			return open(t, &gateway{}, 80, 24, func(o *tui.Options) { o.Charset = theme.ASCII }).start().pass(30).frame()
+		},
+		"block": func() string {
+			return open(t, &gateway{}, 80, 24, func(o *tui.Options) { o.Charset = theme.Block }).start().pass(30).frame()
+		},
+	} {
+		t.Run(name, func(t *testing.T) { golden(t, name, draw()) })
+	}
+}

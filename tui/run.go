@@ -1,0 +1,74 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/prism-data-layer/prism/tui/theme"
+)
+
+// framesPerSecond is enough for a key to show within 50 ms and costs half the
+// wake-ups of the default.
+const framesPerSecond = 30
+
+// A Terminal is where the dashboards are drawn.
+type Terminal struct {
+	In  io.Reader
+	Out io.Writer
+	Env []string
+}
+
+// Run draws the dashboards until the person leaves or ctx ends, which is told
+// as ctx's cause. Nothing that it started runs on.
+func Run(ctx context.Context, o Options, t Terminal) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opts := []tea.ProgramOption{
+		tea.WithContext(inner), tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithEnvironment(t.Env),
+		tea.WithFPS(framesPerSecond),
+		tea.WithoutSignalHandler(), // signals end ctx
+	}
+	if o.Mode == theme.Mono {
+		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII))
+	}
+	_, err := tea.NewProgram(New(inner, o), opts...).Run()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if errors.Is(err, tea.ErrProgramPanic) {
+		return errors.New("the dashboards crashed")
+	}
+	return err
+}
+
+// Snapshot is one frame as plain text, drawn after the gateway was asked twice
+// with an interval between: two answers make a rate. When the gateway does not
+// answer, the frame that says so comes with the error.
+func Snapshot(ctx context.Context, o Options, width, height int) (string, error) {
+	o.Mode = theme.Mono
+	m := New(ctx, o)
+	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
+	p := m.page()
+	m.Update(p.Init()())
+	if p.Feed().Err() == nil {
+		if m.tasks.After(m.opts.Refresh, func(t time.Time) tea.Msg { return t })() == nil {
+			return "", context.Cause(ctx)
+		}
+		m.Update(p.Init()())
+	}
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	lines := strings.Split(ansi.Strip(m.Frame()), "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimRight(l, " ")
+	}
+	return strings.Join(lines, "\n") + "\n", p.Feed().Err()
+}
