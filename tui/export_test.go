@@ -1,10 +1,22 @@
 package tui
 
 import (
+	"context"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/tui/component/task"
 )
 
 // Beat is the message of the heart beat.
 func Beat(t time.Time) tea.Msg { return beat(t) }
+
+// ToastEnd is the message that ends a toast.
+func ToastEnd(no int) tea.Msg { return toastEnd(no) }
+
+// Tasks is a runner on a clock that stands still.
+func Tasks(ctx context.Context) task.Runner {
+	return task.NewRunner(ctx, clock.NewFake(time.Unix(0, 0)))
+}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -183,8 +184,8 @@ func (s *screen) frame() string { return s.m.Frame() }
 func (s *screen) wants(parts ...string) {
 	s.t.Helper()
 	for _, p := range parts {
-		if !strings.Contains(s.frame(), p) {
-			s.t.Errorf("%q is not on the screen:\n%s", p, s.frame())
+		if !strings.Contains(ansi.Strip(s.frame()), p) {
+			s.t.Errorf("%q is not on the screen:\n%s", p, ansi.Strip(s.frame()))
 		}
 	}
 }
@@ -192,8 +193,8 @@ func (s *screen) wants(parts ...string) {
 func (s *screen) lacks(parts ...string) {
 	s.t.Helper()
 	for _, p := range parts {
-		if strings.Contains(s.frame(), p) {
-			s.t.Errorf("%q is on the screen:\n%s", p, s.frame())
+		if strings.Contains(ansi.Strip(s.frame()), p) {
+			s.t.Errorf("%q is on the screen:\n%s", p, ansi.Strip(s.frame()))
 		}
 	}
 }

@@ -23,6 +23,8 @@ type Terminal struct {
 	In  io.Reader
 	Out io.Writer
 	Env []string
+	// The size of an Out that is no terminal, for tests.
+	Width, Height int
 }
 
 // Run draws the dashboards until the person leaves or ctx ends, which is told
@@ -32,7 +34,7 @@ func Run(ctx context.Context, o Options, t Terminal) error {
 	defer cancel()
 	opts := []tea.ProgramOption{
 		tea.WithContext(inner), tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithEnvironment(t.Env),
-		tea.WithFPS(framesPerSecond),
+		tea.WithFPS(framesPerSecond), tea.WithWindowSize(t.Width, t.Height),
 		tea.WithoutSignalHandler(), // signals end ctx
 	}
 	if o.Mode == theme.Mono {

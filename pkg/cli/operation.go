@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
@@ -33,20 +34,50 @@ func OperationKind() Kind[*adminv1.Operation] {
 }
 
 // Diff lists the fields in which two things differ: "- field: before" and
-// "+ field: after". Fields in without are left out.
+// "+ field: after", each where there is one. Fields in without are left out.
 func Diff[T any](k Kind[T], before, after T, without ...string) []string {
-	var lines []string
+	var names []string
+	was, is := map[string]string{}, map[string]string{}
 	a, b := k.cells(before), k.cells(after)
 	for i, c := range k.Info().Columns {
-		was, is := flat(machine(c.Type, a[i])), flat(machine(c.Type, b[i]))
-		skip := false
-		for _, w := range without {
-			skip = skip || w == c.Name
+		if !slices.Contains(without, c.Name) {
+			names = append(names, leaves(c.Name, machine(c.Type, a[i]), was)...)
+			names = append(names, leaves(c.Name, machine(c.Type, b[i]), is)...)
 		}
-		if skip || was == is {
+	}
+	var lines []string
+	seen := map[string]bool{}
+	for _, name := range names {
+		if seen[name] || was[name] == is[name] {
 			continue
 		}
-		lines = append(lines, "- "+c.Name+": "+was, "+ "+c.Name+": "+is)
+		seen[name] = true
+		if v := was[name]; v != "" {
+			lines = append(lines, "- "+name+": "+v)
+		}
+		if v := is[name]; v != "" {
+			lines = append(lines, "+ "+name+": "+v)
+		}
 	}
 	return lines
+}
+
+// leaves puts the parts of a value into m by their path: "limits.burst". What
+// is empty or zero is the same as not there.
+func leaves(path string, v any, m map[string]string) []string {
+	switch v := v.(type) {
+	case Object:
+		var names []string
+		for _, e := range v {
+			names = append(names, leaves(path+"."+e.Name, e.Value, m)...)
+		}
+		return names
+	case nil:
+		return nil
+	}
+	if text := flat(v); text != "" && text != "0" && text != "false" {
+		m[path] = text
+		return []string{path}
+	}
+	return nil
 }

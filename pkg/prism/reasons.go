@@ -123,7 +123,6 @@ var infos = []Info{
 	{ReasonDataLoss, 500, 2, "DATA_LOSS", false, 0, "stored data is damaged and is not served", "restore the backend from a copy"},
 
 	{ReasonUnimplemented, 501, 1, "UNIMPLEMENTED", false, 0, "this gateway does not have that call", "upgrade the gateway"},
-	{ReasonCapabilityMissing, 602, 1, "UNIMPLEMENTED", false, 0, "the namespace's backend cannot do that", "choose a backend that has the capability; prismctl backend describe lists them"},
 
 	{ReasonUnavailable, 503, 1, "UNAVAILABLE", true, 100 * time.Millisecond, "the gateway cannot be reached", "start it with prismctl dev up, or see prismctl doctor"},
 	{ReasonDraining, 503, 2, "UNAVAILABLE", true, 50 * time.Millisecond, "the gateway is about to stop", "try again: another process takes over"},
@@ -132,7 +131,9 @@ var infos = []Info{
 	{ReasonDeadlineExceeded, 504, 1, "DEADLINE_EXCEEDED", false, 0, "the deadline passed before the answer", "allow more time with --timeout"},
 
 	{ReasonDiskFull, 507, 1, "RESOURCE_EXHAUSTED", true, time.Second, "the disk of the backend is full", "free some space; no restart is needed"},
+
 	{ReasonBackendUnavailable, 600, 1, "UNAVAILABLE", true, 500 * time.Millisecond, "the backend does not answer", "prismctl backend health says more"},
+	{ReasonCapabilityMissing, 602, 1, "UNIMPLEMENTED", false, 0, "the namespace's backend cannot do that", "choose a backend that has the capability; prismctl backend describe lists them"},
 }
 
 // Info returns the row of r; an unknown reason gets INTERNAL's.

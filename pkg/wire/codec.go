@@ -20,6 +20,7 @@ type codec struct{}
 
 // fast is what the generated _vtproto files give our messages.
 type fast interface {
+	Reset()
 	SizeVT() int
 	MarshalToSizedBufferVT([]byte) (int, error)
 	UnmarshalVT([]byte) error
@@ -54,6 +55,7 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	defer buf.Free()
 	switch m := v.(type) {
 	case fast:
+		m.Reset() // UnmarshalVT adds to what is there
 		return m.UnmarshalVT(buf.ReadOnlyData())
 	case proto.Message:
 		return proto.Unmarshal(buf.ReadOnlyData(), m)

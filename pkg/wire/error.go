@@ -3,12 +3,15 @@ package wire
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -20,14 +23,25 @@ import (
 const Domain = "prism"
 
 // Bounds of what an error may carry: trailers are limited to 16 KiB, and the
-// details must stay below 4 KiB however wrong a request was.
+// details must stay below 4 KiB however wrong a request was. An item stays
+// below 3 KiB, so that a thousand of them fit a reply.
 const (
-	maxMessage    = 200
-	maxText       = 120
-	maxViolations = 10
-	maxMeta       = 8
-	maxCauses     = 5
+	maxMessage = 200
+	maxDetails = 4 << 10
+	maxItem    = 3 << 10
 )
+
+// A bound says how much of an error's parts is kept.
+type bound struct{ violations, causes, meta, text, metaText int }
+
+// bounds are tried in turn until the error is small enough. The last one
+// always is.
+var bounds = [...]bound{
+	{violations: 10, causes: 5, meta: 8, text: 120, metaText: 512},
+	{violations: 10, causes: 2, meta: 8, text: 80, metaText: 256},
+	{violations: 5, causes: 1, meta: 4, text: 60, metaText: 120},
+	{violations: 2, causes: 0, meta: 2, text: 40, metaText: 40},
+}
 
 // codeOf maps the names in the reason table to gRPC's numbers.
 var codeOf = map[prism.Status]codes.Code{
@@ -77,7 +91,7 @@ func Code(r prism.Reason) codes.Code {
 
 // ToStatus turns an error into a gRPC status with all its details. Only the
 // message and what was meant for the peer travel; causes that are not prism
-// errors stay here.
+// errors stay here. ToStatus(nil) is OK.
 func ToStatus(err error) *status.Status { return toStatus(prism.From(err), nil) }
 
 // ToStatusResume is ToStatus for a stream that can be continued from position.
@@ -87,13 +101,40 @@ func ToStatusResume(err error, position string) *status.Status {
 }
 
 func toStatus(e *prism.Error, resume *commonv1.Resume) *status.Status {
-	item := ToItem(e)
-	st := status.New(Code(e.Reason), item.Message)
+	if e == nil {
+		return status.New(codes.OK, "")
+	}
+	var st *status.Status
+	for _, b := range bounds {
+		item := itemOf(e, b)
+		st = status.New(codes.Code(item.Status), item.Message)
+		withDetails, err := st.WithDetails(detailsOf(e, item, resume)...)
+		if err != nil {
+			return st // only if a detail cannot be marshalled, and ours can
+		}
+		st = withDetails
+		if sizeOf(st) < maxDetails {
+			break
+		}
+	}
+	return st
+}
 
-	info := &errdetails.ErrorInfo{Reason: item.Reason, Domain: Domain, Metadata: map[string]string{"code": item.Code}}
+// sizeOf is what the details take in the trailer, before its base64.
+func sizeOf(st *status.Status) int {
+	n := 0
+	for _, d := range st.Proto().GetDetails() {
+		n += proto.Size(d)
+	}
+	return n
+}
+
+func detailsOf(e *prism.Error, item *commonv1.Error, resume *commonv1.Resume) []protoadapt.MessageV1 {
+	info := &errdetails.ErrorInfo{Reason: item.Reason, Domain: Domain, Metadata: make(map[string]string, len(item.Metadata)+3)}
 	for k, v := range item.Metadata {
 		info.Metadata[k] = v
 	}
+	info.Metadata["code"] = item.Code
 	if item.Namespace != "" {
 		info.Metadata["namespace"] = item.Namespace
 	}
@@ -120,63 +161,66 @@ func toStatus(e *prism.Error, resume *commonv1.Resume) *status.Status {
 	if resume != nil {
 		details = append(details, resume)
 	}
-	withDetails, err := st.WithDetails(details...)
-	if err != nil {
-		return st // only if a detail cannot be marshalled, and ours can
-	}
-	return withDetails
+	return details
 }
 
 // ToItem is the error of one item in a batch, and the prism detail of a status.
 func ToItem(e *prism.Error) *commonv1.Error {
+	var item *commonv1.Error
+	for _, b := range bounds {
+		if item = itemOf(e, b); item.SizeVT() < maxItem {
+			break
+		}
+	}
+	return item
+}
+
+func itemOf(e *prism.Error, b bound) *commonv1.Error {
 	info := e.Reason.Info()
 	item := &commonv1.Error{
-		Reason:    string(e.Reason),
+		Reason:    string(info.Reason),
 		Code:      info.Code(),
 		Message:   cut(e.Message, maxMessage),
-		Status:    int32(Code(e.Reason)),
+		Status:    int32(Code(info.Reason)),
 		Retryable: info.Retryable,
-		Namespace: cut(e.Namespace, maxText),
-		Backend:   cut(e.Backend, maxText),
-		RequestId: cut(e.RequestID, maxText),
-		TraceId:   cut(e.TraceID, maxText),
+		Namespace: cut(e.Namespace, b.text),
+		Backend:   cut(e.Backend, b.text),
+		RequestId: cut(e.RequestID, b.text),
+		TraceId:   cut(e.TraceID, b.text),
+		Causes:    causes(e, b),
 	}
 	if info.Retryable {
 		item.RetryAfterMs = e.RetryAfter().Milliseconds()
 	}
-	for i, f := range e.Fields {
-		if i == maxViolations {
-			break
-		}
-		item.FieldViolations = append(item.FieldViolations, &commonv1.FieldViolation{Field: cut(f.Field, maxText), Message: cut(f.Message, maxText)})
+	for _, f := range e.Fields[:min(len(e.Fields), b.violations)] {
+		item.FieldViolations = append(item.FieldViolations, &commonv1.FieldViolation{Field: cut(f.Field, b.text), Message: cut(f.Message, b.text)})
 	}
 	if q := e.Quota; q != nil {
-		item.Quota = &commonv1.QuotaViolation{Subject: cut(q.Subject, maxText), Message: cut(q.Message, maxText)}
+		item.Quota = &commonv1.QuotaViolation{Subject: cut(q.Subject, b.text), Message: cut(q.Message, b.text)}
 	}
-	for k, v := range e.Meta {
-		if len(item.Metadata) == maxMeta {
-			break
+	if len(e.Meta) > 0 {
+		names := slices.Sorted(maps.Keys(e.Meta)) // the same error reads the same twice
+		names = names[:min(len(names), b.meta)]
+		item.Metadata = make(map[string]string, len(names))
+		for _, k := range names {
+			item.Metadata[cut(k, b.text)] = cut(e.Meta[k], b.metaText)
 		}
-		if item.Metadata == nil {
-			item.Metadata = make(map[string]string, len(e.Meta))
-		}
-		item.Metadata[cut(k, maxText)] = cut(v, maxText)
 	}
-	item.Causes = causes(e)
 	return item
 }
 
 // causes lists the prism errors under e, nearest first, flat and bounded.
-func causes(e *prism.Error) []*commonv1.Error {
+func causes(e *prism.Error, b bound) []*commonv1.Error {
 	var list []*commonv1.Error
 	var next *prism.Error
-	for err := e.Err; len(list) < maxCauses && errors.As(err, &next); err = next.Err {
+	for err := e.Err; len(list) < b.causes && errors.As(err, &next); err = next.Err {
+		info := next.Reason.Info()
 		list = append(list, &commonv1.Error{
-			Reason:  string(next.Reason),
-			Code:    next.Code(),
+			Reason:  string(info.Reason),
+			Code:    info.Code(),
 			Message: cut(next.Message, maxMessage),
-			Status:  int32(Code(next.Reason)),
-			Backend: cut(next.Backend, maxText),
+			Status:  int32(Code(info.Reason)),
+			Backend: cut(next.Backend, b.text),
 		})
 	}
 	return list

@@ -43,6 +43,7 @@ func validate(m protoreflect.Message, path string, e *prism.Error) {
 		if !m.Has(f) {
 			if required(f) {
 				e.WithField(name, "must be set")
+				continue
 			}
 			if f.HasPresence() || f.IsList() || f.IsMap() {
 				continue
@@ -55,6 +56,7 @@ func validate(m protoreflect.Message, path string, e *prism.Error) {
 				if f.MapKey().Kind() == protoreflect.StringKind && !utf8.ValidString(k.String()) ||
 					f.MapValue().Kind() == protoreflect.StringKind && !utf8.ValidString(val.String()) {
 					e.WithField(name, "must be valid UTF-8")
+					return false
 				}
 				return true
 			})
@@ -97,6 +99,22 @@ func checkOne(f protoreflect.FieldDescriptor, v protoreflect.Value, name string,
 // "required" to refuse, where it matters.
 func violates(r optionsv1.Rule, v protoreflect.Value) string {
 	switch r {
+	case optionsv1.Rule_RULE_KEY, optionsv1.Rule_RULE_BOUND:
+		if len(v.String()) > prism.MaxKeyBytes {
+			return "must be at most 1024 bytes"
+		}
+	case optionsv1.Rule_RULE_VALUE:
+		if len(v.Bytes()) > prism.MaxValueBytes {
+			return "must be at most 1 MiB"
+		}
+	case optionsv1.Rule_RULE_IDEMPOTENCY_KEY:
+		if len(v.String()) > prism.MaxIdempotencyKeyBytes {
+			return "must be at most 128 bytes"
+		}
+	case optionsv1.Rule_RULE_VERSION:
+		if v.Uint() == 0 {
+			return "must be at least 1"
+		}
 	case optionsv1.Rule_RULE_NAME:
 		if s := v.String(); s != "" && !prism.ValidName(s) {
 			return "must match [a-z][a-z0-9-]{0,62}"

@@ -96,8 +96,6 @@ func New(m Mode) Theme {
 		switch Role(r) {
 		case Title, Bad:
 			s = s.Bold(true)
-		case Header:
-			s = s.Underline(m == Mono)
 		case Selected:
 			s = s.Reverse(true)
 		}
@@ -111,7 +109,7 @@ func (t Theme) Mode() Mode { return t.mode }
 
 // Paint gives one line of text the look of a role.
 func (t Theme) Paint(r Role, s string) string {
-	if r == Plain || s == "" || r >= roles || (t.mode == Mono && (r == Faint || r == Accent || r == Good || r == Warn)) {
+	if r == Plain || s == "" || r >= roles || (t.mode == Mono && r != Bad && r != Title && r != Selected) {
 		return s
 	}
 	return t.styles[r].Render(s)

@@ -45,6 +45,7 @@ type Gateway struct {
 	keys       []*adminv1.Key
 	audit      []*adminv1.AuditRecord
 	operation  *adminv1.Operation
+	state      string
 	version    uint64
 	data       map[string]map[string]*keyvaluev1.Entry
 	calls      []string
@@ -69,9 +70,28 @@ func Start(t testing.TB) *Gateway {
 	return g
 }
 
+// Now is what the gateway takes the time to be.
+func (g *Gateway) Now() time.Time { return g.now }
+
+// SetState makes the gateway say that it is Running, Draining or Stopping.
+func (g *Gateway) SetState(state string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state = state
+}
+
+// Reset puts everything back to how it started.
+func (g *Gateway) Reset() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.version, g.data, g.calls, g.tokens, g.operation = 100, map[string]map[string]*keyvaluev1.Entry{"kv": {}}, nil, nil, nil
+	g.seed()
+}
+
 func (g *Gateway) ago(d time.Duration) int64 { return g.now.Add(-d).UnixMilli() }
 
 func (g *Gateway) seed() {
+	g.state = "Running"
 	caps := []string{"keyvalue_basic", "keyvalue_scan", "keyvalue_ttl"}
 	g.namespaces = []*adminv1.Namespace{
 		{
@@ -418,8 +438,10 @@ func (g *Gateway) ListAudit(_ context.Context, r *adminv1.ListAuditRequest) (*ad
 }
 
 func (g *Gateway) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv1.GetStatusResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	return &adminv1.GetStatusResponse{
-		Version: "0.1.0", Commit: "abc123", GoVersion: "go1.26.8", State: "Running", StartedAtMs: g.ago(time.Hour), NowMs: g.now.UnixMilli(),
+		Version: "0.1.0", Commit: "abc123", GoVersion: "go1.26.8", State: g.state, StartedAtMs: g.ago(time.Hour), NowMs: g.now.UnixMilli(),
 		DataAddress: "127.0.0.1:8980", AdminAddress: "127.0.0.1:8981", MetricsAddress: "127.0.0.1:9090", AuthMode: "off",
 		RssBytes: 31 << 20, Goroutines: 42, Namespaces: 2, Backends: 2, Sessions: 2, CpuSeconds: 1.5, Pid: 4242, Principal: "dev",
 	}, nil

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/root"
@@ -30,7 +31,12 @@ type Rig struct {
 	// Prepare, if set, may change the factory before the command runs.
 	Prepare func(*cli.Factory)
 	Context context.Context
+	// Each, if set, is called before each of Golden's two runs.
+	Each func()
 }
+
+// Second is one second, for fake clocks.
+const Second = time.Second
 
 // A Result is what one command line did.
 type Result struct {
@@ -73,6 +79,9 @@ func (r *Rig) Factory() (f *cli.Factory, in, out, errOut *iostreams.Buffer) {
 	}
 	return f, in, out, errOut
 }
+
+// Refresh puts the gateway back to how it started.
+func (r *Rig) Refresh() { r.Gateway.Reset() }
 
 // Run runs one command line.
 func (r *Rig) Run(args ...string) Result {
@@ -143,6 +152,9 @@ func (r *Rig) Golden(name string, args ...string) {
 	was := r.TTY
 	for _, tty := range []bool{false, true} {
 		r.TTY = tty
+		if r.Each != nil {
+			r.Each()
+		}
 		got := r.Run(args...)
 		where := "pipe"
 		if tty {

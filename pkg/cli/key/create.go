@@ -66,8 +66,12 @@ func runCreate(ctx context.Context, o *createOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.Out.Machine() || o.Out.Quiet() {
+	if o.Out.Machine() {
 		return cli.PrintOne(o.Out, secretKind(), r)
+	}
+	if o.Out.Quiet() { // the id alone would lose the secret for good
+		_, err := fmt.Fprintln(o.IO.Out, r.GetSecret())
+		return err
 	}
 	o.Out.Note("created key %s for %s; its secret is shown this once:", iostreams.Escape(r.GetKey().GetKeyId()), iostreams.Escape(r.GetKey().GetPrincipal()))
 	if _, err := fmt.Fprintln(o.IO.Out, r.GetSecret()); err != nil {

@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
+	"github.com/prism-data-layer/prism/pkg/prism"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 )
 
@@ -97,6 +99,9 @@ func runUpdate(ctx context.Context, o *updateOptions) error {
 		revision = o.IfRevision
 	}
 	r, err := c.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{Spec: spec, UpdateMask: mask, DryRun: o.DryRun, IfRevision: revision})
+	if errors.Is(err, prism.ReasonVersionMismatch) {
+		return cli.WithFix(err, "look at it with prismctl namespace describe %s, then try again", o.Name)
+	}
 	if err != nil {
 		return cli.NotFoundFix(err, seeList)
 	}

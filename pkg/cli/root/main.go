@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/cli/dev"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 )
 
@@ -123,6 +124,7 @@ func Signals(ctx context.Context, exit func(int)) (context.Context, func()) {
 func Process(build cli.Build) int {
 	f := cli.NewFactory(iostreams.System(), build)
 	f.Place = cli.SystemPlace()
+	f.Place.Dev = dev.Context
 	ctx, stop := Signals(context.Background(), os.Exit)
 	defer stop()
 	return Main(ctx, f, os.Args[1:])

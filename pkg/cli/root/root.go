@@ -10,6 +10,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/completion"
 	"github.com/prism-data-layer/prism/pkg/cli/config"
 	contextcmd "github.com/prism-data-layer/prism/pkg/cli/context"
+	"github.com/prism-data-layer/prism/pkg/cli/dev"
 	errorscmd "github.com/prism-data-layer/prism/pkg/cli/errors"
 	"github.com/prism-data-layer/prism/pkg/cli/health"
 	"github.com/prism-data-layer/prism/pkg/cli/key"
@@ -60,6 +61,7 @@ func Nouns() []Noun {
 		{groupCore, config.New},
 		{groupCore, audit.New},
 		{groupData, kv.New},
+		{groupLocal, dev.New},
 		{groupSee, health.New},
 		{groupYou, contextcmd.New},
 		{groupHelp, completion.New},

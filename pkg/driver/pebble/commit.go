@@ -194,6 +194,9 @@ func (s *store) apply(g *group) {
 			g.abort(s.refuseFull())
 		}
 	}
+	for i := range g.touched {
+		g.touched[i].after = g.touched[i].ns.meta
+	}
 	for _, h := range g.hashes {
 		s.dirty.mark(h, g.number)
 	}
@@ -281,10 +284,9 @@ func (g *group) touch(n *namespace) *touch {
 
 func (g *group) writeMetas() {
 	for i := range g.touched {
-		t := &g.touched[i]
-		t.after = t.ns.meta
-		g.key = appendMetaKey(g.key[:0], t.ns.name)
-		g.buf = t.after.append(g.buf[:0])
+		n := g.touched[i].ns
+		g.key = appendMetaKey(g.key[:0], n.name)
+		g.buf = n.meta.append(g.buf[:0])
 		seal(keySum(g.key), g.buf)
 		_ = g.batch.Set(g.key, g.buf, nil) // fails only on an applied batch
 	}
@@ -294,7 +296,7 @@ func (g *group) writeMetas() {
 func (g *group) abort(err error) {
 	for i := range g.touched {
 		t := &g.touched[i]
-		t.ns.meta, t.after = t.before, t.before
+		t.ns.meta = t.before
 		// What was looked up on the way may be wrong now: look again.
 		clear(t.ns.heads)
 		t.ns.due.Store(0)

@@ -35,7 +35,8 @@ const (
 // namespaceKinds are the spans that hold a namespace.
 var namespaceKinds = [...]byte{kindData, kindChange, kindExpiry, kindReceipt, kindOrder, kindMeta}
 
-// reservedKey holds the sequence up to which versions may have been given out.
+// reservedKey holds the version up to which they may have been given out, and
+// the one before the first.
 var reservedKey = []byte{kindStore, 0}
 
 // appendSpan appends what all keys of a kind in a namespace begin with.

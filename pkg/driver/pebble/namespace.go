@@ -72,7 +72,7 @@ func (s *store) namespace(name prism.Namespace) *namespace {
 	defer s.namespacesMu.Unlock()
 	n := s.namespaces[name]
 	if n == nil {
-		n = newNamespace(name, meta{})
+		n = newNamespace(name, meta{low: s.first})
 		n.due.Store(never)
 		s.namespaces[name] = n
 	}

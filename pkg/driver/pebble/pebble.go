@@ -82,6 +82,8 @@ type store struct {
 	namespacesMu sync.RWMutex
 	namespaces   map[prism.Namespace]*namespace
 
+	first uint64 // the sequence began after it
+
 	// The committer's own.
 	seq      uint64 // the last version given out
 	reserved uint64 // durable: versions up to it are used up after a crash
@@ -266,15 +268,21 @@ func (s *store) Close() error {
 	s.closed = true
 	s.calls.Unlock()
 	s.queue.close()
-	workers := make(chan struct{})
-	go func() { s.workers.Wait(); close(workers) }()
-	select {
-	case <-workers:
-	case <-s.failed:
+	if s.failure.Load() == nil {
+		// A failure on the way parks a worker for good.
+		soon(s.failed, s.workers.Wait)
 	}
 	if s.failure.Load() != nil {
-		// Goroutines of pebble are parked for good and may hold its locks.
 		s.disk.abandon()
+		// Goroutines of pebble may be parked and hold its locks: ask, do not
+		// insist.
+		limit := time.NewTimer(closePatience)
+		defer limit.Stop()
+		soon(limit.C, func() {
+			defer func() { _ = recover() }()
+			s.workers.Wait()
+			_ = s.db.Close()
+		})
 		return nil
 	}
 	err := s.releaseSequence()
@@ -282,6 +290,19 @@ func (s *store) Close() error {
 	err = errors.Join(err, s.db.Close())
 	s.disk.abandon()
 	return classify(s.name, err)
+}
+
+// soon runs f and returns when it is over, or when end says not to wait.
+func soon[T any](end <-chan T, f func()) {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		f()
+	}()
+	select {
+	case <-over:
+	case <-end:
+	}
 }
 
 // Health reads from the store and says how it does.

@@ -308,10 +308,20 @@ func (m *Model) widths(room int, visible []int) []int {
 			left += c.Min - out[i]
 		}
 	}
-	for i := range m.columns {
-		if grow := min(want[i]-out[i], left); on[i] && grow > 0 {
+	for i, c := range m.columns { // a number that is cut is a wrong number
+		if grow := min(want[i]-out[i], left); on[i] && c.Right && grow > 0 {
 			out[i] += grow
 			left -= grow
+		}
+	}
+	for grew := true; grew && left > 0; { // words share what is left
+		grew = false
+		for i := range m.columns {
+			if on[i] && out[i] < want[i] && left > 0 {
+				out[i]++
+				left--
+				grew = true
+			}
 		}
 	}
 	return out

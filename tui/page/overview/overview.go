@@ -57,6 +57,7 @@ type Model struct {
 	last   *Snapshot
 	change rates.Change
 	series [gauges]chart.Series
+	drawn  time.Time // up to when the series reach
 }
 
 // The gauges, in the order of the screen.
@@ -129,6 +130,9 @@ func (m *Model) ask() tea.Cmd {
 // Beat tells the time; the page asks again when it is due.
 func (m *Model) Beat(now time.Time) tea.Cmd {
 	m.now = now
+	if !m.feed.Paused() {
+		m.gap(now)
+	}
 	if m.feed.Due(now) {
 		return m.ask()
 	}
@@ -142,7 +146,6 @@ func (m *Model) Update(msg tea.Msg) tea.Cmd {
 		m.now = m.opts.Tasks.Now()
 		if msg.err != nil {
 			m.feed.Fail(m.now, msg.err)
-			m.sample(rates.Rate{})
 			return nil
 		}
 		m.feed.Succeed(m.now)
@@ -162,11 +165,26 @@ func (m *Model) take(s *Snapshot) {
 	if s.Problems[PartStats] == nil && before != nil && before.Started.Equal(s.Started) {
 		m.change = rates.Compare(before.Stats, s.Stats)
 	}
+	m.gap(m.now)
 	if before != nil {
 		m.sample(m.change.Total)
 	}
+	m.drawn = m.now
 	for i := range m.panes {
 		m.panes[i].fill(s, m.change)
+	}
+}
+
+// gap leaves a hole in the charts for each interval in which nothing came, so
+// that a column is always the same length of time.
+func (m *Model) gap(now time.Time) {
+	every := m.feed.Every()
+	if m.drawn.IsZero() || now.Sub(m.drawn) > every*chart.Samples {
+		m.drawn = now
+	}
+	for now.Sub(m.drawn) > every+every/2 {
+		m.sample(rates.Rate{})
+		m.drawn = m.drawn.Add(every)
 	}
 }
 

@@ -199,12 +199,17 @@ func spanText(d time.Duration) string {
 	if d >= 2*time.Minute {
 		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
 	}
-	return d.String()
+	return fmt.Sprintf("%ds", d/time.Second)
 }
 
 // gauge draws one series with its value and scale, in exactly height lines.
 func (m *Model) gauge(g gauge, s *chart.Series, cells, columns, group, height int) []string {
 	values := s.Columns(group, columns)
+	if chart.Max(values) == 0 {
+		// Idle is a line across: one that grew for a minute would be written
+		// to the terminal each second, and says no more.
+		values = append(make([]float64, columns-len(values)), values...)
+	}
 	top := chart.Ceiling(chart.Max(values), g.least)
 	area := chart.Draw(values, top, cells, height, m.opts.Charset)
 	lines := make([]string, height)
@@ -220,7 +225,11 @@ func (m *Model) gauge(g gauge, s *chart.Series, cells, columns, group, height in
 		if g.label == "err/s" && !(chart.Max(values) > 0) {
 			role = theme.Faint // no errors are no alarm
 		}
-		lines[i] = text.Fit(label, labelCells) + m.theme.Paint(theme.Title, text.FitRight(value, valueCells)) + " " +
+		now := theme.Title
+		if m.feed.State(m.now) != feed.Live {
+			now = theme.Faint // it was so
+		}
+		lines[i] = text.Fit(label, labelCells) + m.theme.Paint(now, text.FitRight(value, valueCells)) + " " +
 			m.theme.Paint(role, area[i]) + " " + m.theme.Paint(theme.Faint, text.Fit(scale, scaleCells))
 	}
 	return lines
@@ -245,7 +254,7 @@ func (m *Model) wants() []int {
 	wants := make([]int, len(m.panes))
 	for i := range m.panes {
 		p := &m.panes[i]
-		wants[i] = 2 + p.table.Shown()
+		wants[i] = 2 + max(p.table.Shown(), 1)
 		if p.table.Len() == 0 {
 			wants[i] = 1 + len(p.empty)
 		}
@@ -285,8 +294,7 @@ func share(room int, wants []int, focus int) []int {
 			grow(i, wants[i])
 		}
 	}
-	grow(focus, got[focus]+room) // the rest, so that the panes stay where they are
-	return got
+	return got // where all fits, the focus moves nothing
 }
 
 // title is the pane's line: number, name, count, what is not well, the filter.

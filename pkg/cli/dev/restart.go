@@ -1,0 +1,51 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
+)
+
+type restartOptions struct {
+	IO      *iostreams.IOStreams
+	Project func() (project, error)
+
+	Service string
+}
+
+func newRestart(f *cli.Factory, run func(context.Context, *restartOptions) error) *cobra.Command {
+	o := &restartOptions{IO: f.IO, Project: func() (project, error) { return find(f) }, Service: gateway}
+	return &cobra.Command{
+		Use:     "restart [SERVICE]",
+		Short:   "Drain a service and start it again",
+		Long:    "Drains prismd, or the service that is named, and starts it again on the same sockets: callers wait,\nnone is refused. Returns when it is ready.",
+		Example: "  prismctl dev restart\n  prismctl dev restart prismd",
+		Args:    cli.OptionalArgs("SERVICE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.Service = args[0]
+			}
+			return run(cmd.Context(), o)
+		},
+	}
+}
+
+func runRestart(ctx context.Context, o *restartOptions) error {
+	p, err := o.Project()
+	if err != nil {
+		return err
+	}
+	c, err := p.client()
+	if err != nil {
+		return err
+	}
+	if err := c.Restart(ctx, o.Service); err != nil {
+		return cli.NotFoundFix(err, "prismctl dev status")
+	}
+	fmt.Fprintf(o.IO.Out, "%s is ready\n", o.Service)
+	return nil
+}

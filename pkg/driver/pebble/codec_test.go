@@ -1,0 +1,186 @@
+package pebble
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// FuzzKeyEncode holds that keys are injective, keep the order within a
+// namespace, come apart as they were put together, and stay in their span.
+func FuzzKeyEncode(f *testing.F) {
+	f.Add("a", "b/c", "a/b", "c")
+	f.Add("", "\x00", "\x00", "\x00\x00")
+	f.Add("b", "key", "b", "key\xff")
+	f.Add("n\xff\xff", "\xff", "n", "\xff\xff\xff")
+	f.Add(string(make([]byte, 300)), "k", string(make([]byte, 299)), "\x00k")
+	f.Fuzz(func(t *testing.T, ns1, k1, ns2, k2 string) {
+		a, b := prism.Key{Namespace: prism.Namespace(ns1), Name: k1}, prism.Key{Namespace: prism.Namespace(ns2), Name: k2}
+		ea, eb := appendDataKey(nil, a), appendDataKey(nil, b)
+		if bytes.Equal(ea, eb) != (a == b) {
+			t.Fatalf("%q and %q: encodings %q and %q", a, b, ea, eb)
+		}
+		if ns1 == ns2 && bytes.Compare(ea, eb) != bytes.Compare([]byte(k1), []byte(k2)) {
+			t.Fatalf("order of %q and %q is not kept", k1, k2)
+		}
+		kind, ns, rest, err := splitKey(ea)
+		if err != nil || kind != kindData || string(ns) != ns1 || string(rest) != k1 {
+			t.Fatalf("%q comes apart as %c %q %q %v", ea, kind, ns, rest, err)
+		}
+		lower, upper := appendSpan(nil, kindData, a.Namespace), appendSpanEnd(nil, kindData, a.Namespace)
+		in := func(k []byte) bool { return bytes.Compare(k, lower) >= 0 && bytes.Compare(k, upper) < 0 }
+		if !in(ea) || in(eb) != (ns1 == ns2) {
+			t.Fatalf("span of %q: holds its own %v, holds %q %v", ns1, in(ea), eb, in(eb))
+		}
+		for _, kind := range namespaceKinds {
+			if kind != kindData && in(append(appendSpan(nil, kind, a.Namespace), k1...)) {
+				t.Fatalf("kind %c is in the span of data", kind)
+			}
+		}
+		// Whatever can be taken apart is put together the same again.
+		if kind, ns, rest, err := splitKey([]byte(k1)); err == nil {
+			again := append(appendSpan(nil, kind, prism.Namespace(ns)), rest...)
+			if string(again) != k1 {
+				t.Fatalf("%q comes apart and together as %q", k1, again)
+			}
+		}
+	})
+}
+
+func sampleRecords() (key []byte, records [][]byte) {
+	key = appendDataKey(nil, prism.Key{Namespace: "n", Name: "k"})
+	hash := keySum(key)
+	d := data{version: 1 << 40, expires: 1_700_000_000_000, ttl: 60_000, value: []byte("value")}
+	r1 := make([]byte, d.size())
+	d.put(hash, r1)
+	l := logged{kind: driver.ChangeDelete, previous: 99, time: 1_700_000_000_000, key: "k"}
+	r2 := make([]byte, l.size())
+	l.put(hash, r2)
+	m := meta{low: 5, keys: 6, bytes: 7, changes: 8, receipts: 9}
+	r3 := m.append(nil)
+	seal(hash, r3)
+	k := kept{body: [16]byte{1, 2}, expires: 5, seq: 6, answers: []driver.Result{
+		{Version: 7, Found: true, Applied: true, Number: -8, Value: []byte("before"), ExpiresAt: time.UnixMilli(9)}, {},
+	}}
+	r4 := k.append(nil)
+	seal(hash, r4)
+	return key, [][]byte{r1, r2, r3, r4}
+}
+
+// FuzzRecordDecode holds that no decoder panics, takes more memory than its
+// input warrants, or accepts what was not written: what it accepts encodes to
+// the same bytes.
+func FuzzRecordDecode(f *testing.F) {
+	key, records := sampleRecords()
+	for _, r := range records {
+		f.Add(key, r, uint16(0))
+		f.Add(key, r, uint16(77))
+	}
+	f.Fuzz(func(t *testing.T, key, record []byte, flip uint16) {
+		hash := keySum(key)
+		decode := func(record []byte) (accepted bool) {
+			if d, err := parseData(hash, record); err == nil {
+				again := make([]byte, d.size())
+				d.put(hash, again)
+				accepted = true
+				if len(again) == len(record) && !bytes.Equal(again, record) {
+					t.Fatalf("data %+v encodes to other bytes", d)
+				}
+			}
+			if _, _, _, _, err := parseLogged(hash, record); err == nil {
+				accepted = true
+			}
+			if _, err := parseMeta(hash, record); err == nil {
+				accepted = true
+			}
+			if k, err := parseKept(hash, record); err == nil {
+				accepted = true
+				if len(k.answers) > len(record) {
+					t.Fatalf("%d answers out of %d bytes", len(k.answers), len(record))
+				}
+			}
+			return accepted
+		}
+		decode(record)
+		// Decoders behind the seal see anything.
+		if len(record) >= sealSize {
+			sealed := bytes.Clone(record)
+			seal(hash, sealed)
+			decode(sealed)
+			bit := int(flip) % (8 * len(sealed))
+			sealed[bit/8] ^= 1 << (bit % 8)
+			if decode(sealed) {
+				t.Fatalf("accepted with bit %d flipped", bit)
+			}
+		}
+	})
+}
+
+func TestRecordsComeBackAsWritten(t *testing.T) {
+	t.Parallel()
+	key, records := sampleRecords()
+	hash := keySum(key)
+	d, err := parseData(hash, records[0])
+	if err != nil || d.version != 1<<40 || d.expires != 1_700_000_000_000 || d.ttl != 60_000 || string(d.value) != "value" {
+		t.Errorf("data: %+v, %v", d, err)
+	}
+	kind, previous, at, name, err := parseLogged(hash, records[1])
+	if err != nil || kind != driver.ChangeDelete || previous != 99 || at != 1_700_000_000_000 || string(name) != "k" {
+		t.Errorf("change: %v %v %v %q, %v", kind, previous, at, name, err)
+	}
+	m, err := parseMeta(hash, records[2])
+	if err != nil || m != (meta{5, 6, 7, 8, 9}) {
+		t.Errorf("meta: %+v, %v", m, err)
+	}
+	k, err := parseKept(hash, records[3])
+	want := []driver.Result{{Version: 7, Found: true, Applied: true, Number: -8, Value: []byte("before"), ExpiresAt: time.UnixMilli(9)}, {}}
+	if err != nil || k.seq != 6 || !reflect.DeepEqual(k.answers, want) {
+		t.Errorf("receipt: %+v, %v", k, err)
+	}
+	// A record under another key is as good as damaged.
+	for i, r := range records {
+		other := keySum(append(bytes.Clone(key), 'x'))
+		if _, err := unseal(other, r); err == nil {
+			t.Errorf("record %d is accepted under another key", i)
+		}
+		for bit := range 8 * len(r) {
+			flipped := bytes.Clone(r)
+			flipped[bit/8] ^= 1 << (bit % 8)
+			if _, err := unseal(hash, flipped); err == nil {
+				t.Errorf("record %d is accepted with bit %d flipped", i, bit)
+			}
+		}
+		for n := range r {
+			if _, err := unseal(hash, r[:n]); err == nil {
+				t.Errorf("record %d is accepted cut to %d bytes", i, n)
+			}
+		}
+	}
+	newer := bytes.Clone(records[0])
+	newer[0] = recordFormat + 1
+	seal2 := sum(hash, newer)
+	newer[1], newer[2], newer[3], newer[4] = byte(seal2), byte(seal2>>8), byte(seal2>>16), byte(seal2>>24)
+	if _, err := parseData(hash, newer); err == nil {
+		t.Error("a record of a newer format is accepted")
+	}
+}
+
+func TestSizesAreReadPlainAndWithUnits(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]size{"0": 0, "1048576": 1 << 20, "16MiB": 16 << 20, " 4 KiB ": 4096, "1GB": 1e9, "7B": 7, "2GiB": 2 << 30, "3MB": 3e6, "1KB": 1000} {
+		var s size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%q is %d, %v; want %d", text, s, err, want)
+		}
+	}
+	for _, text := range []string{"", "MiB", "-1", "16M", "1.5MiB", "99999999999GiB", "x"} {
+		var s size
+		if err := s.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is taken for %d", text, s)
+		}
+	}
+}

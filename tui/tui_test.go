@@ -1,0 +1,439 @@
+package tui_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/color"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/prism-data-layer/prism/tui"
+	"github.com/prism-data-layer/prism/tui/keys"
+	"github.com/prism-data-layer/prism/tui/page/overview"
+	"github.com/prism-data-layer/prism/tui/theme"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+func TestTheFirstFrameNeedsNoGateway(t *testing.T) {
+	t.Parallel()
+	s := open(t, &gateway{err: dead()}, 80, 24, nil)
+	s.wants("connecting to the gateway", "prism › overview", "dev")
+	s.start()
+	s.wants("cannot reach the gateway at 127.0.0.1:8981", "connection refused", "prismctl dev up", "next attempt in 1s")
+}
+
+func TestALostGatewayKeepsTheLastDataAndComesBack(t *testing.T) {
+	t.Parallel()
+	g := &gateway{}
+	s := open(t, g, 80, 24, nil).start().pass(3)
+	s.wants("● live", "orders")
+	g.set(func(g *gateway) { g.err = dead() })
+	s.pass(1).wants("✗ lost · data 1s old", "cannot reach the gateway", "next attempt in 1s", "orders", "ses_01JZX4T8QK")
+	s.pass(2).wants("next attempt in 1s", "data 3s old")
+	s.pass(60).wants("orders")
+	g.set(func(g *gateway) { g.err = nil })
+	s.pass(11).wants("● live", "orders")
+	s.lacks("cannot reach", "next attempt")
+}
+
+func TestRefreshEndsTheWait(t *testing.T) {
+	t.Parallel()
+	g := &gateway{err: dead()}
+	s := open(t, g, 80, 24, nil).start()
+	g.set(func(g *gateway) { g.err = nil })
+	s.keys("r").wants("● live", "orders")
+}
+
+func TestPauseAsksNothing(t *testing.T) {
+	t.Parallel()
+	g := &gateway{}
+	s := open(t, g, 80, 24, nil).start().pass(2).keys("p")
+	calls := g.calls
+	s.pass(30).wants("‖ paused · data of 12:00:02")
+	if g.calls != calls {
+		t.Errorf("%d questions while paused", g.calls-calls)
+	}
+	s.keys("p").wants("● live")
+	if g.calls != calls+1 {
+		t.Errorf("%d questions after the pause, want 1", g.calls-calls)
+	}
+}
+
+func TestPanesAreReachedByNumberAndTab(t *testing.T) {
+	t.Parallel()
+	s := open(t, &gateway{}, 80, 24, nil).start()
+	for _, c := range []struct{ key, want string }{
+		{"2", "━▶ 2 Backends"}, {"3", "━▶ 3 Sessions"}, {"tab", "━▶ 1 Namespaces"}, {"shift+tab", "━▶ 3 Sessions"},
+		{"h", "━▶ 2 Backends"}, {"l", "━▶ 3 Sessions"}, {"1", "━▶ 1 Namespaces"}, {"right", "━▶ 2 Backends"}, {"left", "━▶ 1 Namespaces"},
+	} {
+		s.keys(c.key).wants(c.want)
+		if n := strings.Count(s.frame(), "━▶"); n != 1 {
+			t.Errorf("%d panes are focused", n)
+		}
+	}
+}
+
+func TestCopying(t *testing.T) {
+	t.Parallel()
+	s := open(t, &gateway{}, 80, 24, func(o *tui.Options) { o.Command = "prismctl --context prod" }).start().keys("down", "y")
+	s.wants("copied orders")
+	s.keys("esc").lacks("copied")
+	s.keys("c", "3", "y", "2", "G", "c")
+	want := []string{"orders", "prismctl --context prod namespace describe orders", "ses_01JZX4T8QK", "prismctl --context prod backend describe volatile"}
+	if fmt.Sprint(s.copy) != fmt.Sprint(want) {
+		t.Errorf("copied %q, want %q", s.copy, want)
+	}
+	s = open(t, &gateway{shape: func(s *overview.Snapshot) { s.Sessions = nil }}, 80, 24, nil).start().keys("3", "y")
+	s.wants("there is no row to copy")
+}
+
+func TestToastsGoAway(t *testing.T) {
+	t.Parallel()
+	c := open(t, &gateway{}, 80, 24, nil).start()
+	first := c.keys("y")
+	first.wants("copied kv")
+	c.send(tui.ToastEnd(0)) // an older one's end
+	c.wants("copied kv")
+	c.send(tui.ToastEnd(1))
+	c.lacks("copied kv")
+}
+
+func TestFiltering(t *testing.T) {
+	t.Parallel()
+	s := open(t, &gateway{}, 80, 24, nil).start().keys("/", "O", "R")
+	s.wants("/OR▏  0/3", "nothing matches")
+	s.keys("backspace", "backspace", "q", "backspace", "o", "r", "d").wants("/ord▏  1/3", "orders")
+	s.lacks("provision")
+	s.keys("enter").wants("1 Namespaces 1/3", "/ord", "? help")
+	s.pass(1).wants("1/3")
+	s.keys("esc").wants("1 Namespaces 3", "provisio")
+	s.keys("/").send(tea.PasteMsg{Content: "!kv\x1b[2J"})
+	s.wants(`/!kv\x1b[2J▏`)
+	s.send(tea.PasteMsg{Content: ""})
+	s.keys("esc").send(tea.PasteMsg{Content: "nobody types"})
+	s.lacks("nobody types")
+}
+
+func TestHelpIsTheTableOfKeys(t *testing.T) {
+	t.Parallel()
+	s := open(t, &gateway{}, 120, 40, nil).start().keys("?")
+	for _, table := range []keys.Table{keys.List(), keys.Live(), keys.Global()} {
+		for _, b := range table {
+			s.wants(b.Shown(), b.Help)
+		}
+	}
+	s.keys("/", "p", "a", "u", "s", "enter").lacks("one row up")
+	s.keys("esc").wants("one row up")
+	s.keys("/").send(tea.PasteMsg{Content: "go on asking"})
+	s.keys("enter", "enter").wants("‖ paused")
+	s.keys("?", "q").wants("Namespaces")
+	s.keys("?", "?").wants("Namespaces")
+	s.keys("?", "esc").wants("Namespaces")
+	s.keys("?", "G", "k", "k").keys("enter") // the global "q"
+	if !s.quit {
+		t.Error("Enter on quit does not quit")
+	}
+	s = open(t, &gateway{}, 80, 24, nil).start().keys("?", "/", "z", "z", "z", "enter", "enter")
+	s.wants("Namespaces")
+}
+
+func TestNoKeyOfAnyViewMeansTwoThings(t *testing.T) {
+	t.Parallel()
+	page := overview.New(overview.Options{Tasks: tui.Tasks(t.Context())})
+	if got := keys.Conflicts(keys.Global(), page.Keys()); got != nil {
+		t.Errorf("conflicts: %q", got)
+	}
+}
+
+func TestQuitting(t *testing.T) {
+	t.Parallel()
+	for _, names := range [][]string{{"q"}, {"ctrl+c"}, {"/", "ctrl+c"}, {"?", "ctrl+c"}, {"?", "/", "ctrl+c"}} {
+		if s := open(t, &gateway{}, 80, 24, nil).start().keys(names...); !s.quit {
+			t.Errorf("%q does not quit", names)
+		}
+	}
+	if s := open(t, &gateway{}, 80, 24, nil).start().keys("esc", "?", "q", "/", "q", "x", "ctrl+z"); s.quit {
+		t.Error("it quits too early")
+	}
+}
+
+func TestColoursFollowTheBackground(t *testing.T) {
+	t.Parallel()
+	s := open(t, &gateway{}, 80, 24, func(o *tui.Options) { o.Mode = theme.Auto }).start()
+	dark := s.frame()
+	s.send(tea.BackgroundColorMsg{Color: color.White})
+	if light := s.frame(); light == dark || ansi.Strip(light) != ansi.Strip(dark) {
+		t.Error("a light background has the colours of a dark one, or other words")
+	}
+	s.send(tea.BackgroundColorMsg{Color: color.Black})
+	if s.frame() != dark {
+		t.Error("a dark background does not give the dark colours back")
+	}
+	s = open(t, &gateway{}, 80, 24, nil).start()
+	mono := s.frame()
+	s.send(tea.BackgroundColorMsg{Color: color.White})
+	if s.frame() != mono || strings.Contains(mono, "38;2") {
+		t.Error("mono has colours")
+	}
+}
+
+func TestAQuietGatewayGivesOneFrame(t *testing.T) {
+	t.Parallel()
+	s := open(t, &gateway{quiet: true}, 120, 40, nil).start().pass(1)
+	frame := s.frame()
+	for i := range 58 { // a minute later a session may be a minute older
+		if s.pass(1); s.frame() != frame {
+			t.Fatalf("after %d s the frame changed from\n%s\nto\n%s", i+1, frame, s.frame())
+		}
+	}
+}
+
+func TestARestartOfTheGatewayIsAGapNotANumber(t *testing.T) {
+	t.Parallel()
+	g := &gateway{}
+	s := open(t, g, 120, 40, nil).start().pass(3)
+	g.set(func(g *gateway) {
+		g.shape = func(s *overview.Snapshot) { s.Started = s.Now }
+	})
+	s.pass(1).wants("measuring…")
+}
+
+func hostile(s *overview.Snapshot) {
+	names := []string{
+		"\x1b[2J\x1b[H\x1b]0;pwned\x07", "日本語の名前空間がここにとても長く続く", "👩‍👩‍👧‍👦👍🏽🇩🇪", "שלום\u202Eעולם", "e\u0301\u0301\u0301", "a\nb\tc", "\xff\xfe",
+		strings.Repeat("w", 5000), "",
+	}
+	s.Namespaces, s.Backends, s.Sessions = nil, nil, nil
+	for i, n := range names {
+		s.Namespaces = append(s.Namespaces, overview.Namespace{Name: n, Model: n, Backend: n, State: n, Keys: 1 << uint(7*i), KeysKnown: true})
+		s.Backends = append(s.Backends, overview.Backend{Name: n, Driver: n, Health: n, Durability: n, Error: n, Latency: time.Duration(i) * time.Hour})
+		s.Sessions = append(s.Sessions, overview.Session{ID: n, Principal: n, Client: n, Status: n, Requests: -1})
+	}
+	s.Notice, s.Version, s.State = names[0], names[0], names[1]
+}
+
+// checkFrame: as many lines as the screen has, none wider by either way of
+// counting cells, and no escape sequence but our colours.
+func checkFrame(t interface{ Fatalf(string, ...any) }, frame string, w, h int) {
+	lines := strings.Split(frame, "\n")
+	if len(lines) > h {
+		t.Fatalf("%d lines on a screen of %d×%d", len(lines), w, h)
+	}
+	for _, l := range lines {
+		if a, b := ansi.StringWidth(l), ansi.StringWidthWc(l); a > w || b > w {
+			t.Fatalf("%d or %d cells on a screen of %d×%d: %q", a, b, w, h, l)
+		}
+		for rest := l; ; {
+			_, after, found := strings.Cut(rest, "\x1b")
+			if !found {
+				break
+			}
+			end := strings.IndexByte(after, 'm')
+			if !strings.HasPrefix(after, "[") || end < 0 || strings.Trim(after[1:end], "0123456789;") != "" {
+				t.Fatalf("an escape sequence that is not a colour: %q", l)
+			}
+			rest = after[end:]
+		}
+	}
+}
+
+func TestAnySizeAnyKeyAnyName(t *testing.T) {
+	t.Parallel()
+	all := []string{"1", "2", "3", "tab", "j", "k", "G", "g", "pgdown", "pgup", "/", "?", "s", "S", "esc", "enter", "p", "r", "y", "c", "x", "!", "(", "backspace"}
+	rapid.Check(t, func(rt *rapid.T) {
+		w, h := rapid.IntRange(40, 300).Draw(rt, "w"), rapid.IntRange(10, 100).Draw(rt, "h")
+		g := &gateway{}
+		if rapid.Bool().Draw(rt, "hostile") {
+			g.shape = hostile
+		}
+		s := open(t, g, w, h, func(o *tui.Options) {
+			o.Charset = theme.Charset(rapid.IntRange(0, 2).Draw(rt, "charset"))
+			o.Mode = theme.Mode(rapid.IntRange(1, 3).Draw(rt, "mode"))
+			o.Context, o.Protected = "\x1b[31mprod", true
+		}).start()
+		checkFrame(rt, s.frame(), w, h)
+		for _, k := range rapid.SliceOfN(rapid.SampledFrom(all), 0, 12).Draw(rt, "keys") {
+			s.keys(k)
+			switch {
+			case k == "x" && g.err == nil:
+				g.set(func(g *gateway) { g.err = dead() })
+			case k == "x":
+				g.set(func(g *gateway) { g.err = nil })
+			}
+			s.pass(1)
+			checkFrame(rt, s.frame(), w, h)
+		}
+		w, h = rapid.IntRange(1, 300).Draw(rt, "w2"), rapid.IntRange(1, 100).Draw(rt, "h2")
+		s.send(tea.WindowSizeMsg{Width: w, Height: h})
+		checkFrame(rt, s.frame(), w, h)
+	})
+}
+
+func TestSmallScreensSaySo(t *testing.T) {
+	t.Parallel()
+	for _, size := range [][2]int{{59, 40}, {200, 14}, {40, 10}} {
+		s := open(t, &gateway{}, size[0], size[1], nil).start()
+		s.wants("terminal too small: need 60×15")
+		s.send(tea.WindowSizeMsg{Width: 60, Height: 15})
+		s.wants("Namespaces")
+	}
+}
+
+// ticker counts what is written to a terminal.
+type ticker struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+	n  int
+}
+
+func (w *ticker) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.n++
+	return w.b.Write(p)
+}
+
+func (w *ticker) writes() (int, string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.n, w.b.String()
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// TestAnIdleScreenIsNotWrittenTo runs the real program with its real renderer
+// and asks the gateway ten times a second.
+func TestAnIdleScreenIsNotWrittenTo(t *testing.T) {
+	g := &gateway{quiet: true}
+	out := &ticker{}
+	in, keyboard := io.Pipe()
+	done := make(chan error, 1)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	started := time.Now()
+	go func() {
+		done <- tui.Run(ctx, tui.Options{Overview: g, Refresh: tui.MinRefresh, Mode: theme.Mono}, tui.Terminal{
+			In: in, Out: out, Env: []string{"TERM=xterm-256color"}, Width: 100, Height: 30,
+		})
+	}()
+	eventually(t, "the first frame", func() bool { _, s := out.writes(); return strings.Contains(s, "overview") })
+	if d := time.Since(started); d > 500*time.Millisecond {
+		t.Errorf("the first frame took %v", d)
+	}
+	calls := func() int {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.calls
+	}
+	eventually(t, "two answers", func() bool { _, s := out.writes(); return strings.Contains(s, "ses_01JZX4T8QK") && calls() > 2 })
+	time.Sleep(100 * time.Millisecond) // the frame that they make is drawn in a thirtieth of a second
+	asked := calls()
+	before, _ := out.writes()
+	eventually(t, "ten more answers", func() bool { return calls() >= asked+10 })
+	if after, s := out.writes(); after != before {
+		t.Errorf("%d writes while nothing changed; the end of the output is %q", after-before, s[max(len(s)-300, 0):])
+	}
+	g.set(func(g *gateway) { g.shape = func(s *overview.Snapshot) { s.Namespaces[1].Name = "changed" } })
+	eventually(t, "a change is drawn", func() bool { _, s := out.writes(); return strings.Contains(s, "changed") })
+	keyboard.Write([]byte("q"))
+	if err := <-done; err != nil {
+		t.Errorf("leaving: %v", err)
+	}
+	keyboard.Close()
+	cancel(nil)
+}
+
+func TestASignalEndsItWithItsCause(t *testing.T) {
+	in, keyboard := io.Pipe()
+	defer keyboard.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("terminated")
+	done := make(chan error, 1)
+	out := &ticker{}
+	go func() {
+		done <- tui.Run(ctx, tui.Options{Overview: &gateway{}}, tui.Terminal{In: in, Out: out, Env: []string{"TERM=xterm"}, Width: 80, Height: 24})
+	}()
+	eventually(t, "the first frame", func() bool { _, s := out.writes(); return strings.Contains(s, "overview") })
+	cancel(why)
+	if err := <-done; err != why {
+		t.Errorf("got %v, want %v", err, why)
+	}
+	if _, s := out.writes(); !strings.Contains(s, "\x1b[?1049l") || !strings.Contains(s, "\x1b[?25h") {
+		t.Error("the terminal is not restored")
+	}
+}
+
+func TestASnapshotIsPlainText(t *testing.T) {
+	t.Parallel()
+	g := &gateway{now: noon()}
+	got, err := tui.Snapshot(t.Context(), tui.Options{Overview: g, Context: "dev", Refresh: tui.MinRefresh}, 100, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(got, "\x1b") || strings.Contains(got, " \n") || strings.Count(got, "\n") != 30 {
+		t.Errorf("got\n%q", got)
+	}
+	for _, want := range []string{"req/s      151", "orders", "63.6µs"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if g.calls != 2 {
+		t.Errorf("it asked %d times, want 2", g.calls)
+	}
+}
+
+func TestASnapshotOfADeadGatewaySaysSo(t *testing.T) {
+	t.Parallel()
+	boom := dead()
+	got, err := tui.Snapshot(t.Context(), tui.Options{Overview: &gateway{err: boom}}, 80, 24)
+	if err != boom || !strings.Contains(got, "cannot reach the gateway") {
+		t.Errorf("%v\n%s", err, got)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(boom)
+	if _, err := tui.Snapshot(ctx, tui.Options{Overview: &gateway{}}, 80, 24); err != boom {
+		t.Errorf("got %v", err)
+	}
+}
+
+func BenchmarkKeyToFrame(b *testing.B) {
+	g := &gateway{quiet: true, shape: func(s *overview.Snapshot) {
+		s.Sessions = nil
+		for i := range 10_000 {
+			s.Sessions = append(s.Sessions, overview.Session{ID: fmt.Sprintf("ses_%05d", i), Principal: "service:checkout", Status: "active", Requests: int64(i)})
+		}
+	}}
+	s := open(b, g, 120, 40, func(o *tui.Options) { o.Mode = theme.Dark }).start().keys("3")
+	b.Run("key", func(b *testing.B) {
+		for b.Loop() {
+			s.keys("j")
+			s.frame()
+		}
+	})
+	b.Run("refresh", func(b *testing.B) {
+		for b.Loop() {
+			s.pass(1)
+			s.frame()
+		}
+	})
+}
