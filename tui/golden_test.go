@@ -55,8 +55,10 @@ func TestScreens(t *testing.T) {
 		"smallest":  func() string { return open(t, &gateway{}, 60, 15, nil).start().pass(3).frame() },
 		"too-small": func() string { return open(t, &gateway{}, 50, 12, nil).start().frame() },
 		"help":      func() string { return open(t, &gateway{}, 80, 24, nil).start().keys("?").frame() },
-		"filter":    func() string { return open(t, &gateway{}, 80, 24, nil).start().pass(1).keys("/", "!", "o", "r").frame() },
-		"sessions":  func() string { return open(t, &gateway{}, 80, 24, nil).start().pass(1).keys("3", "s").frame() },
+		"filter": func() string {
+			return open(t, &gateway{}, 80, 24, nil).start().pass(1).keys("/", "!", "o", "r").frame()
+		},
+		"sessions": func() string { return open(t, &gateway{}, 80, 24, nil).start().pass(1).keys("3", "s").frame() },
 		"ascii": func() string {
 			return open(t, &gateway{}, 80, 24, func(o *tui.Options) { o.Charset = theme.ASCII }).start().pass(30).frame()
 		},

@@ -76,8 +76,15 @@ func TestPanesAreReachedByNumberAndTab(t *testing.T) {
 	t.Parallel()
 	s := open(t, &gateway{}, 80, 24, nil).start()
 	for _, c := range []struct{ key, want string }{
-		{"2", "━▶ 2 Backends"}, {"3", "━▶ 3 Sessions"}, {"tab", "━▶ 1 Namespaces"}, {"shift+tab", "━▶ 3 Sessions"},
-		{"h", "━▶ 2 Backends"}, {"l", "━▶ 3 Sessions"}, {"1", "━▶ 1 Namespaces"}, {"right", "━▶ 2 Backends"}, {"left", "━▶ 1 Namespaces"},
+		{"2", "━▶ 2 Backends"},
+		{"3", "━▶ 3 Sessions"},
+		{"tab", "━▶ 1 Namespaces"},
+		{"shift+tab", "━▶ 3 Sessions"},
+		{"h", "━▶ 2 Backends"},
+		{"l", "━▶ 3 Sessions"},
+		{"1", "━▶ 1 Namespaces"},
+		{"right", "━▶ 2 Backends"},
+		{"left", "━▶ 1 Namespaces"},
 	} {
 		s.keys(c.key).wants(c.want)
 		if n := strings.Count(s.frame(), "━▶"); n != 1 {

@@ -113,11 +113,11 @@ func (w *watcher) context(ctx context.Context) context.Context {
 }
 
 func (w *watcher) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	ctx, cancel := context.WithTimeout(w.context(ctx), w.f.Globals.Timeout)
+	bounded, cancel := context.WithTimeout(w.context(ctx), w.f.Globals.Timeout)
 	defer cancel()
 	var header, trailer metadata.MD
 	start := w.f.Clock.Now()
-	err := invoke(ctx, method, req, reply, cc, append(opts, grpc.Header(&header), grpc.Trailer(&trailer))...)
+	err := invoke(bounded, method, req, reply, cc, append(opts, grpc.Header(&header), grpc.Trailer(&trailer))...)
 	e := w.explain(ctx, err)
 	w.show(method, w.f.Clock.Now().Sub(start), metadata.Join(header, trailer), e)
 	if e == nil {
@@ -134,11 +134,12 @@ func (w *watcher) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 		w.show(method, w.f.Clock.Now().Sub(start), nil, e)
 		return nil, e
 	}
-	return &watchedStream{ClientStream: s, w: w, method: method, start: start}, nil
+	return &watchedStream{ClientStream: s, caller: ctx, w: w, method: method, start: start}, nil
 }
 
 type watchedStream struct {
 	grpc.ClientStream
+	caller context.Context // of whoever opened it; the stream's own ends with the stream
 	w      *watcher
 	method string
 	start  time.Time
@@ -153,7 +154,7 @@ func (s *watchedStream) RecvMsg(m any) error {
 	}
 	var e *prism.Error
 	if !errors.Is(err, io.EOF) {
-		e = s.w.explain(s.Context(), err)
+		e = s.w.explain(s.caller, err)
 	}
 	s.w.show(s.method, s.w.f.Clock.Now().Sub(s.start), s.Trailer(), e)
 	if e == nil {
@@ -176,7 +177,8 @@ type Resumable struct {
 func (r *Resumable) Error() string { return r.Err.Error() }
 func (r *Resumable) Unwrap() error { return r.Err }
 
-// explain is the prism error of a call, in terms of what the user can change.
+// explain is the prism error of a call, in terms of what the user can change;
+// ctx is the caller's.
 func (w *watcher) explain(ctx context.Context, err error) *prism.Error {
 	e := wire.FromStatus(err)
 	if e == nil {

@@ -61,7 +61,7 @@ func validate(m protoreflect.Message, path string, e *prism.Error) {
 				return true
 			})
 		case f.IsList():
-			if ruleOf(f) == optionsv1.Rule_RULE_BATCH && v.List().Len() > prism.MaxBatchItems {
+			if RuleOf(f) == optionsv1.Rule_RULE_BATCH && v.List().Len() > prism.MaxBatchItems {
 				e.WithField(name, "must have at most 1000 items")
 				continue
 			}
@@ -90,7 +90,7 @@ func checkOne(f protoreflect.FieldDescriptor, v protoreflect.Value, name string,
 			return
 		}
 	}
-	if text := violates(ruleOf(f), v); text != "" {
+	if text := violates(RuleOf(f), v); text != "" {
 		e.WithField(name, text)
 	}
 }
@@ -144,9 +144,7 @@ func violates(r optionsv1.Rule, v protoreflect.Value) string {
 }
 
 // RuleOf is the rule of a field.
-func RuleOf(f protoreflect.FieldDescriptor) optionsv1.Rule { return ruleOf(f) }
-
-func ruleOf(f protoreflect.FieldDescriptor) optionsv1.Rule {
+func RuleOf(f protoreflect.FieldDescriptor) optionsv1.Rule {
 	return proto.GetExtension(f.Options(), optionsv1.E_Rule).(optionsv1.Rule)
 }
 

@@ -43,7 +43,6 @@ func TestWhatIsPrinted(t *testing.T) {
 	r := rig(t)
 	for name, args := range map[string][]string{
 		"get":             {"kv", "get", "greeting"},
-		"get-hostile":     {"kv", "get", "hostile"},
 		"get-json":        {"kv", "get", "hostile", "-o", "json"},
 		"get-binary":      {"kv", "get", "binary", "-o", "jsonl"},
 		"get-table":       {"kv", "get", "greeting", "-o", "table"},

@@ -177,8 +177,14 @@ func TestWalking(t *testing.T) {
 		do   keys.Action
 		want string
 	}{
-		{keys.Down, "r01"}, {keys.PageDown, "r11"}, {keys.Up, "r10"}, {keys.Bottom, "r99"}, {keys.Down, "r99"},
-		{keys.PageUp, "r89"}, {keys.Top, "r00"}, {keys.Up, "r00"},
+		{keys.Down, "r01"},
+		{keys.PageDown, "r11"},
+		{keys.Up, "r10"},
+		{keys.Bottom, "r99"},
+		{keys.Down, "r99"},
+		{keys.PageUp, "r89"},
+		{keys.Top, "r00"},
+		{keys.Up, "r00"},
 	} {
 		if !m.Do(c.do) {
 			t.Fatalf("%s is not understood", c.do)

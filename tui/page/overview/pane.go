@@ -188,7 +188,8 @@ func backendRows(p *pane, s *Snapshot, _ rates.Change) []table.Row {
 		problem.Role = theme.Bad
 		rows = append(rows, table.Row{ID: b.Name, Command: p.describe(b.Name), Cells: []table.Cell{
 			words(b.Name), words(b.Driver), state(b.Health),
-			{Text: figure.Probe(b.Latency), Order: float64(b.Latency)}, words(b.Durability), problem,
+			{Text: figure.Probe(b.Latency), Order: float64(b.Latency)},
+			words(b.Durability), problem,
 		}})
 	}
 	p.tally(counts, wellness)

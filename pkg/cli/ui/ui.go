@@ -1,0 +1,194 @@
+// Package ui is `prismctl ui`: the dashboards, on a terminal or as one frame of
+// text. It gives the pages of package tui the sources that they ask, made of
+// the gateway's admin API.
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
+	"github.com/prism-data-layer/prism/tui"
+	"github.com/prism-data-layer/prism/tui/page/overview"
+	"github.com/prism-data-layer/prism/tui/theme"
+)
+
+type options struct {
+	IO       *iostreams.IOStreams
+	Globals  *cli.Globals
+	Target   func() (*cli.Target, error)
+	Source   func(context.Context) (overview.Source, error)
+	Terminal func() (in, out *os.File) // where the dashboards are drawn
+
+	Snapshot bool
+	Size     string
+	Refresh  cli.DurationFlag
+	View     string
+	Theme    string
+}
+
+// The size of a frame when neither a flag nor a terminal says one.
+const (
+	defaultWidth  = 80
+	defaultHeight = 24
+)
+
+// maxSide bounds a frame: it is for a screen, not for a wall.
+const maxSide = 1000
+
+// New is the command.
+func New(f *cli.Factory) *cobra.Command { return newUI(f, run) }
+
+func newUI(f *cli.Factory, run func(context.Context, *options) error) *cobra.Command {
+	o := &options{
+		IO: f.IO, Globals: f.Globals, Target: f.Target,
+		Source:   func(ctx context.Context) (overview.Source, error) { return newSource(ctx, f) },
+		Terminal: func() (in, out *os.File) { return os.Stdin, os.Stdout },
+		Refresh:  cli.DurationFlag(tui.DefaultRefresh),
+	}
+	cmd := &cobra.Command{
+		Use:   "ui",
+		Short: "Watch the gateway on live dashboards",
+		Long: "Shows the namespaces, backends and sessions of the gateway, and its traffic and latencies\n" +
+			"of the last minute, and keeps them up to date. Nothing is changed. Press ? for the keys.\n\n" +
+			"With --snapshot it asks twice, prints one frame as text and exits; that needs no terminal.",
+		Example: "  prismctl ui\n  prismctl ui --refresh 5s --theme light\n  prismctl ui --snapshot --size 120x40",
+		Args:    cli.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+	}
+	cmd.Flags().BoolVar(&o.Snapshot, "snapshot", false, "print one frame as text and exit")
+	cmd.Flags().StringVar(&o.Size, "size", "", "of the frame of --snapshot, as `COLUMNSxROWS`")
+	cmd.Flags().Var(&o.Refresh, "refresh", "ask the gateway once in this `DURATION`")
+	cmd.Flags().StringVar(&o.View, "view", overview.Name, "start with this `PAGE`: "+strings.Join(tui.Views(), ", "))
+	cmd.Flags().StringVar(&o.Theme, "theme", "auto", "colours for a `BACKGROUND`: "+strings.Join(theme.Modes(), ", "))
+	cli.SetDefault(cmd, "size", fmt.Sprintf("the terminal's, or %dx%d", defaultWidth, defaultHeight))
+	return cmd
+}
+
+func run(ctx context.Context, o *options) error {
+	opts, err := o.dashboards()
+	if err != nil {
+		return err
+	}
+	width, height, err := o.size()
+	if err != nil {
+		return err
+	}
+	if !o.Snapshot {
+		if err := o.canDraw(); err != nil {
+			return err
+		}
+		// What these would print on ErrOut would be printed into the frame.
+		o.Globals.Debug, o.Globals.Verbose = false, 0
+	}
+	if opts.Overview, err = o.Source(ctx); err != nil {
+		return err
+	}
+	if o.Snapshot {
+		frame, err := tui.Snapshot(ctx, opts, width, height)
+		if _, werr := o.IO.Out.Write([]byte(frame)); err == nil {
+			err = werr
+		}
+		return err
+	}
+	in, out := o.Terminal()
+	return tui.Run(ctx, opts, tui.Terminal{In: in, Out: out, Env: o.environment()})
+}
+
+// dashboards reads the flags and the target.
+func (o *options) dashboards() (tui.Options, error) {
+	mode, ok := theme.ParseMode(o.Theme)
+	if !ok {
+		return tui.Options{}, cli.Usage("use one of: "+strings.Join(theme.Modes(), ", "), "--theme: %q is not a background", o.Theme)
+	}
+	if !slices.Contains(tui.Views(), o.View) {
+		return tui.Options{}, cli.Usage("use one of: "+strings.Join(tui.Views(), ", "), "--view: there is no page %q", o.View)
+	}
+	refresh := time.Duration(o.Refresh)
+	if refresh < tui.MinRefresh || refresh > time.Hour {
+		return tui.Options{}, cli.Usage("use one from 100ms to 1h, such as 1s", "--refresh: %s is too short or too long", cli.Duration(refresh))
+	}
+	if !o.IO.ColorEnabled(iostreams.Out) {
+		mode = theme.Mono
+	}
+	t, err := o.Target()
+	if err != nil {
+		return tui.Options{}, err
+	}
+	return tui.Options{
+		Context: t.Context, Address: t.Admin, Protected: t.Protected, Command: o.command(),
+		View: o.View, Refresh: refresh, Mode: mode,
+		Charset: theme.CharsetFor(o.IO.UTF8(), o.IO.Env("TERM")), Clock: o.IO.Clock(),
+	}, nil
+}
+
+// command leads a copied command to the same gateway as this one.
+func (o *options) command() string {
+	c := "prismctl"
+	for _, f := range []struct{ flag, value string }{{"--context", o.Globals.Context}, {"--admin", o.Globals.Admin}} {
+		if f.value != "" {
+			c += " " + f.flag + " " + f.value
+		}
+	}
+	return c
+}
+
+// size is the size of the frame.
+func (o *options) size() (width, height int, err error) {
+	if o.Size == "" {
+		if w, h := o.IO.Width(), o.IO.Height(); w > 0 && h > 0 {
+			return w, h, nil
+		}
+		return defaultWidth, defaultHeight, nil
+	}
+	if !o.Snapshot {
+		return 0, 0, cli.Usage("prismctl ui --snapshot --size "+o.Size, "--size is for --snapshot: on a terminal the dashboards fill it")
+	}
+	left, right, ok := strings.Cut(o.Size, "x")
+	width, err1 := strconv.Atoi(left)
+	height, err2 := strconv.Atoi(right)
+	if !ok || err1 != nil || err2 != nil || min(width, height) < 1 || max(width, height) > maxSide {
+		return 0, 0, cli.Usage("write it as COLUMNSxROWS, such as 120x40", "--size: %q is not the size of a screen", o.Size)
+	}
+	return width, height, nil
+}
+
+// canDraw refuses what is no terminal that can be drawn on, and names what
+// works there.
+func (o *options) canDraw() error {
+	const instead = "prismctl ui --snapshot prints one frame; prismctl namespace list and prismctl health print text"
+	switch {
+	case !o.IO.IsTTY(iostreams.Out) || !o.IO.IsTTY(iostreams.In):
+		return cli.Usage(instead, "the dashboards need a terminal for input and output")
+	case o.IO.Env("TERM") == "dumb":
+		return cli.Usage(instead, "this terminal cannot draw the dashboards: TERM is dumb")
+	}
+	return nil
+}
+
+// environment is what the drawing library may know. Whether there is colour was
+// decided before, by the same rules as for every other command.
+func (o *options) environment() []string {
+	var env []string
+	for _, name := range []string{
+		"TERM", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "TERMINFO", "TERMINFO_DIRS", "TMUX", "STY", "SSH_TTY", "WT_SESSION",
+		"ConEmuANSI", "GOOGLE_CLOUD_SHELL", "LANG", "LC_ALL", "LC_CTYPE",
+	} {
+		if v, ok := o.IO.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// errNoAnswer stands under the error for a gateway that is too slow.
+var errNoAnswer = errors.New("no answer in time")

@@ -1,0 +1,25 @@
+package wire_test
+
+import (
+	"testing"
+
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/driver/drivertest"
+	"github.com/prism-data-layer/prism/test/harness"
+	"github.com/prism-data-layer/prism/test/wire"
+)
+
+func stub(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
+	s := wire.NewStub(g.Dial(t, "data"), now.Now)
+	return wire.Calls{s, s, s, s, s, s, s, s, s}
+}
+
+func TestPromisesOverABareStubOnMemory(t *testing.T) {
+	t.Parallel()
+	drivertest.Run(t, wire.Harness("memory over the wire", "memory", false, stub))
+}
+
+func TestPromisesOverABareStubOnPebble(t *testing.T) {
+	t.Parallel()
+	drivertest.Run(t, wire.Harness("pebble over the wire", "pebble", true, stub))
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for the given time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+time=${1:-30s}
+status=0 n=0
+for dir in $(grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do
+	for target in $(go test -list '^Fuzz' "$dir" | grep '^Fuzz'); do
+		n=$((n + 1))
+		if out=$(go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$dir" 2>&1); then
+			echo "$target $dir: $(grep -o 'execs: .*' <<<"$out" | tail -n 1)"
+		else
+			printf '%s %s: FAIL\n%s\n' "$target" "$dir" "$out"
+			status=1
+		fi
+	done
+done
+echo "$n fuzz targets, $time each"
+[ $n -gt 0 ] && exit $status

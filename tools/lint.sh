@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Format, vet, staticcheck, buf lint, buf breaking. TOOLS is the folder of the tools.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+bad=0
+mapfile -t files < <(git ls-files -co --exclude-standard '*.go' | grep -v '\.pb\.go$' | while read -r f; do [ -f "$f" ] && echo "$f"; done)
+unformatted=$("$TOOLS"/gofumpt -l "${files[@]}") || bad=1
+if [ -n "$unformatted" ]; then
+	printf 'not formatted, make format does it:\n%s\n' "$unformatted"
+	bad=1
+fi
+go vet ./... || bad=1
+(cd tools && go vet ./...) || bad=1
+"$TOOLS"/staticcheck ./... || bad=1
+(cd tools && "$TOOLS"/staticcheck ./...) || bad=1
+(cd proto && "$TOOLS"/buf lint) || bad=1
+BUF="$TOOLS/buf" sh tools/protocheck/breaking.sh || bad=1
+exit $bad

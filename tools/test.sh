@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# The suite: each step by name with its minutes, the fast ones first. A step that
+# fails does not stop the others; the end lists them all. PRISM_TEST_REQUIRE=all
+# makes what is not run a failure; PRISM_TEST_FUZZ=30s adds that much fuzzing.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export TOTALS=$work/totals
+require=()
+[ "${PRISM_TEST_REQUIRE:-}" = all ] && require=(-require)
+
+steps=() failed=()
+step() { # NAME COMMAND…
+	local name=$1 began=$SECONDS verdict=ok
+	shift
+	printf '\n=== %s\n' "$name"
+	"$@" || verdict=FAIL
+	[ $verdict = ok ] || failed+=("$name")
+	steps+=("$(printf '%-5s %6s min  %s' $verdict "$(awk "BEGIN { printf \"%.1f\", ($SECONDS - $began) / 60 }")" "$name")")
+	printf -- '--- %s: %s, %s s\n' "$name" $verdict $((SECONDS - began))
+	[ $verdict = ok ]
+}
+stop() {
+	end
+	exit 1
+}
+end() {
+	printf '\n'
+	printf '%s\n' "${steps[@]}"
+	for f in ${failed[@]+"${failed[@]}"}; do echo "FAIL: $f"; done
+	[ -s "$TOTALS" ] && "$work/testsum" -total "$TOTALS"
+}
+gotest() { # FLAGS AND PACKAGES…
+	go test -json "$@" | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"
+}
+
+layers() { gotest -count=1 -run Layers ./pkg; }
+build() { make --no-print-directory build tools && (cd tools && go build -o "$work/" ./testsum ./covercheck); }
+unit() {
+	local packages
+	packages=$(go list ./... | grep -vE '/test/(e2e|faults|bench)(/|$)') || return 1
+	gotest -race -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/unit.out" $packages
+}
+tooltests() { (cd tools && go test -json -coverprofile="$work/tools.out" ./... | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"); }
+endtoend() { PRISM_TEST_BIN=$root/bin gotest -count=1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/e2e.out" ./test/e2e/...; }
+faults() { PRISM_TEST_BIN=$root/bin gotest -count=1 -p 1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/faults.out" ./test/faults/...; }
+gate() {
+	local profiles=()
+	for p in "$work"/*.out; do [ -s "$p" ] && profiles+=("$p"); done
+	"$work/covercheck" -root . -modules .,tools "${profiles[@]}"
+}
+
+step "set-up" tools/setup.sh || stop
+step "build and tools" build || stop
+step "layers" layers
+step "lint" tools/lint.sh
+step "generated files" tools/generate.sh --check
+step "unit tests, race detector" unit
+step "tests of the tools" tooltests
+step "conformance and matrix" tools/matrix.sh --check
+step "cross-builds" tools/cross.sh darwin/arm64 windows/amd64
+step "end to end" endtoend
+[ -n "${PRISM_TEST_FUZZ:-}" ] && step "fuzz targets" tools/fuzz.sh "$PRISM_TEST_FUZZ"
+step "quick faults" faults
+step "coverage gate" gate
+end
+[ ${#failed[@]} -eq 0 ]
