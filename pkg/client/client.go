@@ -45,7 +45,7 @@ type Client struct {
 	ids     idSource
 	stats   Stats
 
-	mu        sync.Mutex
+	mu        sync.RWMutex
 	pipelines map[pipelineKey]*pipeline
 	closed    bool
 }

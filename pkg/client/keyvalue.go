@@ -203,12 +203,14 @@ func (k *KeyValue) mutate(ctx context.Context, op *kvv1.PipelineOp, w write, siz
 	return k.do(ctx, op, size)
 }
 
-// do runs one operation over the namespace's pipeline.
+// do runs one operation over the namespace's pipeline. A context without a
+// deadline costs no timer: the pipeline gives up on what it could not send in
+// time.
 func (k *KeyValue) do(ctx context.Context, op *kvv1.PipelineOp, size int) (*kvv1.PipelineResult, error) {
-	ctx, cancel := bound(ctx)
-	defer cancel()
 	if d, ok := ctx.Deadline(); ok {
 		op.TimeoutMs = max(millis(time.Until(d)), 1)
+	} else {
+		op.TimeoutMs = DefaultTimeout.Milliseconds()
 	}
 	p, err := k.c.pipeline(k.ns)
 	if err != nil {

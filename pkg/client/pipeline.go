@@ -14,8 +14,9 @@ import (
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
-// Bounds of a frame. There is no timer: a frame takes what is queued, so a
-// lone caller waits for nobody and many callers share.
+// Bounds of a frame. There is no timer: a frame takes what has come together
+// while the one before was sent, so a lone caller waits for nobody and many
+// callers share.
 const (
 	frameOps   = 256
 	frameBytes = 64 << 10
@@ -37,38 +38,50 @@ type pipeline struct {
 	stop      context.CancelFunc
 
 	mu      sync.Mutex
-	queue   []*call
+	queue   []*frame // the last is open: calls join it
 	running bool
 	closed  bool
 	wake    chan struct{}
 }
 
-// A call is one operation on its way. A caller that gives up leaves it behind:
-// its answer goes nowhere.
-type call struct {
-	op       *kvv1.PipelineOp
+// A frame is calls that travel together. They wait on one channel and read
+// their results by index, so that answering them costs one wake-up for all. A
+// caller that gives up leaves its operation behind: its answer goes nowhere.
+type frame struct {
+	ops      []*kvv1.PipelineOp
 	size     int
+	born     time.Time
 	attempts int
-	done     chan answer // buffered: nobody waits for the caller
+
+	done    chan struct{} // closed when results or err is there
+	results []*kvv1.PipelineResult
+	err     error
 }
 
-type answer struct {
-	result *kvv1.PipelineResult
-	err    error
+func (f *frame) full(size int) bool {
+	return len(f.ops) >= frameOps || len(f.ops) > 0 && f.size+size > frameBytes
 }
 
-var calls = sync.Pool{New: func() any { return &call{done: make(chan answer, 1)} }}
+func (f *frame) fail(err error) {
+	f.err = err
+	close(f.done)
+}
 
 // pipeline returns the pipeline of a namespace on the next connection.
 func (c *Client) pipeline(namespace string) (*pipeline, error) {
 	key := pipelineKey{namespace, c.Conn()}
+	c.mu.RLock()
+	p, closed := c.pipelines[key], c.closed
+	c.mu.RUnlock()
+	if p != nil && !closed {
+		return p, nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, errClosed()
 	}
-	p := c.pipelines[key]
-	if p == nil {
+	if p = c.pipelines[key]; p == nil {
 		ctx, stop := context.WithCancel(context.Background())
 		p = &pipeline{c: c, namespace: namespace, conn: key.conn, ctx: ctx, stop: stop, wake: make(chan struct{}, 1)}
 		c.pipelines[key] = p
@@ -76,113 +89,77 @@ func (c *Client) pipeline(namespace string) (*pipeline, error) {
 	return p, nil
 }
 
-// do sends op and waits for its answer. Its mutations carry a retry id, so the
-// pipeline may send it again when a stream is lost.
+// do sends op and waits for its answer. Mutations carry a retry id, so the
+// pipeline may send a frame again when a stream is lost.
 func (p *pipeline) do(ctx context.Context, op *kvv1.PipelineOp, size int) (*kvv1.PipelineResult, error) {
-	k := calls.Get().(*call)
-	k.op, k.size, k.attempts = op, size+opOverhead, 0
+	f, i, err := p.join(op, size+opOverhead)
+	if err != nil {
+		return nil, err
+	}
+	if quit := ctx.Done(); quit == nil {
+		<-f.done
+	} else {
+		select {
+		case <-f.done:
+		case <-quit:
+			return nil, prism.From(ctx.Err())
+		}
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	return f.results[i], nil
+}
+
+// join adds op to the open frame and tells its place there.
+func (p *pipeline) join(op *kvv1.PipelineOp, size int) (f *frame, i int, err error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
-		return nil, errClosed()
+		return nil, 0, errClosed()
 	}
-	p.queue = append(p.queue, k)
+	if n := len(p.queue); n > 0 && !p.queue[n-1].full(size) && p.queue[n-1].attempts == 0 {
+		f = p.queue[n-1]
+	} else {
+		f = &frame{done: make(chan struct{}), ops: make([]*kvv1.PipelineOp, 0, 16), born: time.Now()}
+		p.queue = append(p.queue, f)
+	}
+	i = len(f.ops)
+	f.ops = append(f.ops, op)
+	f.size += size
 	start := !p.running
 	p.running = true
 	p.mu.Unlock()
-	if start {
+	switch {
+	case start:
 		go p.run()
-	} else {
-		p.nudge()
+	case i == 0: // whoever opens a frame calls the sender; the others only join
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
 	}
-	select {
-	case a := <-k.done:
-		k.op = nil
-		calls.Put(k)
-		return a.result, a.err
-	case <-ctx.Done():
-		return nil, prism.From(ctx.Err())
-	}
+	return f, i, nil
 }
 
-func (p *pipeline) nudge() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
+// take removes the first frame of the queue.
+func (p *pipeline) take() *frame {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		return nil
 	}
+	f := p.queue[0]
+	p.queue = p.queue[1:]
+	return f
 }
 
 func (p *pipeline) close() {
 	p.mu.Lock()
 	p.closed = true
-	queue := p.queue
-	p.queue = nil
 	p.mu.Unlock()
 	p.stop()
-	for _, k := range queue {
-		k.done <- answer{err: errClosed()}
-	}
-}
-
-// run opens streams one after another until the pipeline is closed, each
-// starting with what the one before left unanswered.
-func (p *pipeline) run() {
-	for attempt := 1; p.ctx.Err() == nil; {
-		left, worked, err := p.stream()
-		if p.ctx.Err() != nil {
-			fail(left, errClosed())
-			return
-		}
-		if worked {
-			attempt = 1
-		}
-		if !repeatable(err) {
-			fail(left, err)
-			p.failQueue(err)
-			if !p.rest() {
-				return
-			}
-			continue
-		}
-		p.requeue(left, err)
-		if !p.busy() && !p.rest() {
-			return
-		}
-		sleep(p.ctx, delay(min(attempt, maxAttempts), err))
-		attempt++
-	}
-}
-
-// rest ends the goroutine unless calls have come meanwhile.
-func (p *pipeline) rest() (goOn bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.running = len(p.queue) > 0
-	return p.running
-}
-
-func (p *pipeline) busy() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.queue) > 0
-}
-
-// requeue puts unanswered calls back in front, in order. One that has been
-// tried often enough is answered with the error.
-func (p *pipeline) requeue(left []*call, err *prism.Error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := append(left, p.queue...)
-	p.queue = nil
-	for _, k := range all {
-		k.attempts++
-		if k.attempts >= maxAttempts && p.c.o.failFast || p.closed {
-			k.done <- answer{err: err}
-			continue
-		}
-		p.queue = append(p.queue, k)
-	}
-	p.c.stats.Retries.Add(int64(len(left)))
+	p.failQueue(errClosed())
 }
 
 func (p *pipeline) failQueue(err error) {
@@ -190,18 +167,77 @@ func (p *pipeline) failQueue(err error) {
 	queue := p.queue
 	p.queue = nil
 	p.mu.Unlock()
-	fail(queue, err)
-}
-
-func fail(list []*call, err error) {
-	for _, k := range list {
-		k.done <- answer{err: err}
+	for _, f := range queue {
+		f.fail(err)
 	}
 }
 
-// stream runs one stream to its end and returns the calls that it left
+// run opens streams one after another until there is nothing to answer, each
+// starting with what the one before left unanswered.
+func (p *pipeline) run() {
+	for attempt := 1; ; attempt++ {
+		left, worked, why := p.stream()
+		if worked {
+			attempt = 1
+		}
+		switch {
+		case p.ctx.Err() != nil:
+			failAll(left, errClosed())
+			p.failQueue(errClosed())
+			return
+		case !repeatable(why):
+			failAll(left, why)
+			p.failQueue(why)
+		default:
+			p.requeue(left, why)
+		}
+		if !p.goOn() {
+			return
+		}
+		if repeatable(why) {
+			sleep(p.ctx, delay(min(attempt, maxAttempts), why))
+		}
+	}
+}
+
+func failAll(list []*frame, err error) {
+	for _, f := range list {
+		f.fail(err)
+	}
+}
+
+// goOn reports whether there is something to send; if not, the next call
+// starts another goroutine.
+func (p *pipeline) goOn() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running = len(p.queue) > 0
+	return p.running
+}
+
+// requeue puts unanswered frames back in front, in order. Those that have been
+// tried often enough, or for too long, are answered with the error.
+func (p *pipeline) requeue(left []*frame, why *prism.Error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := append(left, p.queue...)
+	p.queue = nil
+	for _, f := range all {
+		f.attempts++
+		if p.closed || f.attempts >= maxAttempts && p.c.o.failFast || time.Since(f.born) > DefaultTimeout {
+			f.fail(why)
+			continue
+		}
+		p.queue = append(p.queue, f)
+	}
+	for _, f := range left {
+		p.c.stats.Retries.Add(int64(len(f.ops)))
+	}
+}
+
+// stream runs one stream to its end and returns the frames that it left
 // unanswered, oldest first, and why it ended.
-func (p *pipeline) stream() (left []*call, worked bool, why *prism.Error) {
+func (p *pipeline) stream() (left []*frame, worked bool, why *prism.Error) {
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
 	ctx, sess, err := p.c.session.attach(ctx)
@@ -219,7 +255,7 @@ func (p *pipeline) stream() (left []*call, worked bool, why *prism.Error) {
 		return nil, false, p.ended(sess, err)
 	}
 
-	open := &frames{slots: make(chan struct{}, prism.MaxPipelineFrames), byID: map[uint64][]*call{}}
+	open := &openFrames{slots: make(chan struct{}, prism.MaxPipelineFrames), byID: map[uint64]*frame{}}
 	ended := make(chan error, 1)
 	go func() { ended <- open.receive(st) }()
 	err = p.send(st, open, ended)
@@ -240,34 +276,30 @@ func (p *pipeline) ended(sess *session, err error) *prism.Error {
 	return e
 }
 
-// send makes frames of what is queued until the stream ends.
-func (p *pipeline) send(st grpc.BidiStreamingClient[kvv1.PipelineRequest, kvv1.PipelineResponse], open *frames, ended <-chan error) error {
-	frame := &kvv1.PipelineFrame{}
-	req := &kvv1.PipelineRequest{Message: &kvv1.PipelineRequest_Frame{Frame: frame}}
+type pipelineStream = grpc.BidiStreamingClient[kvv1.PipelineRequest, kvv1.PipelineResponse]
+
+// send sends what is queued until the stream ends, and returns why it did.
+func (p *pipeline) send(st pipelineStream, open *openFrames, ended <-chan error) error {
+	message := &kvv1.PipelineFrame{}
+	req := &kvv1.PipelineRequest{Message: &kvv1.PipelineRequest_Frame{Frame: message}}
 	for {
 		select {
 		case open.slots <- struct{}{}:
 		case err := <-ended:
 			return err
 		}
-		batch := p.take()
-		for batch == nil {
+		f := p.take()
+		for f == nil {
 			select {
 			case <-p.wake:
 				runtime.Gosched() // let the callers that are ready join this frame
-				batch = p.take()
+				f = p.take()
 			case err := <-ended:
 				return err
-			case <-p.ctx.Done():
-				return p.ctx.Err()
 			}
 		}
-		frame.Ops = frame.Ops[:0]
-		for _, k := range batch {
-			frame.Ops = append(frame.Ops, k.op)
-		}
-		frame.Id = open.add(batch)
-		p.count(len(batch))
+		message.Id, message.Ops = open.add(f), f.ops
+		p.count(len(f.ops))
 		if err := st.Send(req); err != nil {
 			return <-ended // Send says only that the stream is over; Recv says why
 		}
@@ -284,88 +316,72 @@ func (p *pipeline) count(ops int) {
 	p.c.retry.earn(ops)
 }
 
-// take removes a frame's worth from the queue.
-func (p *pipeline) take() []*call {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n, size := 0, 0
-	for n < len(p.queue) && n < frameOps && (n == 0 || size+p.queue[n].size <= frameBytes) {
-		size += p.queue[n].size
-		n++
-	}
-	if n == 0 {
-		return nil
-	}
-	batch := p.queue[:n:n]
-	if n == len(p.queue) {
-		p.queue = nil
-	} else {
-		p.queue = p.queue[n:]
-	}
-	return batch
-}
-
-// frames are those that wait for an answer.
-type frames struct {
-	slots chan struct{} // one for each open frame
+// openFrames are those that wait for an answer.
+type openFrames struct {
+	slots chan struct{} // one for each
 
 	mu   sync.Mutex
 	last uint64
-	byID map[uint64][]*call
+	byID map[uint64]*frame
 }
 
-func (f *frames) add(batch []*call) uint64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.last++
-	f.byID[f.last] = batch
-	return f.last
-}
-
-// answered removes the next n calls of a frame, or all that are left when no
-// more will follow.
-func (f *frames) answered(id uint64, n int, more bool) []*call {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	batch := f.byID[id]
-	if more && n < len(batch) {
-		f.byID[id] = batch[n:]
-		return batch[:n]
-	}
-	delete(f.byID, id)
-	return batch
+func (o *openFrames) add(f *frame) uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last++
+	o.byID[o.last] = f
+	return o.last
 }
 
 // receive hands out answers until the stream ends. Large results come in
 // several messages.
-func (f *frames) receive(st grpc.BidiStreamingClient[kvv1.PipelineRequest, kvv1.PipelineResponse]) error {
+func (o *openFrames) receive(st pipelineStream) error {
 	for {
 		resp, err := st.Recv()
 		if err != nil {
 			return err
 		}
-		batch := f.answered(resp.Id, len(resp.Results), resp.More)
-		if len(batch) != len(resp.Results) {
-			return prism.New(prism.ReasonInternal, "the gateway answered %d operations of a frame with %d results", len(batch), len(resp.Results))
-		}
-		if !resp.More {
-			<-f.slots
-		}
-		for i, k := range batch {
-			k.done <- answer{result: resp.Results[i]}
+		if err := o.answered(resp); err != nil {
+			return err
 		}
 	}
 }
 
-// unanswered empties f, oldest frame first.
-func (f *frames) unanswered() []*call {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var left []*call
-	for id := uint64(1); id <= f.last && len(f.byID) > 0; id++ {
-		if batch, ok := f.byID[id]; ok {
-			left = append(left, batch...)
-			delete(f.byID, id)
+func (o *openFrames) answered(resp *kvv1.PipelineResponse) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := o.byID[resp.Id]
+	if f == nil {
+		return prism.New(prism.ReasonInternal, "the gateway answered a frame that was not sent")
+	}
+	if f.results == nil {
+		f.results = resp.Results
+	} else {
+		f.results = append(f.results, resp.Results...)
+	}
+	if resp.More && len(f.results) < len(f.ops) {
+		return nil
+	}
+	if len(f.results) != len(f.ops) {
+		f.results = nil
+		return prism.New(prism.ReasonInternal, "the gateway answered a frame of %d operations with another number of results", len(f.ops))
+	}
+	delete(o.byID, resp.Id)
+	close(f.done)
+	<-o.slots
+	return nil
+}
+
+// unanswered empties o, oldest frame first.
+func (o *openFrames) unanswered() []*frame {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var left []*frame
+	for id := uint64(1); id <= o.last && len(o.byID) > 0; id++ {
+		if f := o.byID[id]; f != nil {
+			f.results = nil // what came of it comes again
+			left = append(left, f)
+			delete(o.byID, id)
 		}
 	}
 	return left

@@ -210,80 +210,77 @@ func (k *keyValue) Count(ctx context.Context, r *kvv1.CountRequest) (*kvv1.Count
 
 func (k *keyValue) BatchGet(ctx context.Context, r *kvv1.BatchGetRequest) (*kvv1.BatchGetResponse, error) {
 	return on(ctx, k, k.batchGet, r, func(ctx context.Context, kv *keyvalue.Store, c *call, r *kvv1.BatchGetRequest) (*kvv1.BatchGetResponse, error) {
-		results, err := k.batch(ctx, kv, c, "keys", len(r.Keys), func(i int) (keyvalue.Op, string, error) {
-			return keyvalue.Op{Kind: keyvalue.OpGet, Key: r.Keys[i]}, "", nil
-		})
-		resp := &kvv1.BatchGetResponse{Results: make([]*kvv1.GetResult, len(results))}
+		resp := &kvv1.BatchGetResponse{Results: make([]*kvv1.GetResult, 0, len(r.Keys))}
 		room := prism.MaxPageBytes
-		for i := range results {
-			err := results[i].Err
-			if room -= len(results[i].Value) + entryOverhead; err == nil && room < 0 {
+		return resp, k.batch(ctx, kv, c, "keys", len(r.Keys), func(i int) (keyvalue.Op, string, error) {
+			return keyvalue.Op{Kind: keyvalue.OpGet, Key: r.Keys[i]}, "", nil
+		}, func(result *keyvalue.Result) {
+			err := result.Err
+			if room -= len(result.Value) + entryOverhead; err == nil && room < 0 {
 				err = prism.New(prism.ReasonMessageTooBig, "the values of all keys together are over 4 MiB: ask for fewer at once")
 			}
 			if err != nil {
-				resp.Results[i] = &kvv1.GetResult{Result: &kvv1.GetResult_Error{Error: itemError(err)}}
-			} else {
-				resp.Results[i] = &kvv1.GetResult{Result: &kvv1.GetResult_Entry{Entry: getAnswer(kv, &results[i])}}
+				resp.Results = append(resp.Results, &kvv1.GetResult{Result: &kvv1.GetResult_Error{Error: itemError(err)}})
+				return
 			}
-		}
-		return resp, err
+			resp.Results = append(resp.Results, &kvv1.GetResult{Result: &kvv1.GetResult_Entry{Entry: getAnswer(kv, result)}})
+		})
 	})
 }
 
 func (k *keyValue) BatchSet(ctx context.Context, r *kvv1.BatchSetRequest) (*kvv1.BatchSetResponse, error) {
 	return on(ctx, k, k.batchSet, r, func(ctx context.Context, kv *keyvalue.Store, c *call, r *kvv1.BatchSetRequest) (*kvv1.BatchSetResponse, error) {
-		results, err := k.batch(ctx, kv, c, "items", len(r.Items), func(i int) (keyvalue.Op, string, error) {
+		resp := &kvv1.BatchSetResponse{Results: make([]*kvv1.SetResult, 0, len(r.Items))}
+		return resp, k.batch(ctx, kv, c, "items", len(r.Items), func(i int) (keyvalue.Op, string, error) {
 			if err := sameNamespace(r.Items[i], r.Namespace); err != nil {
 				return keyvalue.Op{}, "", err
 			}
 			return setOp(r.Items[i])
-		})
-		resp := &kvv1.BatchSetResponse{Results: make([]*kvv1.SetResult, len(results))}
-		for i := range results {
-			if e := results[i].Err; e != nil {
-				resp.Results[i] = &kvv1.SetResult{Result: &kvv1.SetResult_Error{Error: itemError(e)}}
-			} else {
-				resp.Results[i] = &kvv1.SetResult{Result: &kvv1.SetResult_Set{Set: setAnswer(kv, &results[i])}}
+		}, func(result *keyvalue.Result) {
+			if e := result.Err; e != nil {
+				resp.Results = append(resp.Results, &kvv1.SetResult{Result: &kvv1.SetResult_Error{Error: itemError(e)}})
+				return
 			}
-		}
-		return resp, err
+			resp.Results = append(resp.Results, &kvv1.SetResult{Result: &kvv1.SetResult_Set{Set: setAnswer(kv, result)}})
+		})
 	})
 }
 
 func (k *keyValue) BatchDelete(ctx context.Context, r *kvv1.BatchDeleteRequest) (*kvv1.BatchDeleteResponse, error) {
 	return on(ctx, k, k.batchDelete, r, func(ctx context.Context, kv *keyvalue.Store, c *call, r *kvv1.BatchDeleteRequest) (*kvv1.BatchDeleteResponse, error) {
-		results, err := k.batch(ctx, kv, c, "items", len(r.Items), func(i int) (keyvalue.Op, string, error) {
+		resp := &kvv1.BatchDeleteResponse{Results: make([]*kvv1.DeleteResult, 0, len(r.Items))}
+		return resp, k.batch(ctx, kv, c, "items", len(r.Items), func(i int) (keyvalue.Op, string, error) {
 			if err := sameNamespace(r.Items[i], r.Namespace); err != nil {
 				return keyvalue.Op{}, "", err
 			}
 			return deleteOp(r.Items[i])
-		})
-		resp := &kvv1.BatchDeleteResponse{Results: make([]*kvv1.DeleteResult, len(results))}
-		for i := range results {
-			if e := results[i].Err; e != nil {
-				resp.Results[i] = &kvv1.DeleteResult{Result: &kvv1.DeleteResult_Error{Error: itemError(e)}}
-			} else {
-				resp.Results[i] = &kvv1.DeleteResult{Result: &kvv1.DeleteResult_Deleted{Deleted: deleteAnswer(kv, &results[i])}}
+		}, func(result *keyvalue.Result) {
+			if e := result.Err; e != nil {
+				resp.Results = append(resp.Results, &kvv1.DeleteResult{Result: &kvv1.DeleteResult_Error{Error: itemError(e)}})
+				return
 			}
-		}
-		return resp, err
+			resp.Results = append(resp.Results, &kvv1.DeleteResult{Result: &kvv1.DeleteResult_Deleted{Deleted: deleteAnswer(kv, result)}})
+		})
 	})
 }
 
 // entryOverhead is what an entry or an error adds to a reply beside its value.
 const entryOverhead = 64
 
-// batch runs n operations that op decodes. One that cannot be decoded fails
-// alone.
-func (k *keyValue) batch(ctx context.Context, kv *keyvalue.Store, c *call, field string, n int, op func(i int) (keyvalue.Op, string, error)) ([]keyvalue.Result, error) {
+// batch runs n operations that op decodes and hands each result to answer, in
+// order; it keeps none. An operation that cannot be decoded fails alone.
+func (k *keyValue) batch(
+	ctx context.Context, kv *keyvalue.Store, c *call, field string, n int,
+	op func(i int) (keyvalue.Op, string, error), answer func(*keyvalue.Result),
+) error {
 	if n > prism.MaxBatchItems {
-		return nil, prism.InvalidField(field, "must have at most 1000 items")
+		return prism.InvalidField(field, "must have at most 1000 items")
 	}
 	if err := kv.Require("keyvalue_batch"); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.target.Take(c.start, n-1); err != nil { // the call itself was counted at the door
-		return nil, err
+		return err
 	}
 	b := newOps(n)
 	defer b.free()
@@ -294,5 +291,12 @@ func (k *keyValue) batch(ctx context.Context, kv *keyvalue.Store, c *call, field
 		}
 		b.add(o, err)
 	}
-	return b.run(ctx, kv)
+	results, err := b.run(ctx, kv)
+	if err != nil {
+		return err
+	}
+	for i := range results {
+		answer(&results[i])
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package iostreams
 
 import (
 	"bytes"
+	"io"
 	"maps"
 	"sync"
 	"time"
@@ -76,4 +77,10 @@ func (b *Buffer) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.b.Reset()
+}
+
+// Redirect makes Out write to w; for tests of writers that fail.
+func (s *IOStreams) Redirect(w io.Writer) {
+	s.sink = &sink{w: w}
+	s.Out = s.sink
 }

@@ -55,7 +55,7 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 		switch {
 		case err != nil:
 			return failed(err)
-		case o.Operation.State == adminv1.OperationState_OPERATION_STATE_SUCCEEDED:
+		case o.Operation.State == adminv1.OperationState_OPERATION_STATE_DONE:
 			return s.create(ctx, string(ns))
 		case o.Operation.State != adminv1.OperationState_OPERATION_STATE_RUNNING:
 			return prism.New(prism.ReasonInternal, "the deletion ended as %s: %s", o.Operation.State, o.Operation.Message)

@@ -6,8 +6,10 @@ package wire
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -19,11 +21,12 @@ import (
 )
 
 // A Stub is every key-value capability over the generated client: no session,
-// no retries. Three things are in a driver's answer and not on the wire, and
-// are worked out here from what the wire does say: Replayed (the answer is the
-// one that this receipt got before, versions included), the checks of Commit
-// (the transaction reads the keys and looks at their versions), and KeepTTL in
-// a transaction (the expiry is read first).
+// no retries. What drivers have and the wire has not is worked out here from
+// what the wire does say: Replayed (the answer is the one that this receipt got
+// before, versions included), the checks of Commit (the transaction reads the
+// keys and looks at their versions), and KeepTTL of GetAndSet and in a
+// transaction (the expiry is read first). A range whose end is before its start
+// has no entries for a driver; the wire refuses it.
 type Stub struct {
 	kv  kvv1.KeyValueServiceClient
 	now func() time.Time
@@ -46,12 +49,12 @@ func (s *seen) mark(r driver.Receipt, results []driver.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, again := s.answers[r.ID]
-	if !again {
-		s.answers[r.ID] = append([]driver.Result(nil), results...)
-		return
+	replayed := again && slices.EqualFunc(before, results, alike)
+	if !replayed {
+		s.answers[r.ID] = slices.Clone(results)
 	}
 	for i := range results {
-		results[i].Replayed = i < len(before) && alike(before[i], results[i])
+		results[i].Replayed = replayed
 	}
 }
 
@@ -198,6 +201,11 @@ func (s *Stub) result(answer any) (r driver.Result) {
 func (s *Stub) call(ctx context.Context, ns prism.Namespace, op driver.Op) (driver.Result, error) {
 	var answer any
 	var err error
+	if op.Kind == driver.OpGetAndSet && op.Options.KeepTTL {
+		if op.Options.TTL, err = s.left(ctx, prism.Key{Namespace: ns, Name: op.Key}); err != nil {
+			return driver.Result{}, err
+		}
+	}
 	switch o := request(ns, op).Op.(type) {
 	case *kvv1.PipelineOp_Get:
 		answer, err = s.kv.Get(ctx, o.Get)
@@ -326,13 +334,17 @@ func (s *Stub) CompareAndDelete(ctx context.Context, key prism.Key, expected []b
 func (s *Stub) Scan(ctx context.Context, ns prism.Namespace, q driver.Query, token []byte) (driver.Page, error) {
 	var page driver.Page
 	cursor := ""
+	var opts []grpc.CallOption
+	if !utf8.Valid(token) { // grpc-go's own codec would not send it
+		opts = append(opts, grpc.ForceCodecV2(pwire.Codec()))
+	}
 	if q.KeysOnly {
 		a, err := s.kv.ScanKeys(ctx, &kvv1.ScanKeysRequest{
 			Namespace: string(ns), Prefix: q.Prefix, Start: q.Start, End: q.End, Reverse: q.Reverse,
 			Limit: int32(q.Limit), MaxBytes: int32(q.MaxBytes), Cursor: string(token),
-		})
+		}, opts...)
 		if err != nil {
-			return page, failed(err)
+			return page, inverted(q, err)
 		}
 		for _, k := range a.Keys {
 			page.Entries = append(page.Entries, driver.Entry{Key: k.Key, Size: int(k.SizeBytes), Version: k.Version, ExpiresAt: timeOf(k.ExpiresAtMs)})
@@ -342,9 +354,9 @@ func (s *Stub) Scan(ctx context.Context, ns prism.Namespace, q driver.Query, tok
 		a, err := s.kv.Scan(ctx, &kvv1.ScanRequest{
 			Namespace: string(ns), Prefix: q.Prefix, Start: q.Start, End: q.End, Reverse: q.Reverse,
 			Limit: int32(q.Limit), MaxBytes: int32(q.MaxBytes), Cursor: string(token),
-		})
+		}, opts...)
 		if err != nil {
-			return page, failed(err)
+			return page, inverted(q, err)
 		}
 		for _, e := range a.Entries {
 			page.Entries = append(page.Entries, driver.Entry{Key: e.Key, Value: e.Value, Size: len(e.Value), Version: e.Version, ExpiresAt: timeOf(e.ExpiresAtMs)})
@@ -357,10 +369,19 @@ func (s *Stub) Scan(ctx context.Context, ns prism.Namespace, q driver.Query, tok
 	return page, nil
 }
 
+// inverted is nil for the refusal of a range that ends before it starts.
+func inverted(q driver.Query, err error) error {
+	e := pwire.FromStatus(err)
+	if e == nil || q.End != "" && q.Start > q.End && e.Reason == prism.ReasonInvalidArgument && e.Fields[0].Field == "end" {
+		return nil
+	}
+	return e
+}
+
 // Count calls Count.
 func (s *Stub) Count(ctx context.Context, ns prism.Namespace, q driver.Query) (int64, error) {
 	a, err := s.kv.Count(ctx, &kvv1.CountRequest{Namespace: string(ns), Prefix: q.Prefix, Start: q.Start, End: q.End})
-	return a.GetCount(), failed(err)
+	return a.GetCount(), inverted(q, err)
 }
 
 // First is a page of one.
@@ -580,15 +601,24 @@ func (s *Stub) write(ctx context.Context, ns prism.Namespace, w driver.Op) (*kvv
 		return &kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Delete{Delete: &kvv1.TransactionDelete{Key: w.Key}}}, nil
 	}
 	if w.Options.KeepTTL {
-		at, err := s.ExpiresAt(ctx, prism.Key{Namespace: ns, Name: w.Key})
-		if err != nil {
+		var err error
+		if w.Options.TTL, err = s.left(ctx, prism.Key{Namespace: ns, Name: w.Key}); err != nil {
 			return nil, err
-		}
-		if !at.IsZero() {
-			w.Options.TTL = at.Sub(s.now())
 		}
 	}
 	return &kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Set{Set: &kvv1.TransactionSet{Key: w.Key, Value: w.Value, TtlMs: ttlOf(w.Options)}}}, nil
+}
+
+// left is the time to live that a key has, 0 for none.
+func (s *Stub) left(ctx context.Context, key prism.Key) (time.Duration, error) {
+	at, err := s.ExpiresAt(ctx, key)
+	switch e := prism.From(err); {
+	case e != nil && e.Reason == prism.ReasonNotFound:
+		return 0, nil
+	case err != nil || at.IsZero():
+		return 0, err
+	}
+	return at.Sub(s.now()), nil
 }
 
 // Watch calls Watch.

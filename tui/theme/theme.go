@@ -24,6 +24,9 @@ const (
 // Modes are the words of ParseMode.
 func Modes() []string { return []string{"auto", "dark", "light", "mono"} }
 
+// String is the word of the mode.
+func (m Mode) String() string { return Modes()[min(int(m), len(Modes())-1)] }
+
 // ParseMode reads one of Modes.
 func ParseMode(s string) (Mode, bool) {
 	for i, m := range Modes() {

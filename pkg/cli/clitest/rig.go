@@ -148,7 +148,7 @@ const updateFlag = "update"
 func (r *Rig) Golden(name string, args ...string) {
 	r.t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "$ prismctl %s\n", strings.Join(args, " "))
+	fmt.Fprintf(&b, "$ prismctl %s\n", r.clean(strings.Join(args, " ")))
 	was := r.TTY
 	for _, tty := range []bool{false, true} {
 		r.TTY = tty

@@ -25,8 +25,8 @@ func TestWhatIsPrinted(t *testing.T) {
 	good := r.Write("good.yaml", gateway)
 	bad := r.Write("bad.yaml", strings.Replace(gateway, "driver: pebble", "drivr: peble", 1))
 	for name, args := range map[string][]string{
-		"view":             {"config", "view"},
-		"view-origin":      {"config", "view", "--show-origin", "--context", "prod"},
+		"view":             {"config", "view", "-o", "csv"},
+		"view-origin":      {"config", "view", "--show-origin", "--context", "prod", "-o", "csv"},
 		"view-json":        {"config", "view", "-o", "json", "--limit", "3"},
 		"show-file":        {"config", "show", good},
 		"show-origin":      {"config", "show", good, "--show-origin"},

@@ -10,7 +10,6 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
-	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
 type validateOptions struct {
@@ -64,10 +63,7 @@ func runValidate(_ context.Context, o *validateOptions) error {
 		if errors.As(err, &problems) {
 			return &cli.Failure{Err: err, Exit: cli.ExitInvalid, Fix: "correct the lines above; nothing was started"}
 		}
-		if errors.Is(err, prism.ReasonInvalidConfig) {
-			return err
-		}
-		return &cli.Failure{Err: err, Exit: cli.ExitInvalid}
+		return &cli.Failure{Err: err, Exit: cli.ExitInvalid, Fix: "name a file that is there and can be read"}
 	}
 	c := checked{file: o.File}
 	switch v := v.(type) {

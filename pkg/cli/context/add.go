@@ -53,5 +53,5 @@ func runAdd(_ context.Context, o *addOptions) error {
 		return err
 	}
 	c, _ = u.Context(o.Name)
-	return cli.PrintChanged(o.Out, kind(), known{c, u.Current == c.Name}, fmt.Sprintf("context %s is %s", c.Name, c.Data), "prismctl context use "+c.Name)
+	return cli.PrintChanged(o.Out, kind(), known{c, u.Current == c.Name}, fmt.Sprintf("saved context %s (data %s, admin %s)", c.Name, c.Data, c.Admin), "prismctl context use "+c.Name)
 }

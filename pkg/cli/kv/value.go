@@ -26,7 +26,7 @@ func open(ios *iostreams.IOStreams, path string) (io.ReadCloser, error) {
 	f, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, prism.NotFound("file", path)
+		return nil, cli.WithFix(prism.NotFound("file", path), "name a file that is there, or - for standard input")
 	case err != nil:
 		return nil, &cli.Failure{Err: err, Exit: cli.ExitFailure}
 	}

@@ -32,7 +32,7 @@ func Run(ctx context.Context, f *cli.Factory, nouns []Noun, args []string) (code
 		}
 	}()
 	cmd := New(f, nouns)
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{}, args...)) // never nil: that would mean the process's own
 	f.Globals.Output = guessOutput(args)
 	ran, err := cmd.ExecuteContextC(ctx)
 	if ran != nil {

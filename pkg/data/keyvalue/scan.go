@@ -60,13 +60,21 @@ func (s *Store) Scan(ctx context.Context, principal string, q Query) (Page, erro
 		if err != nil {
 			return Page{}, err
 		}
+		size := 0
+		for i := range part.Entries {
+			size += len(part.Entries[i].Key) + len(part.Entries[i].Value)
+		}
+		if size > room && len(page.Entries) > 0 {
+			// A store gives one entry however little room there is: it is the
+			// first of the next page.
+			page.Cursor = s.sealer.Seal(token, owner)
+			return page, nil
+		}
+		room -= size
 		if page.Entries == nil {
 			page.Entries = part.Entries
 		} else {
 			page.Entries = append(page.Entries, part.Entries...)
-		}
-		for i := range part.Entries {
-			room -= len(part.Entries[i].Key) + len(part.Entries[i].Value)
 		}
 		limit -= len(part.Entries)
 		token = part.Next

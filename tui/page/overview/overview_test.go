@@ -1,0 +1,255 @@
+package overview
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/tui/component/feed"
+	"github.com/prism-data-layer/prism/tui/component/rates"
+	"github.com/prism-data-layer/prism/tui/component/task"
+	"github.com/prism-data-layer/prism/tui/keys"
+	"github.com/prism-data-layer/prism/tui/theme"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// answers is a source that gives one after the other.
+type answers struct {
+	list []answer
+	at   int
+}
+
+type answer struct {
+	s   *Snapshot
+	err error
+}
+
+func (a *answers) Overview(context.Context) (*Snapshot, error) {
+	x := a.list[min(a.at, len(a.list)-1)]
+	a.at++
+	return x.s, x.err
+}
+
+func at(s int) time.Time { return time.Date(2026, 3, 1, 12, 0, s, 0, time.UTC) }
+
+func look(sec int, calls int64, more ...func(*Snapshot)) answer {
+	c := rates.Counter{Calls: calls, Latency: rates.Histogram{BoundsUS: []int64{100, 1000}, Counts: []int64{calls, 0, 0}}}
+	s := &Snapshot{
+		Now: at(sec), Started: at(-60), State: "Running", Version: "0.1.0",
+		Namespaces: []Namespace{{Name: "kv", State: "active"}, {Name: "orders", State: "deleting"}},
+		Backends:   []Backend{{Name: "local", Health: "degraded"}},
+		Sessions:   []Session{{ID: "s1", Status: "read_only"}},
+		Stats:      rates.Snapshot{At: at(sec), Total: c, Of: map[string]rates.Counter{"kv": c}},
+	}
+	for _, f := range more {
+		f(s)
+	}
+	return answer{s: s}
+}
+
+func page(list ...answer) (*Model, *clock.Fake) {
+	c := clock.NewFake(at(0))
+	m := New(Options{Source: &answers{list: list}, Tasks: task.NewRunner(context.Background(), c), Refresh: time.Second, Command: "prismctl"})
+	m.SetSize(100, 30)
+	m.SetTheme(theme.New(theme.Mono))
+	return m, c
+}
+
+func step(m *Model, cmd tea.Cmd) {
+	if cmd != nil {
+		m.Update(cmd())
+	}
+}
+
+func pass(m *Model, c *clock.Fake, seconds int) {
+	for range seconds {
+		c.Advance(time.Second)
+		step(m, m.Beat(c.Now()))
+	}
+}
+
+func wants(t *testing.T, m *Model, parts ...string) {
+	t.Helper()
+	view := ansi.Strip(m.View())
+	for _, p := range parts {
+		if !strings.Contains(view, p) {
+			t.Errorf("%q is not there:\n%s", p, view)
+		}
+	}
+}
+
+func TestRatesComeFromTwoAnswers(t *testing.T) {
+	t.Parallel()
+	m, c := page(look(0, 0), look(1, 250), look(2, 250))
+	wants(t, m, "connecting")
+	step(m, m.Init())
+	wants(t, m, "measuring…", "1 Namespaces 2 · 1 deleting", "2 Backends 1 · 1 degraded", "3 Sessions 1 · 1 read only")
+	pass(m, c, 1)
+	wants(t, m, "req/s      250", "99µs")
+	pass(m, c, 1)
+	wants(t, m, "req/s        0", "p99          –")
+	if m.Gateway() != "Running 0.1.0" || m.Name() != Name || m.Notice() != "" {
+		t.Errorf("%q, %q, %q", m.Gateway(), m.Name(), m.Notice())
+	}
+}
+
+func TestARestartLeavesAGap(t *testing.T) {
+	t.Parallel()
+	m, c := page(look(0, 100), look(1, 900, func(s *Snapshot) { s.Started = at(0) }))
+	step(m, m.Init())
+	pass(m, c, 1)
+	wants(t, m, "req/s        –")
+}
+
+func TestOneColumnIsOneInterval(t *testing.T) {
+	t.Parallel()
+	m, c := page(look(0, 0), look(1, 10), answer{err: errors.New("away")})
+	step(m, m.Init())
+	pass(m, c, 1)
+	count := func() int { return len(m.series[gaugeRequests].Columns(1, chartAll)) }
+	if count() != 1 {
+		t.Fatalf("%d columns", count())
+	}
+	pass(m, c, 30)
+	if n := count(); n < 29 || n > 31 {
+		t.Errorf("%d columns after 31 s, with an attempt every few seconds", n)
+	}
+	if m.Feed().State(c.Now()) != feed.Failed || m.Countdown() == "" {
+		t.Error("the failure is not told")
+	}
+	wants(t, m, "kv", "s1")
+	m.Do(keys.Pause)
+	before := count()
+	pass(m, c, 10)
+	if count() != before || m.Countdown() != "paused: p goes on" {
+		t.Errorf("%d columns while paused, had %d; %q", count(), before, m.Countdown())
+	}
+}
+
+const chartAll = 1 << 20
+
+func TestEveryActionIsDone(t *testing.T) {
+	t.Parallel()
+	m, _ := page(look(0, 0))
+	step(m, m.Init())
+	for _, b := range m.Keys() {
+		m.Do(b.Action)
+		m.View()
+		if b.Action == keys.Filter {
+			if !m.Typing() || !strings.HasPrefix(m.Prompt(), "/") {
+				t.Error("the filter is not typed")
+			}
+			for _, k := range []tea.KeyPressMsg{{Code: 'z', Text: "z"}, {Code: tea.KeyEnter}} {
+				m.Update(k)
+			}
+			wants(t, m, "nothing matches", "0/2")
+			if !m.Back() || m.Back() {
+				t.Error("the filter is not left")
+			}
+		}
+	}
+	m.Do(keys.Filter)
+	m.Update(tea.PasteMsg{Content: "kv"})
+	wants(t, m, "1/2")
+}
+
+func TestPausedBeforeAnything(t *testing.T) {
+	t.Parallel()
+	m, _ := page(look(0, 0))
+	m.Do(keys.Pause)
+	wants(t, m, "paused before any data")
+	if m.Gateway() != "" || m.Notice() != "" {
+		t.Error("nobody answered yet")
+	}
+}
+
+func TestErrorsAreExplained(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err            error
+		what, why, fix string
+	}{
+		{prism.New(prism.ReasonUnavailable, "cannot reach\x1b[2J it").WithCause(errors.New("refused")), `cannot reach\x1b[2J it`, "refused", "prismctl dev up"},
+		{errors.New("odd"), "odd", "", ""},
+		{prism.New(prism.ReasonUnauthenticated, "who are you"), "who are you", "", ""},
+	} {
+		what, why, fix := Explain(c.err)
+		if what != c.what || why != c.why || !strings.Contains(fix, c.fix) {
+			t.Errorf("%v: %q, %q, %q", c.err, what, why, fix)
+		}
+	}
+}
+
+func TestRoomIsShared(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		room  int
+		wants []int
+		focus int
+		want  []int
+	}{
+		{3, []int{9, 9, 9}, 0, []int{1, 1, 1}},
+		{2, []int{9, 9, 9}, 0, []int{1, 1, 0}},
+		{8, []int{9, 9, 9}, 1, []int{1, 6, 1}},
+		{20, []int{9, 4, 3}, 0, []int{9, 4, 3}},
+		{20, []int{90, 90, 90}, 2, []int{4, 4, 12}},
+		{30, []int{3, 3, 90}, 0, []int{3, 3, 24}},
+	} {
+		if got := share(c.room, c.wants, c.focus); !slices.Equal(got, c.want) {
+			t.Errorf("share(%d, %v, %d) = %v, want %v", c.room, c.wants, c.focus, got, c.want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		room := rapid.IntRange(0, 100).Draw(t, "room")
+		want := rapid.SliceOfN(rapid.IntRange(2, 2000), 3, 3).Draw(t, "wants")
+		focus := rapid.IntRange(0, 2).Draw(t, "focus")
+		sum := 0
+		for i, h := range share(room, want, focus) {
+			sum += h
+			if h < 0 || h > max(want[i], 1) || room >= 3 && h == 0 {
+				t.Fatalf("pane %d of %v in %d has %d", i, want, room, h)
+			}
+		}
+		if sum > room {
+			t.Fatalf("%d lines in %d", sum, room)
+		}
+	})
+}
+
+func TestThePageFillsItsPlaceAndNoMore(t *testing.T) {
+	t.Parallel()
+	m, c := page(look(0, 0), look(1, 3, func(s *Snapshot) {
+		s.Problems = map[Part]error{PartBackends: errors.New("a\nb"), PartStats: errors.New("c")}
+		for i := range 200 {
+			s.Sessions = append(s.Sessions, Session{ID: fmt.Sprintf("ses_%03d_日本", i), Status: "active"})
+		}
+	}))
+	step(m, m.Init())
+	pass(m, c, 1)
+	for _, h := range []int{1, 3, 5, 12, 30, 60, 100} {
+		for _, w := range []int{60, 61, 80, 133, 300} {
+			m.SetSize(w, h)
+			lines := strings.Split(m.View(), "\n")
+			if len(lines) > h {
+				t.Errorf("%d lines in %d×%d", len(lines), w, h)
+			}
+			for _, l := range lines {
+				if ansi.StringWidth(l) > w {
+					t.Errorf("%q is wider than %d", l, w)
+				}
+			}
+		}
+	}
+}
