@@ -27,9 +27,10 @@ prism               → nothing
 clock               → nothing
 proto/prism/*/v1    → proto/prism/*/v1
 cmd/prismd          → server driver/all pattern/all
-cmd/prismctl        → cli/root
-server              → config telemetry auth session session/* route gateway admin control guard plan driver pattern loadtest loadtest/* supervise/handover wire proto/prism/*/v1
-wire                → proto/prism/*/v1
+cmd/prismctl        → cli cli/root supervise
+server              → config telemetry auth session session/* route gateway admin control guard plan driver pattern supervise/handover wire proto/prism/*/v1
+wire                → proto/prism/*/v1 wire/frame
+wire/frame          → proto/prism/*/v1
 config              → nothing
 iostreams           → nothing
 telemetry           → nothing
@@ -38,7 +39,7 @@ session             → auth
 session/*           → session
 control             → auth session pattern
 route               → auth session plan control data/* pattern driver driver/around guard telemetry
-gateway             → proto/prism/*/v1 wire telemetry auth session route data/*
+gateway             → proto/prism/*/v1 wire wire/frame telemetry auth session route data/*
 admin               → proto/prism/*/v1 wire telemetry auth session route control plan driver
 plan                → driver pattern
 guard               → driver driver/around telemetry
@@ -52,7 +53,7 @@ driver/around       → driver
 driver/around/gen   → nothing
 driver/drivertest   → driver driver/around
 driver/all          → driver driver/*
-client              → proto/prism/*/v1 wire
+client              → proto/prism/*/v1 wire wire/frame
 client/admin        → proto/prism/*/v1 wire client
 cli                 → proto/prism/*/v1 wire client client/admin config iostreams
 cli/*               → proto/prism/*/v1 wire client client/admin config iostreams cli
@@ -75,7 +76,7 @@ loadtest            → loadtest/pace loadtest/report
 loadtest/pace       → nothing
 loadtest/report     → nothing
 loadtest/workload/* → loadtest loadtest/pace loadtest/report
-docs/gen            → cli/root cli config driver driver/all driver/drivertest
+docs/gen            → cli cli/root config iostreams server driver driver/all driver/drivertest
 test/*              → anything
 test/*/*            → anything
 tools/*             → nothing

@@ -79,9 +79,6 @@ func (f *Factory) complaint(err error, rendered bool) []line {
 	if e.TraceID != "" || e.RequestID != "" {
 		tail = append(tail, line{"trace", traceText(e)})
 	}
-	if q := e.Quota; q != nil {
-		lines = append(lines, line{"cause", iostreams.Escape(strings.TrimPrefix(q.Subject+": "+q.Message, ": "))})
-	}
 	if cause := causeOf(e); cause != "" {
 		lines = append(lines, line{"cause", iostreams.Escape(cause)})
 	}
@@ -119,10 +116,26 @@ func dissect(err error) (e *prism.Error, fix, docs string) {
 	if docs == "" {
 		docs = "prismctl errors lookup " + e.Code()
 		if fix == "" {
-			fix = e.Reason.Info().Fix
+			fix = remedy(e)
 		}
 	}
 	return e, fix, docs
+}
+
+// metaAddress is the fact that an error of the transport carries.
+const metaAddress = "address"
+
+// remedy is what to do about a reason in general; for a gateway that cannot be
+// reached it depends on where it should be.
+func remedy(e *prism.Error) string {
+	address := e.Meta[metaAddress]
+	switch {
+	case address == "":
+		return e.Reason.Info().Fix
+	case isLoopback(address):
+		return "prismctl dev up"
+	}
+	return "prismctl context show tells what is dialled; correct it with prismctl context add"
 }
 
 func withRetry(fix string, e *prism.Error) string {
@@ -147,14 +160,15 @@ func traceText(e *prism.Error) string {
 	return iostreams.Escape(e.TraceID) + " request " + iostreams.Escape(e.RequestID)
 }
 
-// causeOf is the nearest cause that says something new.
+// causeOf is the quota that was met and the nearest causes that say something
+// new.
 func causeOf(e *prism.Error) string {
-	if e.Err == nil {
-		return ""
-	}
 	var parts []string
+	if q := e.Quota; q != nil {
+		parts = append(parts, strings.TrimPrefix(q.Subject+": "+q.Message, ": "))
+	}
 	seen := e.Message
-	for err := e.Err; err != nil && len(parts) < 3; {
+	for err := e.Err; err != nil && len(parts) < 4; {
 		var next *prism.Error
 		if !errors.As(err, &next) {
 			if text := err.Error(); !strings.Contains(seen, text) {
@@ -167,7 +181,7 @@ func causeOf(e *prism.Error) string {
 		}
 		err = next.Err
 	}
-	return strings.ReplaceAll(strings.Join(parts, ": "), "\n", "; ")
+	return strings.ReplaceAll(strings.Join(parts, "; "), "\n", "; ")
 }
 
 func fieldLines(e *prism.Error, room int, all bool) []line {

@@ -194,7 +194,7 @@ func (w *watcher) explain(ctx context.Context, err error) *prism.Error {
 	case prism.ReasonUnavailable:
 		if e.RequestID == "" { // not the gateway's words: the transport's
 			out := prism.New(prism.ReasonUnavailable, "cannot reach the gateway at %s%s", w.address, w.contextName())
-			return out.WithCause(errors.New(transportCause(e.Message)))
+			return out.WithMeta(metaAddress, w.address).WithCause(errors.New(transportCause(e.Message)))
 		}
 	case prism.ReasonDeadlineExceeded:
 		if e.RequestID == "" {

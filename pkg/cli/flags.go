@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -184,6 +186,10 @@ func UnknownFlag(cmd *cobra.Command, err error) error {
 	if strings.HasPrefix(text, "flag needs an argument: --json") {
 		return Usage("--json FIELDS, with "+strings.Join(jsonFields(cmd), ", "), "--json needs the names of fields")
 	}
+	var bad *pflag.InvalidValueError
+	if errors.As(err, &bad) {
+		return badValue(cmd, bad)
+	}
 	name, isUnknown := strings.CutPrefix(text, "unknown flag: --")
 	if !isUnknown {
 		return Usage(cmd.CommandPath()+" --help", "%s", text)
@@ -197,6 +203,21 @@ func UnknownFlag(cmd *cobra.Command, err error) error {
 		fix = cmd.CommandPath() + " --help"
 	}
 	return Usage(fix, "unknown flag --%s for %q", name, cmd.CommandPath())
+}
+
+// badValue says what a flag takes, without the words of Go's parsers.
+func badValue(cmd *cobra.Command, bad *pflag.InvalidValueError) error {
+	f := bad.GetFlag()
+	why := bad.Unwrap()
+	var number *strconv.NumError
+	if errors.As(why, &number) {
+		kind := "whole number"
+		if f.Value.Type() == "bool" {
+			kind = "true or false"
+		}
+		why = fmt.Errorf("%q is not a %s", bad.GetValue(), kind)
+	}
+	return Usage(cmd.CommandPath()+" --help", "--%s: %v", f.Name, why)
 }
 
 // annotationFields holds the fields of the kind a command prints.

@@ -78,10 +78,15 @@ func (f *Factory) resolve() (*config.Settings, error) {
 		}
 	}
 	s, err := config.Resolve(l)
-	if err != nil && errors.Is(err, prism.ReasonNotFound) {
+	switch {
+	case err == nil:
+		return s, nil
+	case errors.Is(err, prism.ReasonNotFound):
 		return nil, WithFix(err, "prismctl context list")
+	case strings.HasPrefix(err.Error(), "--"): // a flag, not a file
+		return nil, &Failure{Err: err, Exit: ExitUsage, Fix: "prismctl help flags"}
 	}
-	return s, err
+	return nil, err
 }
 
 // given lists the global flags that were set, by the setting they give.
@@ -130,6 +135,9 @@ func (f *Factory) target() (*Target, error) {
 
 // Apply reads the settings that shape output, once flags are parsed.
 func (f *Factory) Apply(readFiles bool) error {
+	if _, err := parseColor(f.Globals.Color); err != nil {
+		return err
+	}
 	if readFiles {
 		s, err := f.Settings()
 		if err != nil {

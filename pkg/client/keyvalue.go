@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
+	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
@@ -64,21 +66,35 @@ func writeOf(opts []WriteOption) (w write) {
 
 // Get returns the entry, or NOT_FOUND.
 func (k *KeyValue) Get(ctx context.Context, key string) (Entry, error) {
-	r, err := k.do(ctx, &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Get{Get: &kvv1.GetRequest{Key: key}}}, len(key))
+	// One object instead of three: this is the call that is made most.
+	o := &struct {
+		op  kvv1.PipelineOp
+		get kvv1.PipelineOp_Get
+		req kvv1.GetRequest
+	}{}
+	o.req.Key, o.get.Get, o.op.Op = key, &o.req, &o.get
+	r, err := k.result(ctx, &o.op, len(key))
 	if err != nil {
 		return Entry{}, err
 	}
-	g := r.GetGet()
-	return Entry{Value: g.GetValue(), Version: g.GetVersion(), ExpiresAt: timeOf(g.ExpiresAtMs)}, nil
+	e := Entry{Value: r.Value, Version: r.Version}
+	if r.Expires {
+		e.ExpiresAt = time.UnixMilli(r.ExpiresAtMs)
+	}
+	return e, nil
 }
 
 // Set stores value and returns the key's new version.
 func (k *KeyValue) Set(ctx context.Context, key string, value []byte, opts ...WriteOption) (uint64, error) {
 	w := writeOf(opts)
-	r, err := k.mutate(ctx, &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Set{Set: &kvv1.SetRequest{
+	op := &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Set{Set: &kvv1.SetRequest{
 		Key: key, Value: value, TtlMs: w.ttlMs, KeepTtl: w.keepTTL, CreateOnly: w.createOnly, IfVersion: w.ifVersion, IdempotencyKey: w.key,
-	}}}, w, len(key)+len(value))
-	return r.GetSet().GetVersion(), err
+	}}}
+	if w.key == "" {
+		op.RetryId = k.c.ids.next()
+	}
+	r, err := k.result(ctx, op, len(key)+len(value))
+	return r.Version, err
 }
 
 // Delete removes a key and tells whether it was there.
@@ -203,10 +219,19 @@ func (k *KeyValue) mutate(ctx context.Context, op *kvv1.PipelineOp, w write, siz
 	return k.do(ctx, op, size)
 }
 
-// do runs one operation over the namespace's pipeline. A context without a
+// do is result for the operations whose results stay generated messages.
+func (k *KeyValue) do(ctx context.Context, op *kvv1.PipelineOp, size int) (*kvv1.PipelineResult, error) {
+	r, err := k.result(ctx, op, size)
+	return r.Other, err
+}
+
+// result runs one operation over the namespace's pipeline. A context without a
 // deadline costs no timer: the pipeline gives up on what it could not send in
 // time.
-func (k *KeyValue) do(ctx context.Context, op *kvv1.PipelineOp, size int) (*kvv1.PipelineResult, error) {
+func (k *KeyValue) result(ctx context.Context, op *kvv1.PipelineOp, size int) (frame.Result, error) {
+	if err := ctx.Err(); err != nil { // what has ended is not begun
+		return frame.Result{}, prism.From(err)
+	}
 	if d, ok := ctx.Deadline(); ok {
 		op.TimeoutMs = max(millis(time.Until(d)), 1)
 	} else {
@@ -214,20 +239,20 @@ func (k *KeyValue) do(ctx context.Context, op *kvv1.PipelineOp, size int) (*kvv1
 	}
 	p, err := k.c.pipeline(k.ns)
 	if err != nil {
-		return nil, err
+		return frame.Result{}, err
 	}
 	for attempt := 1; ; attempt++ {
 		r, err := p.do(ctx, op, size)
 		if err != nil {
-			return nil, err
+			return frame.Result{}, err
 		}
-		item := r.GetError()
+		item := r.Other.GetError()
 		if item == nil {
 			return r, nil
 		}
 		e := wire.FromItem(item)
 		if attempt == maxAttempts || !repeatable(e) || !k.c.retry.spend() || !sleep(ctx, delay(attempt, e)) {
-			return nil, e
+			return frame.Result{}, e
 		}
 		k.c.stats.Retries.Add(1)
 	}

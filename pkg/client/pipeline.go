@@ -11,6 +11,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
+	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
@@ -38,31 +39,31 @@ type pipeline struct {
 	stop      context.CancelFunc
 
 	mu      sync.Mutex
-	queue   []*frame // the last is open: calls join it
+	queue   []*batch // the last is open: calls join it
 	running bool
 	closed  bool
 	wake    chan struct{}
 }
 
-// A frame is calls that travel together. They wait on one channel and read
+// A batch is the calls that travel in one frame. They wait on one channel and read
 // their results by index, so that answering them costs one wake-up for all. A
 // caller that gives up leaves its operation behind: its answer goes nowhere.
-type frame struct {
+type batch struct {
 	ops      []*kvv1.PipelineOp
 	size     int
 	born     time.Time
 	attempts int
 
 	done    chan struct{} // closed when results or err is there
-	results []*kvv1.PipelineResult
+	results []frame.Result
 	err     error
 }
 
-func (f *frame) full(size int) bool {
+func (f *batch) full(size int) bool {
 	return len(f.ops) >= frameOps || len(f.ops) > 0 && f.size+size > frameBytes
 }
 
-func (f *frame) fail(err error) {
+func (f *batch) fail(err error) {
 	f.err = err
 	close(f.done)
 }
@@ -91,10 +92,10 @@ func (c *Client) pipeline(namespace string) (*pipeline, error) {
 
 // do sends op and waits for its answer. Mutations carry a retry id, so the
 // pipeline may send a frame again when a stream is lost.
-func (p *pipeline) do(ctx context.Context, op *kvv1.PipelineOp, size int) (*kvv1.PipelineResult, error) {
+func (p *pipeline) do(ctx context.Context, op *kvv1.PipelineOp, size int) (frame.Result, error) {
 	f, i, err := p.join(op, size+opOverhead)
 	if err != nil {
-		return nil, err
+		return frame.Result{}, err
 	}
 	if quit := ctx.Done(); quit == nil {
 		<-f.done
@@ -102,17 +103,17 @@ func (p *pipeline) do(ctx context.Context, op *kvv1.PipelineOp, size int) (*kvv1
 		select {
 		case <-f.done:
 		case <-quit:
-			return nil, prism.From(ctx.Err())
+			return frame.Result{}, prism.From(ctx.Err())
 		}
 	}
 	if f.err != nil {
-		return nil, f.err
+		return frame.Result{}, f.err
 	}
 	return f.results[i], nil
 }
 
 // join adds op to the open frame and tells its place there.
-func (p *pipeline) join(op *kvv1.PipelineOp, size int) (f *frame, i int, err error) {
+func (p *pipeline) join(op *kvv1.PipelineOp, size int) (f *batch, i int, err error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -121,7 +122,7 @@ func (p *pipeline) join(op *kvv1.PipelineOp, size int) (f *frame, i int, err err
 	if n := len(p.queue); n > 0 && !p.queue[n-1].full(size) && p.queue[n-1].attempts == 0 {
 		f = p.queue[n-1]
 	} else {
-		f = &frame{done: make(chan struct{}), ops: make([]*kvv1.PipelineOp, 0, 16), born: time.Now()}
+		f = &batch{done: make(chan struct{}), ops: make([]*kvv1.PipelineOp, 0, 16), born: time.Now()}
 		p.queue = append(p.queue, f)
 	}
 	i = len(f.ops)
@@ -143,7 +144,7 @@ func (p *pipeline) join(op *kvv1.PipelineOp, size int) (f *frame, i int, err err
 }
 
 // take removes the first frame of the queue.
-func (p *pipeline) take() *frame {
+func (p *pipeline) take() *batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.queue) == 0 {
@@ -200,7 +201,7 @@ func (p *pipeline) run() {
 	}
 }
 
-func failAll(list []*frame, err error) {
+func failAll(list []*batch, err error) {
 	for _, f := range list {
 		f.fail(err)
 	}
@@ -217,7 +218,7 @@ func (p *pipeline) goOn() bool {
 
 // requeue puts unanswered frames back in front, in order. Those that have been
 // tried often enough, or for too long, are answered with the error.
-func (p *pipeline) requeue(left []*frame, why *prism.Error) {
+func (p *pipeline) requeue(left []*batch, why *prism.Error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := append(left, p.queue...)
@@ -237,7 +238,7 @@ func (p *pipeline) requeue(left []*frame, why *prism.Error) {
 
 // stream runs one stream to its end and returns the frames that it left
 // unanswered, oldest first, and why it ended.
-func (p *pipeline) stream() (left []*frame, worked bool, why *prism.Error) {
+func (p *pipeline) stream() (left []*batch, worked bool, why *prism.Error) {
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
 	ctx, sess, err := p.c.session.attach(ctx)
@@ -255,7 +256,7 @@ func (p *pipeline) stream() (left []*frame, worked bool, why *prism.Error) {
 		return nil, false, p.ended(sess, err)
 	}
 
-	open := &openFrames{slots: make(chan struct{}, prism.MaxPipelineFrames), byID: map[uint64]*frame{}}
+	open := &openFrames{slots: make(chan struct{}, prism.MaxPipelineFrames), byID: map[uint64]*batch{}}
 	ended := make(chan error, 1)
 	go func() { ended <- open.receive(st) }()
 	err = p.send(st, open, ended)
@@ -322,10 +323,10 @@ type openFrames struct {
 
 	mu   sync.Mutex
 	last uint64
-	byID map[uint64]*frame
+	byID map[uint64]*batch
 }
 
-func (o *openFrames) add(f *frame) uint64 {
+func (o *openFrames) add(f *batch) uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.last++
@@ -337,8 +338,8 @@ func (o *openFrames) add(f *frame) uint64 {
 // several messages.
 func (o *openFrames) receive(st pipelineStream) error {
 	for {
-		resp, err := st.Recv()
-		if err != nil {
+		resp := &frame.Response{}
+		if err := st.RecvMsg(resp); err != nil {
 			return err
 		}
 		if err := o.answered(resp); err != nil {
@@ -347,10 +348,10 @@ func (o *openFrames) receive(st pipelineStream) error {
 	}
 }
 
-func (o *openFrames) answered(resp *kvv1.PipelineResponse) error {
+func (o *openFrames) answered(resp *frame.Response) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	f := o.byID[resp.Id]
+	f := o.byID[resp.ID]
 	if f == nil {
 		return prism.New(prism.ReasonInternal, "the gateway answered a frame that was not sent")
 	}
@@ -366,17 +367,17 @@ func (o *openFrames) answered(resp *kvv1.PipelineResponse) error {
 		f.results = nil
 		return prism.New(prism.ReasonInternal, "the gateway answered a frame of %d operations with another number of results", len(f.ops))
 	}
-	delete(o.byID, resp.Id)
+	delete(o.byID, resp.ID)
 	close(f.done)
 	<-o.slots
 	return nil
 }
 
 // unanswered empties o, oldest frame first.
-func (o *openFrames) unanswered() []*frame {
+func (o *openFrames) unanswered() []*batch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var left []*frame
+	var left []*batch
 	for id := uint64(1); id <= o.last && len(o.byID) > 0; id++ {
 		if f := o.byID[id]; f != nil {
 			f.results = nil // what came of it comes again

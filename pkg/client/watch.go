@@ -64,6 +64,8 @@ type Watcher struct {
 	sess   *session
 	fails  int
 	why    *prism.Error
+	first  []Change // that came with the confirmation of the start
+	start  string   // the position before them
 }
 
 // Watch starts following changes. It returns when the gateway has confirmed
@@ -71,21 +73,31 @@ type Watcher struct {
 func (k *KeyValue) Watch(ctx context.Context, o WatchOptions) (*Watcher, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Watcher{k: k, o: o, ctx: ctx, cancel: cancel}
-	for w.o.Position == "" || w.st == nil {
-		if _, err := w.Next(); err != nil {
-			cancel()
-			return nil, err
-		}
+	first, err := w.Next()
+	if err != nil {
+		cancel()
+		return nil, err
 	}
+	w.first, w.start = first, o.Position
 	return w, nil
 }
 
-// Position is where the watch stands; a later watch can go on from it.
-func (w *Watcher) Position() string { return w.o.Position }
+// Position is where the watch stands, after what Next has returned; a later
+// watch can go on from it.
+func (w *Watcher) Position() string {
+	if len(w.first) > 0 {
+		return w.start
+	}
+	return w.o.Position
+}
 
 // Next waits for changes. It returns an error only when going on is impossible
 // or the context has ended. It may return no changes with a new position.
 func (w *Watcher) Next() ([]Change, error) {
+	if first := w.first; len(first) > 0 {
+		w.first = nil
+		return first, nil
+	}
 	for {
 		if w.st == nil {
 			if err := w.open(); err != nil {

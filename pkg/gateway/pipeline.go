@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
 	"maps"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -12,47 +14,55 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/telemetry"
+	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
 type pipelineStream = grpc.BidiStreamingServer[kvv1.PipelineRequest, kvv1.PipelineResponse]
 
 func (k *keyValue) Pipeline(st pipelineStream) (err error) {
-	namespace, err := opening(st)
-	c, enterErr := k.road.enter(st.Context(), k.pipeline, namespace)
-	if enterErr != nil {
-		return enterErr
-	}
-	defer c.finish(st.Context(), &err)
+	c, err := k.road.knock(st.Context(), k.pipeline, "")
 	if err != nil {
 		return err
 	}
+	namespace, err := opening(&c, st)
+	if err != nil {
+		return c.refuse(st.Context(), "", err)
+	}
+	if err := c.admit(st.Context(), namespace); err != nil {
+		return err
+	}
+	defer c.finish(st.Context(), &err)
 	kv, err := c.target.KeyValue()
 	if err != nil {
 		return err
 	}
-	if err := st.Send(&kvv1.PipelineResponse{}); err != nil { // id 0: the stream is open
+	if err := st.SendMsg(&frame.Response{}); err != nil { // id 0: the stream is open
 		return err
 	}
 	ctx, cancel := c.live(st.Context())
 	defer cancel()
-	p := &pipeline{k: k, c: &c, kv: kv, st: st, ctx: ctx, cancel: cancel, slots: make(chan struct{}, prism.MaxPipelineFrames)}
+	p := &pipeline{
+		k: k, c: &c, kv: kv, st: st, ctx: ctx, cancel: cancel, slots: make(chan struct{}, prism.MaxPipelineFrames),
+		principal: c.principal(), mayWrite: c.target.May(prism.ActionWrite), figures: k.road.Metrics.Namespace(c.target.Namespace()),
+	}
 	return p.run()
 }
 
 // opening reads the first message, which must open a namespace.
-func opening(st pipelineStream) (namespace string, err error) {
-	first, err := st.Recv()
-	if err != nil {
+func opening(c *call, st grpc.ServerStream) (namespace string, err error) {
+	var first frame.Request
+	if err := c.first(func() error { return st.RecvMsg(&first) }); err != nil {
 		if errors.Is(err, io.EOF) {
 			return "", prism.InvalidField("open", "must be the first message")
 		}
 		return "", err
 	}
-	if first.GetOpen() == nil {
+	if first.Open == nil {
 		return "", prism.New(prism.ReasonFailedPrecond, "the first message must be open")
 	}
-	return first.GetOpen().Namespace, nil
+	return first.Open.Namespace, nil
 }
 
 // A pipeline is one stream of frames. One goroutine reads; each frame runs in
@@ -67,6 +77,10 @@ type pipeline struct {
 	slots  chan struct{} // one for each open frame
 	frames sync.WaitGroup
 
+	principal string
+	mayWrite  error // nil: the caller may
+	figures   *telemetry.Namespace
+
 	lanes lanes
 
 	mu  sync.Mutex // held to send
@@ -76,12 +90,12 @@ type pipeline struct {
 // run reads frames until the stream ends, then waits for those that are open:
 // what was taken is answered.
 func (p *pipeline) run() error {
-	incoming := make(chan *kvv1.PipelineRequest)
+	incoming := make(chan *frame.Request)
 	ended := make(chan error, 1)
 	go func() {
 		for {
-			req, err := p.st.Recv()
-			if err != nil {
+			req := requests.Get().(*frame.Request)
+			if err := p.st.RecvMsg(req); err != nil {
 				ended <- err
 				return
 			}
@@ -103,7 +117,7 @@ func (p *pipeline) run() error {
 	return err
 }
 
-func (p *pipeline) serve(incoming <-chan *kvv1.PipelineRequest, ended <-chan error) error {
+func (p *pipeline) serve(incoming <-chan *frame.Request, ended <-chan error) error {
 	for {
 		select {
 		case req := <-incoming:
@@ -118,15 +132,17 @@ func (p *pipeline) serve(incoming <-chan *kvv1.PipelineRequest, ended <-chan err
 	}
 }
 
+// requests are reused: a stream reads many.
+var requests = sync.Pool{New: func() any { return new(frame.Request) }}
+
 // start takes a frame and lets it run.
-func (p *pipeline) start(req *kvv1.PipelineRequest) error {
-	frame := req.GetFrame()
+func (p *pipeline) start(req *frame.Request) error {
 	switch {
-	case frame == nil:
+	case !req.Set:
 		return prism.New(prism.ReasonFailedPrecond, "the stream is open already: send frames")
-	case frame.Id == 0:
+	case req.ID == 0:
 		return prism.InvalidField("frame.id", "must be at least 1")
-	case len(frame.Ops) > prism.MaxBatchItems:
+	case len(req.Ops) > prism.MaxBatchItems:
 		return prism.InvalidField("frame.ops", "must have at most 1000 items")
 	}
 	select {
@@ -134,14 +150,17 @@ func (p *pipeline) start(req *kvv1.PipelineRequest) error {
 	case <-p.ctx.Done():
 		return context.Cause(p.ctx)
 	}
-	f := p.lanes.enter(frame)
+	f := p.lanes.enter(req.Ops)
 	p.frames.Go(func() {
 		defer func() {
+			p.contain(recover())
 			p.lanes.leave(f)
 			<-p.slots
 		}()
 		f.wait()
-		p.answer(frame)
+		p.answer(req)
+		req.Reset()
+		requests.Put(req)
 	})
 	return nil
 }
@@ -154,45 +173,52 @@ const (
 )
 
 // answer runs a frame and sends its results.
-func (p *pipeline) answer(frame *kvv1.PipelineFrame) {
+func (p *pipeline) answer(req *frame.Request) {
 	// Not the stream's context: a frame that was taken is finished, and a
 	// drain waits for it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), timeoutOf(frame))
-	defer cancel()
-	resp := &kvv1.PipelineResponse{Id: frame.Id, Results: make([]*kvv1.PipelineResult, 0, len(frame.Ops))}
+	ctx := withDeadline(context.WithoutCancel(p.ctx), time.Now().Add(timeoutOf(req.Ops)))
+	defer ctx.stop()
+	resp := responses.Get().(*frame.Response)
+	resp.ID = req.ID
 	size := 0
-	for rest := frame.Ops; len(rest) > 0; {
+	for rest := req.Ops; len(rest) > 0; {
 		n := min(len(rest), answerOps)
 		size += p.part(ctx, rest[:n], resp)
 		if rest = rest[n:]; size > answerBytes && len(rest) > 0 {
 			resp.More = true
 			p.send(resp)
-			resp, size = &kvv1.PipelineResponse{Id: frame.Id}, 0
+			clear(resp.Results)
+			resp.More, resp.Results, size = false, resp.Results[:0], 0
 		}
 	}
 	p.send(resp)
+	clear(resp.Results)
+	*resp = frame.Response{Results: resp.Results[:0]}
+	responses.Put(resp)
 }
+
+var responses = sync.Pool{New: func() any { return new(frame.Response) }}
 
 // part runs some operations of a frame, adds their results to resp and returns
 // how many bytes those hold.
-func (p *pipeline) part(ctx context.Context, ops []*kvv1.PipelineOp, resp *kvv1.PipelineResponse) (size int) {
+func (p *pipeline) part(ctx context.Context, ops []frame.Op, resp *frame.Response) (size int) {
 	start := p.k.road.Clock.Now()
 	b := newOps(len(ops))
 	defer b.free()
 	reads, writes := p.decode(b, ops)
 	results, err := p.take(ctx, b)
 	failed := err != nil
-	for i, op := range ops {
+	for i := range ops {
 		if err != nil {
 			resp.Results = append(resp.Results, failedResult(err))
 			continue
 		}
 		r := &results[i]
-		resp.Results = append(resp.Results, resultOf(p.kv, op, r))
+		resp.Results = append(resp.Results, resultOf(p.kv, &ops[i], r))
 		size += len(r.Value)
 		failed = failed || r.Err != nil
 	}
-	p.k.road.Metrics.Namespace(p.c.target.Namespace()).Observe(reads, writes, failed, p.k.road.Clock.Now().Sub(start))
+	p.figures.Observe(reads, writes, failed, p.k.road.Clock.Now().Sub(start))
 	p.c.running.Add(int64(len(ops)), 0, 0)
 	return size
 }
@@ -205,20 +231,34 @@ func (p *pipeline) take(ctx context.Context, b *ops) ([]keyvalue.Result, error) 
 	return b.run(ctx, p.kv)
 }
 
-func (p *pipeline) send(resp *kvv1.PipelineResponse) {
+func (p *pipeline) send(resp *frame.Response) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil {
-		if p.err = p.st.Send(resp); p.err != nil {
+		if p.err = p.st.SendMsg(resp); p.err != nil {
 			p.cancel()
 		}
 	}
 }
 
+// contain ends the stream, and nothing else, after a panic in a frame.
+func (p *pipeline) contain(panicked any) {
+	if panicked == nil {
+		return
+	}
+	p.k.road.Log.ErrorContext(p.ctx, "panic in a frame", "panic", panicked, "stack", string(debug.Stack()))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		p.err = prism.Internal(nil)
+	}
+	p.cancel()
+}
+
 // decode turns them into operations and counts them by kind.
-func (p *pipeline) decode(b *ops, ops []*kvv1.PipelineOp) (reads, writes int) {
-	principal := p.c.principal()
-	for _, f := range ops {
+func (p *pipeline) decode(b *ops, ops []frame.Op) (reads, writes int) {
+	for i := range ops {
+		f := &ops[i]
 		op, key, namespace, err := opOf(f)
 		switch {
 		case err != nil:
@@ -228,8 +268,8 @@ func (p *pipeline) decode(b *ops, ops []*kvv1.PipelineOp) (reads, writes int) {
 			reads++
 		default:
 			writes++
-			if err = p.c.target.May(prism.ActionWrite); err == nil {
-				err = keyvalue.Once(&op, principal, key, f.RetryId)
+			if err = p.mayWrite; err == nil {
+				err = keyvalue.Once(&op, p.principal, key, f.RetryID)
 			}
 		}
 		b.add(op, err)
@@ -239,15 +279,15 @@ func (p *pipeline) decode(b *ops, ops []*kvv1.PipelineOp) (reads, writes int) {
 
 // timeoutOf is the longest time that an operation of the frame allows; one
 // that gives up earlier is the caller's to forget.
-func timeoutOf(frame *kvv1.PipelineFrame) time.Duration {
+func timeoutOf(ops []frame.Op) time.Duration {
 	var longest int64
-	for _, op := range frame.Ops {
-		if op.TimeoutMs <= 0 {
+	for i := range ops {
+		if ops[i].TimeoutMs <= 0 {
 			return defaultFrameTime
 		}
-		longest = max(longest, op.TimeoutMs)
+		longest = max(longest, ops[i].TimeoutMs)
 	}
-	return min(time.Duration(longest)*time.Millisecond, maxFrameTime)
+	return min(time.Duration(min(longest, maxFrameTime.Milliseconds()))*time.Millisecond, maxFrameTime)
 }
 
 // How long a frame may take: without word of its caller, and at most.
@@ -259,7 +299,8 @@ const (
 // lanes keep operations on one key in their order over frames that run side by
 // side. Only the reading goroutine enters.
 type lanes struct {
-	last map[string]*lane // of each key, the last frame that touches it
+	seed maphash.Seed
+	last map[uint64]*lane // of each key's hash, the last frame that touches it
 
 	mu   sync.Mutex
 	open int
@@ -271,24 +312,25 @@ type lane struct {
 	done  chan struct{}
 }
 
-func (l *lanes) enter(frame *kvv1.PipelineFrame) *lane {
+// enter says after which frames this one comes. Two keys with one hash only
+// wait without need.
+func (l *lanes) enter(ops []frame.Op) *lane {
 	f := &lane{done: make(chan struct{})}
 	l.mu.Lock()
 	alone := l.open == 0
 	l.open++
 	l.mu.Unlock()
 	switch {
-	case alone || l.last == nil:
+	case l.last == nil:
+		l.seed, l.last = maphash.MakeSeed(), make(map[uint64]*lane, len(ops))
+	case alone:
 		clear(l.last) // nothing is open that this frame could come after
-		if l.last == nil {
-			l.last = make(map[string]*lane, len(frame.Ops))
-		}
 	case len(l.last) > 2*prism.MaxPipelineFrames*prism.MaxBatchItems:
-		maps.DeleteFunc(l.last, func(_ string, f *lane) bool { return f.over() })
+		maps.DeleteFunc(l.last, func(_ uint64, f *lane) bool { return f.over() })
 	}
-	for _, op := range frame.Ops {
-		key := keyOf(op)
-		if before := l.last[key]; before != nil && before != f {
+	for i := range ops {
+		key := maphash.String(l.seed, keyOf(&ops[i]))
+		if before := l.last[key]; before != nil && before != f && !before.over() {
 			f.after = append(f.after, before)
 		}
 		l.last[key] = f

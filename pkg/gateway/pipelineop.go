@@ -3,13 +3,20 @@ package gateway
 import (
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
 // opOf decodes one operation of a frame, with its idempotency key and the
 // namespace that it names.
-func opOf(f *kvv1.PipelineOp) (op keyvalue.Op, key, namespace string, err error) {
-	switch o := f.Op.(type) {
+func opOf(f *frame.Op) (op keyvalue.Op, key, namespace string, err error) {
+	switch f.Kind {
+	case frame.Get:
+		return keyvalue.Op{Kind: keyvalue.OpGet, Key: f.Key}, "", f.Namespace, nil
+	case frame.Set:
+		return keyvalue.Op{Kind: keyvalue.OpSet, Key: f.Key, Value: f.Value}, f.IdempotencyKey, f.Namespace, nil
+	}
+	switch o := f.Other.Op.(type) {
 	case *kvv1.PipelineOp_Get:
 		op, key, err = getOp(o.Get)
 		return op, key, o.Get.Namespace, err
@@ -57,19 +64,33 @@ func opOf(f *kvv1.PipelineOp) (op keyvalue.Op, key, namespace string, err error)
 }
 
 // keyOf is the key that an operation touches.
-func keyOf(f *kvv1.PipelineOp) string {
-	if o, ok := f.Op.(*kvv1.PipelineOp_Get); ok {
-		return o.Get.GetKey()
+func keyOf(f *frame.Op) string {
+	if f.Kind != frame.Other {
+		return f.Key
 	}
 	op, _, _, _ := opOf(f) //nolint:errcheck // one that is wrong touches nothing
 	return op.Key
 }
 
 // resultOf encodes the result of f.
-func resultOf(kv *keyvalue.Store, f *kvv1.PipelineOp, r *keyvalue.Result) *kvv1.PipelineResult {
-	if r.Err != nil {
+func resultOf(kv *keyvalue.Store, f *frame.Op, r *keyvalue.Result) frame.Result {
+	switch {
+	case r.Err != nil:
 		return failedResult(r.Err)
+	case f.Kind == frame.Get:
+		x := frame.Result{Kind: frame.Get, Value: r.Value, Version: r.Version}
+		if !r.ExpiresAt.IsZero() {
+			x.Expires, x.ExpiresAtMs = true, r.ExpiresAt.UnixMilli()
+		}
+		return x
+	case f.Kind == frame.Set:
+		return frame.Result{Kind: frame.Set, Version: r.Version}
 	}
+	return frame.Result{Other: otherResult(kv, f.Other, r)}
+}
+
+// otherResult is resultOf for what is rarer.
+func otherResult(kv *keyvalue.Store, f *kvv1.PipelineOp, r *keyvalue.Result) *kvv1.PipelineResult {
 	switch f.Op.(type) {
 	case *kvv1.PipelineOp_Get:
 		return &kvv1.PipelineResult{Result: &kvv1.PipelineResult_Get{Get: getAnswer(kv, r)}}
@@ -102,6 +123,6 @@ func resultOf(kv *keyvalue.Store, f *kvv1.PipelineOp, r *keyvalue.Result) *kvv1.
 	}
 }
 
-func failedResult(err error) *kvv1.PipelineResult {
-	return &kvv1.PipelineResult{Result: &kvv1.PipelineResult_Error{Error: itemError(err)}}
+func failedResult(err error) frame.Result {
+	return frame.Result{Other: &kvv1.PipelineResult{Result: &kvv1.PipelineResult_Error{Error: itemError(err)}}}
 }

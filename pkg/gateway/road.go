@@ -63,16 +63,31 @@ func (c *call) bound(ctx context.Context) context.Context {
 // enter walks the road: who are you, for how long and with what, may you and
 // where. Each stage takes the proof of the one before.
 func (r *Road) enter(ctx context.Context, m *method, namespace string) (c call, err error) {
+	if c, err = r.knock(ctx, m, namespace); err != nil {
+		return c, err
+	}
+	return c, c.admit(ctx, namespace)
+}
+
+// knock walks the first half. A stream learns its namespace only from its first
+// message, which nobody waits for without a credential.
+func (r *Road) knock(ctx context.Context, m *method, namespace string) (c call, err error) {
 	c = call{road: r, method: m, start: r.Clock.Now()}
 	if c.session, c.running, err = r.hold(ctx, m); err != nil {
 		return c, c.refuse(ctx, namespace, err)
 	}
-	if m.namespaced {
-		if c.target, err = r.Router.Resolve(ctx, c.session, namespace, m.Action, m.cost); err != nil {
-			return c, c.refuse(ctx, namespace, err)
-		}
-	}
 	return c, nil
+}
+
+// admit walks the second half.
+func (c *call) admit(ctx context.Context, namespace string) (err error) {
+	if !c.method.namespaced {
+		return nil
+	}
+	if c.target, err = c.road.Router.Resolve(ctx, c.session, namespace, c.method.Action, c.method.cost); err != nil {
+		return c.refuse(ctx, namespace, err)
+	}
+	return nil
 }
 
 // hold is the first half of the road: credential → principal → session.

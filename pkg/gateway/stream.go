@@ -32,3 +32,23 @@ func why(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// first reads a stream's first message. It is not waited for when the gateway
+// stops or the session ends, and not longer than a call without a deadline: a
+// caller that says nothing must not hold up either.
+func (c *call) first(recv func() error) error {
+	got := make(chan error, 1)
+	go func() { got <- recv() }()
+	patience := c.road.Clock.NewTimer(DefaultDeadline)
+	defer patience.Stop()
+	select {
+	case err := <-got:
+		return err
+	case <-c.session.Done():
+		return c.session.Err()
+	case <-c.road.Draining:
+		return prism.New(prism.ReasonDraining, "the gateway is about to stop")
+	case <-patience.C:
+		return prism.New(prism.ReasonDeadlineExceeded, "the stream's first message did not come within %s", DefaultDeadline)
+	}
+}

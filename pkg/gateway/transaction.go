@@ -17,29 +17,35 @@ import (
 
 type transactionStream = grpc.BidiStreamingServer[kvv1.TransactionRequest, kvv1.TransactionResponse]
 
-func (k *keyValue) Transaction(st transactionStream) (err error) {
-	begin, err := beginning(st)
-	namespace := begin.GetNamespace()
-	c, enterErr := k.road.enter(st.Context(), k.transaction, namespace)
-	if enterErr != nil {
-		return enterErr
-	}
-	defer c.finish(st.Context(), &err)
+func (k *keyValue) Transaction(st transactionStream) error {
+	c, err := k.road.knock(st.Context(), k.transaction, "")
 	if err != nil {
 		return err
 	}
+	begin, err := beginning(&c, st)
+	if err != nil {
+		return c.refuse(st.Context(), "", err)
+	}
+	if err := c.admit(st.Context(), begin.Namespace); err != nil {
+		return err
+	}
+	return k.begun(&c, begin, st)
+}
+
+func (k *keyValue) begun(c *call, begin *kvv1.TransactionBegin, st transactionStream) (err error) {
+	defer c.finish(st.Context(), &err)
 	kv, err := c.target.KeyValue()
 	if err != nil {
 		return err
 	}
-	return k.transact(&c, kv, begin, st)
+	return k.transact(c, kv, begin, st)
 }
 
 // beginning reads the first message, which must be begin. A caller who leaves
 // before it has asked for nothing.
-func beginning(st transactionStream) (*kvv1.TransactionBegin, error) {
-	first, err := st.Recv()
-	if err != nil {
+func beginning(c *call, st transactionStream) (*kvv1.TransactionBegin, error) {
+	var first kvv1.TransactionRequest
+	if err := c.first(func() error { return st.RecvMsg(&first) }); err != nil {
 		if errors.Is(err, io.EOF) {
 			return nil, prism.InvalidField("begin", "must be the first message")
 		}

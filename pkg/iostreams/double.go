@@ -84,3 +84,11 @@ func (s *IOStreams) Redirect(w io.Writer) {
 	s.sink = &sink{w: w}
 	s.Out = s.sink
 }
+
+// SetPager replaces what starts a pager; nil is the real thing. For tests.
+func (s *IOStreams) SetPager(start func(command string, out, errOut io.Writer) (io.WriteCloser, func() error, error)) {
+	s.start = startPager
+	if start != nil {
+		s.start = start
+	}
+}

@@ -18,18 +18,22 @@ func Codec() encoding.CodecV2 { return codec{} }
 
 type codec struct{}
 
-// fast is what the generated _vtproto files give our messages.
-type fast interface {
-	Reset()
-	SizeVT() int
-	MarshalToSizedBufferVT([]byte) (int, error)
-	UnmarshalVT([]byte) error
-}
+// What the generated _vtproto files, and package frame, give our messages.
+type (
+	fastMarshaler interface {
+		SizeVT() int
+		MarshalToSizedBufferVT([]byte) (int, error)
+	}
+	fastUnmarshaler interface {
+		Reset()
+		UnmarshalVT([]byte) error
+	}
+)
 
 func (codec) Name() string { return "proto" }
 
 func (codec) Marshal(v any) (mem.BufferSlice, error) {
-	m, ok := v.(fast)
+	m, ok := v.(fastMarshaler)
 	if !ok {
 		return marshalSlow(v)
 	}
@@ -54,7 +58,7 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer buf.Free()
 	switch m := v.(type) {
-	case fast:
+	case fastUnmarshaler:
 		m.Reset() // UnmarshalVT adds to what is there
 		return m.UnmarshalVT(buf.ReadOnlyData())
 	case proto.Message:

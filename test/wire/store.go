@@ -22,6 +22,7 @@ type store struct {
 	admin  adminv1.AdminServiceClient
 	now    *clock.Fake
 	closed atomic.Bool
+	more   bool // receipts than were asked for
 }
 
 func (s *store) Health(ctx context.Context) driver.Health {
@@ -41,7 +42,7 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 		return driver.Usage{}, failed(err)
 	}
 	u := r.Namespace.Usage
-	return driver.Usage{Keys: u.GetKeys(), Bytes: u.GetSizeBytes(), Receipts: u.GetReceipts(), Estimated: u.GetEstimated()}, nil
+	return driver.Usage{Keys: u.GetKeys(), Bytes: u.GetSizeBytes(), Receipts: u.GetReceipts(), Estimated: u.GetEstimated() || s.more}, nil
 }
 
 // Drop deletes the namespace and makes it again.
@@ -86,6 +87,7 @@ func Harness(name, driverName string, durable bool, over func(t drivertest.TB, g
 		g := harness.Start(t, harness.Options{File: fileOf(driverName, o), Clock: now})
 		s := &store{g: g, admin: g.Admin(t), now: now}
 		c := over(t, g, now)
+		s.more = c.OwnReceipts
 		opened := drivertest.Opened{Set: c.set(s, driver.Info{Driver: driverName, Durability: "as the backend's", Durable: durable}), Clock: now}
 		var made atomic.Int64
 		opened.Namespace = func() prism.Namespace {
@@ -116,6 +118,8 @@ type Calls struct {
 	driver.KeyValueCAS
 	driver.KeyValueTransactional
 	driver.KeyValueWatch
+	// OwnReceipts is true if mutations leave receipts that nobody asked for.
+	OwnReceipts bool
 }
 
 func (c Calls) set(s *store, info driver.Info) driver.Set {

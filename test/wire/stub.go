@@ -30,6 +30,8 @@ import (
 type Stub struct {
 	kv  kvv1.KeyValueServiceClient
 	now func() time.Time
+	// Via, if set, carries single operations instead of the unary calls.
+	Via func(ctx context.Context, ns string, op *kvv1.PipelineOp) (*kvv1.PipelineResult, error)
 	*seen
 }
 
@@ -206,6 +208,15 @@ func (s *Stub) call(ctx context.Context, ns prism.Namespace, op driver.Op) (driv
 			return driver.Result{}, err
 		}
 	}
+	if s.Via != nil {
+		a, err := s.Via(ctx, string(ns), request("", op))
+		if err != nil {
+			return driver.Result{}, err
+		}
+		r := s.frameResult(a)
+		s.one(op.Receipt, &r)
+		return r, nil
+	}
 	switch o := request(ns, op).Op.(type) {
 	case *kvv1.PipelineOp_Get:
 		answer, err = s.kv.Get(ctx, o.Get)
@@ -344,7 +355,7 @@ func (s *Stub) Scan(ctx context.Context, ns prism.Namespace, q driver.Query, tok
 			Limit: int32(q.Limit), MaxBytes: int32(q.MaxBytes), Cursor: string(token),
 		}, opts...)
 		if err != nil {
-			return page, inverted(q, err)
+			return page, Inverted(q, err)
 		}
 		for _, k := range a.Keys {
 			page.Entries = append(page.Entries, driver.Entry{Key: k.Key, Size: int(k.SizeBytes), Version: k.Version, ExpiresAt: timeOf(k.ExpiresAtMs)})
@@ -356,7 +367,7 @@ func (s *Stub) Scan(ctx context.Context, ns prism.Namespace, q driver.Query, tok
 			Limit: int32(q.Limit), MaxBytes: int32(q.MaxBytes), Cursor: string(token),
 		}, opts...)
 		if err != nil {
-			return page, inverted(q, err)
+			return page, Inverted(q, err)
 		}
 		for _, e := range a.Entries {
 			page.Entries = append(page.Entries, driver.Entry{Key: e.Key, Value: e.Value, Size: len(e.Value), Version: e.Version, ExpiresAt: timeOf(e.ExpiresAtMs)})
@@ -369,8 +380,8 @@ func (s *Stub) Scan(ctx context.Context, ns prism.Namespace, q driver.Query, tok
 	return page, nil
 }
 
-// inverted is nil for the refusal of a range that ends before it starts.
-func inverted(q driver.Query, err error) error {
+// Inverted is nil for the refusal of a range that ends before it starts.
+func Inverted(q driver.Query, err error) error {
 	e := pwire.FromStatus(err)
 	if e == nil || q.End != "" && q.Start > q.End && e.Reason == prism.ReasonInvalidArgument && e.Fields[0].Field == "end" {
 		return nil
@@ -381,7 +392,7 @@ func inverted(q driver.Query, err error) error {
 // Count calls Count.
 func (s *Stub) Count(ctx context.Context, ns prism.Namespace, q driver.Query) (int64, error) {
 	a, err := s.kv.Count(ctx, &kvv1.CountRequest{Namespace: string(ns), Prefix: q.Prefix, Start: q.Start, End: q.End})
-	return a.GetCount(), inverted(q, err)
+	return a.GetCount(), Inverted(q, err)
 }
 
 // First is a page of one.
@@ -417,6 +428,12 @@ func (s *Stub) Batch(ctx context.Context, ns prism.Namespace, ops []driver.Op, r
 	if err != nil {
 		return failed(err)
 	}
+	s.Batched(ops, results)
+	return nil
+}
+
+// Batched turns the results of a batch into a driver's.
+func (s *Stub) Batched(ops []driver.Op, results []driver.Result) {
 	for i := range ops {
 		switch {
 		case results[i].Err == nil:
@@ -425,7 +442,6 @@ func (s *Stub) Batch(ctx context.Context, ns prism.Namespace, ops []driver.Op, r
 			results[i] = driver.Result{}
 		}
 	}
-	return nil
 }
 
 func (s *Stub) batchGet(ctx context.Context, ns prism.Namespace, ops []driver.Op, results []driver.Result) error {

@@ -11,7 +11,10 @@ import (
 
 func stub(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
 	s := wire.NewStub(g.Dial(t, "data"), now.Now)
-	return wire.Calls{s, s, s, s, s, s, s, s, s}
+	return wire.Calls{
+		KeyValue: s, KeyValueVersioned: s, KeyValueTTL: s, KeyValueOrderedScan: s, KeyValueBatch: s,
+		KeyValueAtomic: s, KeyValueCAS: s, KeyValueTransactional: s, KeyValueWatch: s,
+	}
 }
 
 func TestPromisesOverABareStubOnMemory(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/clitest"
 	"github.com/prism-data-layer/prism/pkg/cli/root"
-	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
 func TestWhatIsPrinted(t *testing.T) {
@@ -81,73 +80,6 @@ func TestGlobalFlagsStandAnywhere(t *testing.T) {
 	}
 }
 
-// failing makes every call of the gateway fail with e.
-func failing(t *testing.T, e *prism.Error) *clitest.Rig {
-	r := clitest.New(t)
-	r.Gateway.Fail = func(string, metadata.MD) error { return e }
-	return r
-}
-
-func TestEveryReasonHasItsExitCodeAndKeepsItsDetails(t *testing.T) {
-	want := map[int]int{400: 7, 401: 4, 403: 4, 404: 3, 409: 5, 410: 5, 412: 5, 422: 7, 500: 1, 501: 1, 503: 6, 504: 6, 600: 6, 602: 1}
-	for _, i := range prism.Infos() {
-		code, ok := want[i.Class]
-		switch {
-		case i.Reason == prism.ReasonCancelled:
-			code = 130
-		case !ok && i.Retryable:
-			code = 6
-		case !ok:
-			code = 1
-		}
-		r := failing(t, prism.New(i.Reason, "it went wrong"))
-		got := r.Want(code, nil, "namespace", "list")
-		if code != 130 && (!strings.Contains(got.ErrOut, "error: it went wrong") || !strings.Contains(got.ErrOut, i.Code())) {
-			t.Errorf("%s: got\n%s", i.Reason, got.ErrOut)
-		}
-		if n := strings.Count(got.ErrOut, "\n"); n > 6 {
-			t.Errorf("%s: the error has %d lines", i.Reason, n)
-		}
-	}
-}
-
-func full() *prism.Error {
-	return prism.New(prism.ReasonRateLimited, "too many requests").
-		WithField("a", "must be a").WithField("b", "must be b").WithField("c", "must be c").WithField("d", "must be \x1b[31md").
-		WithQuota("namespace:kv", "100 requests a second").WithRetryAfter(1500*time.Millisecond).
-		WithNamespace("kv").WithBackend("local").WithMeta("limit", "100").
-		WithCause(prism.New(prism.ReasonOverloaded, "the bucket is empty"))
-}
-
-func TestAFullErrorIsSixLinesAndWithVTellsAll(t *testing.T) {
-	r := failing(t, full())
-	r.Golden("error-full", "namespace", "list")
-	r.Golden("error-full-v", "namespace", "list", "-v")
-	r.Golden("error-full-json", "namespace", "list", "-o", "json")
-}
-
-func TestErrorsAreJSONForPrograms(t *testing.T) {
-	r := failing(t, full())
-	var got struct {
-		Kind, Code, Reason, Message, Cause, Hint string
-		ExitCode                                 int    `json:"exit_code"`
-		RetryAfterMs                             int    `json:"retry_after_ms"`
-		RequestID                                string `json:"request_id"`
-		Retryable                                bool
-		Fields                                   []struct{ Field, Message string }
-		Quota                                    struct{ Subject string }
-		Metadata                                 map[string]string
-	}
-	res := r.Run("namespace", "list", "--output=jsonl")
-	if err := json.Unmarshal([]byte(res.ErrOut), &got); err != nil {
-		t.Fatalf("%v: %s", err, res.ErrOut)
-	}
-	if res.Out != "" || got.Kind != "Error" || got.Code != "PRISM-42901" || got.ExitCode != 6 || !got.Retryable || got.RetryAfterMs != 1500 ||
-		len(got.Fields) != 4 || got.Quota.Subject != "namespace:kv" || got.Metadata["limit"] != "100" || got.RequestID != "r-test" || got.Cause != "the bucket is empty" {
-		t.Errorf("got %+v", got)
-	}
-}
-
 func TestUsageErrorsAreJSONToo(t *testing.T) {
 	r := clitest.Offline(t)
 	for _, args := range [][]string{{"namespac", "-o", "json"}, {"namespace", "list", "--quasars", "--output=json"}, {"-ojson", "namespace", "describe"}} {
@@ -155,27 +87,6 @@ func TestUsageErrorsAreJSONToo(t *testing.T) {
 			t.Errorf("%q: not JSON: %s", args, got.ErrOut)
 		}
 	}
-}
-
-func TestARefusalIsShownWithinASecond(t *testing.T) {
-	start := time.Now()
-	clitest.Offline(t).Want(6, []string{"connection refused"}, "namespace", "list")
-	if d := time.Since(start); d > time.Second {
-		t.Errorf("it took %s", d)
-	}
-}
-
-func TestAGatewayThatIsSilentEndsWithTheTimeoutAndNamesTheFlag(t *testing.T) {
-	r := clitest.New(t)
-	r.Gateway.Fail = func(string, metadata.MD) error { time.Sleep(300 * time.Millisecond); return nil }
-	r.Want(6, []string{"no answer from the gateway at 127.0.0.1:8980 within 50ms", "--timeout"}, "namespace", "list", "--timeout", "50ms")
-}
-
-func TestDebugShowsTheCall(t *testing.T) {
-	r := clitest.New(t)
-	r.Want(0, []string{"debug: grpc 127.0.0.1:8980 prism.admin.v1.AdminService/ListNamespaces OK", "request=r-test trace=TRACE"}, "namespace", "list", "--debug")
-	r.Want(3, []string{"KeyValueService/Get NOT_FOUND"}, "kv", "get", "nothing", "-vv")
-	r.Want(0, []string{"KeyValueService/Watch"}, "kv", "watch", "--debug")
 }
 
 // noun is a command of a test's own.
@@ -278,33 +189,3 @@ func TestCtrlCAtAPromptIsObeyed(t *testing.T) {
 type blocked struct{}
 
 func (blocked) Read([]byte) (int, error) { select {} }
-
-func TestSettingsOfTheFilesShapeTheOutput(t *testing.T) {
-	r := clitest.New(t)
-	r.Write(".config/prism/config.yaml", "apiVersion: prism/v1\nkind: User\noutput: name\ncolor: never\ntimeout: 5s\n")
-	if out := r.OK("namespace", "list"); out != "kv\nscratch\n" {
-		t.Errorf("the user's file: got %q", out)
-	}
-	r.Write(".prism.yaml", "apiVersion: prism/v1\nkind: Project\ndefaults:\n  output: jsonl\n")
-	if out := r.OK("backend", "list", "--limit", "1"); !strings.HasPrefix(out, `{"apiVersion"`) {
-		t.Errorf("the project's file: got %q", out)
-	}
-	r.Env["PRISM_OUTPUT"] = "csv"
-	if out := r.OK("namespace", "list"); !strings.HasPrefix(out, "name,model") {
-		t.Errorf("the environment: got %q", out)
-	}
-	if out := r.OK("namespace", "list", "-o", "name"); out != "kv\nscratch\n" {
-		t.Errorf("the flag: got %q", out)
-	}
-}
-
-func TestColourFollowsTheFlag(t *testing.T) {
-	r := clitest.New(t)
-	if out := r.OK("namespace", "list", "--color", "always"); !strings.Contains(out, "\x1b[32m") {
-		t.Errorf("always: %q", out)
-	}
-	r.TTY = true
-	if out := r.OK("namespace", "list", "--color", "never"); strings.Contains(out, "\x1b") {
-		t.Errorf("never: %q", out)
-	}
-}

@@ -15,9 +15,11 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/health"
 	"github.com/prism-data-layer/prism/pkg/cli/key"
 	"github.com/prism-data-layer/prism/pkg/cli/kv"
+	"github.com/prism-data-layer/prism/pkg/cli/loadtest"
 	"github.com/prism-data-layer/prism/pkg/cli/namespace"
 	"github.com/prism-data-layer/prism/pkg/cli/schema"
 	"github.com/prism-data-layer/prism/pkg/cli/session"
+	"github.com/prism-data-layer/prism/pkg/cli/ui"
 	"github.com/prism-data-layer/prism/pkg/cli/version"
 )
 
@@ -62,7 +64,9 @@ func Nouns() []Noun {
 		{groupCore, audit.New},
 		{groupData, kv.New},
 		{groupLocal, dev.New},
+		{groupLoad, loadtest.New},
 		{groupSee, health.New},
+		{groupSee, ui.New},
 		{groupYou, contextcmd.New},
 		{groupHelp, completion.New},
 		{groupHelp, errorscmd.New},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,7 +23,8 @@ func clockReal() clock.Clock { return clock.Real() }
 // A terminal is a pseudo-terminal with a screen behind it.
 type terminal struct {
 	t      *testing.T
-	screen *vt.SafeEmulator
+	mu     sync.Mutex // of the screen: its text is not read while it is written
+	screen *vt.Emulator
 	master *os.File
 	bytes  atomic.Int64
 	done   chan error
@@ -38,7 +40,7 @@ func onTerminal(t *testing.T, address string, w, h int, args ...string) *termina
 	if err := pty.Setsize(slave, &pty.Winsize{Cols: uint16(w), Rows: uint16(h)}); err != nil {
 		t.Fatal(err)
 	}
-	x := &terminal{t: t, screen: vt.NewSafeEmulator(w, h), master: master, done: make(chan error, 1)}
+	x := &terminal{t: t, screen: vt.NewEmulator(w, h), master: master, done: make(chan error, 1)}
 	pumped := make(chan struct{})
 	answered := make(chan struct{})
 	go func() {
@@ -47,7 +49,9 @@ func onTerminal(t *testing.T, address string, w, h int, args ...string) *termina
 		for {
 			n, err := master.Read(buf)
 			x.bytes.Add(int64(n))
+			x.mu.Lock()
 			_, _ = x.screen.Write(buf[:n])
+			x.mu.Unlock()
 			if err != nil {
 				return
 			}
@@ -79,7 +83,11 @@ func onTerminal(t *testing.T, address string, w, h int, args ...string) *termina
 	return x
 }
 
-func (x *terminal) text() string { return x.screen.String() }
+func (x *terminal) text() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.screen.String()
+}
 
 func (x *terminal) types(keys string) {
 	x.t.Helper()
@@ -130,8 +138,10 @@ func TestOnATerminal(t *testing.T) {
 	if err := x.ends(); err != nil {
 		t.Errorf("it ended with %v", err)
 	}
-	if x.screen.CellAt(0, 0) != nil && strings.Contains(x.text(), "Namespaces") {
-		t.Error("the dashboards are left on the screen")
+	for deadline := time.Now().Add(5 * time.Second); strings.Contains(x.text(), "Namespaces"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the dashboards are left on the screen")
+		}
 	}
 }
 

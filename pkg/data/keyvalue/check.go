@@ -92,8 +92,9 @@ func (s *Store) checkExpiry(op *Op) error {
 		return prism.InvalidField("ttl_ms", "must be 1 ms to 10 years")
 	case o.TTL == 0 && s.policy.MaxTTL > 0 && !o.KeepTTL && op.Kind != OpCompareAndSwap:
 		o.TTL = s.policy.MaxTTL // what asks for no end gets the latest there may be
-	case o.TTL == 0:
+	case o.TTL == 0 && !o.KeepTTL:
 		return nil
+	case o.TTL == 0: // what is to be kept must be known
 	case o.TTL < time.Millisecond || o.TTL > MaxTTL:
 		return prism.InvalidField("ttl_ms", "must be 1 ms to 10 years")
 	case s.policy.MaxTTL > 0 && o.TTL > s.policy.MaxTTL:

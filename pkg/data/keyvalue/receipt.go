@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -30,12 +31,13 @@ func Once(op *Op, principal, key string, retry []byte) error {
 	switch {
 	case key == "" && len(retry) == 0, op.Kind.Reads():
 		return nil
-	case len(key) > prism.MaxIdempotencyKeyBytes:
-		return prism.InvalidField("idempotency_key", "must be at most 128 bytes")
 	case len(retry) > prism.MaxIdempotencyKeyBytes:
 		return prism.InvalidField("retry_id", "must be at most 128 bytes")
 	case int(op.Kind) >= len(rpcNames):
 		return prism.InvalidField("op", "must be set")
+	}
+	if err := checkIdempotencyKey(key); err != nil {
+		return err
 	}
 	if key != "" {
 		op.Receipt = receipt(principal, rpcNames[op.Kind], key, KeepCallers)
@@ -43,6 +45,16 @@ func Once(op *Op, principal, key string, retry []byte) error {
 		op.Receipt = receipt(principal, rpcNames[op.Kind]+"?", string(retry), KeepRetries)
 	}
 	op.Receipt.Body = bodyOf(op)
+	return nil
+}
+
+func checkIdempotencyKey(key string) error {
+	switch {
+	case len(key) > prism.MaxIdempotencyKeyBytes:
+		return prism.InvalidField("idempotency_key", "must be at most 128 bytes")
+	case !utf8.ValidString(key):
+		return prism.InvalidField("idempotency_key", "must be valid UTF-8")
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"hash"
+	"strings"
 	"sync"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -38,7 +39,8 @@ func (s *Sealer) Seal(token []byte, owner ...string) string {
 // Open returns what was sealed, or INVALID_CURSOR on the field.
 func (s *Sealer) Open(field, sealed string, owner ...string) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
-	if err != nil || len(raw) < 1+sealMacBytes || raw[0] != sealVersion {
+	// The decoder passes over line breaks; no two texts are the same token.
+	if err != nil || strings.ContainsAny(sealed, "\r\n") || len(raw) < 1+sealMacBytes || raw[0] != sealVersion {
 		return nil, invalidCursor(field)
 	}
 	token := raw[1+sealMacBytes:]
@@ -53,6 +55,7 @@ func (s *Sealer) mac(token []byte, owner []string) (sum [sha256.Size]byte) {
 	h := s.macs.Get().(hash.Hash)
 	defer s.macs.Put(h)
 	h.Reset()
+	h.Write([]byte{byte(len(owner))}) // or a part could pass for the token's beginning
 	for _, o := range owner {
 		h.Write([]byte{byte(len(o) >> 16), byte(len(o) >> 8), byte(len(o))})
 		h.Write([]byte(o))

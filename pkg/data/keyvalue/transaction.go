@@ -31,11 +31,13 @@ type Tx struct {
 // Begin starts a transaction. With an idempotency key, a commit that is sent
 // again gets the first answer.
 func (s *Store) Begin(principal, idempotencyKey string) (*Tx, error) {
-	if s.set.KeyValueTransactional == nil {
-		return nil, s.missing("keyvalue_transactional")
+	for _, c := range []string{"keyvalue_transactional", "keyvalue_basic"} {
+		if err := s.Require(c); err != nil {
+			return nil, err
+		}
 	}
-	if len(idempotencyKey) > prism.MaxIdempotencyKeyBytes {
-		return nil, prism.InvalidField("idempotency_key", "must be at most 128 bytes")
+	if err := checkIdempotencyKey(idempotencyKey); err != nil {
+		return nil, err
 	}
 	tx := &Tx{store: s, read: map[string]struct{}{}, at: map[string]int{}}
 	if idempotencyKey != "" {
@@ -73,6 +75,9 @@ func (t *Tx) Get(ctx context.Context, key string) (e Entry, found bool, err erro
 func (t *Tx) Write(op Op) (int, error) {
 	if t.over {
 		return 0, over()
+	}
+	if op.Kind != OpSet && op.Kind != OpDelete {
+		return 0, prism.InvalidField("op", "must be a set or a delete in a transaction")
 	}
 	if err := t.store.Check(&op); err != nil {
 		return 0, err

@@ -28,6 +28,9 @@ func (s *Store) Watch(ctx context.Context, prefix, position string, values bool)
 	if s.set.KeyValueWatch == nil {
 		return nil, s.missing("keyvalue_watch")
 	}
+	if values && s.set.KeyValue == nil {
+		return nil, s.missing("keyvalue_basic")
+	}
 	switch {
 	case len(prefix) > prism.MaxKeyBytes:
 		return nil, prism.InvalidField("prefix", "must be at most 1024 bytes")
@@ -67,10 +70,17 @@ func (w *Watch) Next(ctx context.Context) ([]WatchEvent, string, error) {
 	return events, w.store.sealer.Seal(batch.Position, "watch", string(w.store.ns)), nil
 }
 
+// changeBytes is what a change takes in a message at most, beside its key and
+// its value: kind, two versions and a time, each with its tag.
+const changeBytes = 64
+
 // attach reads the values of keys that still have the version of their change,
-// as many as fit a message.
+// as many as fit a message with room for one more of the largest.
 func (w *Watch) attach(ctx context.Context, events []WatchEvent) error {
 	room := prism.MaxPageBytes - prism.MaxValueBytes
+	for i := range events {
+		room -= len(events[i].Key) + changeBytes
+	}
 	for i := range events {
 		e := &events[i]
 		if e.Kind != ChangeSet || room <= 0 {

@@ -91,7 +91,7 @@ func (s *store) begin() *group {
 	g.nowMs = g.now.UnixMilli()
 	g.batch = s.db.NewBatch()
 	g.free, g.low = s.disk.room()
-	g.full = g.free < g.low
+	g.full = g.free < g.low || s.flushFails.Load()
 	return g
 }
 

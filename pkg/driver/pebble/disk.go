@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,9 +11,11 @@ import (
 )
 
 // disk is the file system that pebble works on. Pebble gives up for good when
-// its log meets a full disk, so a disk in use never lets it see one: writes
-// are refused above pebble while a reserve is left (see room), and should
-// somebody else eat that up too, file writes wait here until space is back.
+// its log or manifest meets a full disk, so a disk in use never lets them see
+// one: writes are refused above pebble while a reserve is left (see room), and
+// should somebody else eat that up too, file writes wait here until space is
+// back. Tables may fail: pebble then removes the half that is written, which
+// gives its space back, and tries again.
 type disk struct {
 	vfs.FS
 	dir     string
@@ -64,6 +67,11 @@ func (d *disk) again(err error) bool {
 	d.waiting.Add(1)
 	defer d.waiting.Add(-1)
 	d.stuck()
+	return d.rest()
+}
+
+// rest waits a moment; false if the disk is being given up.
+func (d *disk) rest() bool {
 	t := time.NewTimer(spacePoll)
 	defer t.Stop()
 	select {
@@ -76,18 +84,25 @@ func (d *disk) again(err error) bool {
 
 func (d *disk) Unwrap() vfs.FS { return d.FS }
 
-func (d *disk) wrap(f vfs.File, err error) (vfs.File, error) {
+func (d *disk) wrap(name string, f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{File: f, d: d}, nil
+	return &diskFile{File: f, d: d, table: strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")}, nil
 }
 
+// Create makes sure that what a marker names is durable in its folder before
+// the marker is: pebble syncs the folder only after both.
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(d.PathBase(name), "marker.") {
+		if err := syncDir(d, d.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
 	for {
 		f, err := d.FS.Create(name, c)
 		if !d.again(err) {
-			return d.wrap(f, err)
+			return d.wrap(name, f, err)
 		}
 	}
 }
@@ -96,7 +111,7 @@ func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.Open
 	for {
 		f, err := d.FS.OpenReadWrite(name, c, o...)
 		if !d.again(err) {
-			return d.wrap(f, err)
+			return d.wrap(name, f, err)
 		}
 	}
 }
@@ -105,12 +120,15 @@ func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File
 	for {
 		f, err := d.FS.ReuseForWrite(from, to, c)
 		if !d.again(err) {
-			return d.wrap(f, err)
+			return d.wrap(to, f, err)
 		}
 	}
 }
 
-func (d *disk) OpenDir(name string) (vfs.File, error) { return d.wrap(d.FS.OpenDir(name)) }
+func (d *disk) OpenDir(name string) (vfs.File, error) {
+	f, err := d.FS.OpenDir(name)
+	return d.wrap(name, f, err)
+}
 
 func (d *disk) Link(from, to string) error {
 	for {
@@ -138,14 +156,27 @@ func (d *disk) MkdirAll(dir string, perm os.FileMode) error {
 
 type diskFile struct {
 	vfs.File
-	d *disk
+	d     *disk
+	table bool
+}
+
+// again is disk.again, except that a table's write fails after a rest, so that
+// pebble does not try again at once.
+func (f *diskFile) again(err error) bool {
+	if !f.table {
+		return f.d.again(err)
+	}
+	if vfs.IsNoSpaceError(err) && f.d.mode.Load() == diskInUse {
+		f.d.rest()
+	}
+	return false
 }
 
 func (f *diskFile) Write(p []byte) (n int, err error) {
 	for {
 		m, err := f.File.Write(p[n:])
 		n += m
-		if n == len(p) || !f.d.again(err) {
+		if n == len(p) || !f.again(err) {
 			return n, err
 		}
 	}
@@ -155,7 +186,7 @@ func (f *diskFile) WriteAt(p []byte, at int64) (n int, err error) {
 	for {
 		m, err := f.File.WriteAt(p[n:], at+int64(n))
 		n += m
-		if n == len(p) || !f.d.again(err) {
+		if n == len(p) || !f.again(err) {
 			return n, err
 		}
 	}

@@ -63,7 +63,7 @@ func closedError(backend string) *prism.Error {
 }
 
 func diskFull(backend string) *prism.Error {
-	return prism.New(prism.ReasonDiskFull, "backend %q: the disk is full; reads and deletes go on", backend).WithBackend(backend)
+	return prism.New(prism.ReasonDiskFull, "backend %q: the disk is full; reads go on", backend).WithBackend(backend)
 }
 
 // refuseFull is diskFull, noted for Health.

@@ -37,7 +37,24 @@ func (l *logger) Infof(format string, args ...any) {
 
 func (l *logger) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
 
-func (l *logger) Fatalf(format string, args ...any) { l.fatal(fmt.Errorf(format, args...)) }
+func (l *logger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	for _, a := range args {
+		if cause, ok := a.(error); ok { // formats have %v or %s
+			err = &fatalError{err.Error(), cause}
+		}
+	}
+	l.fatal(err)
+}
+
+// fatalError is what pebble said, with its cause kept.
+type fatalError struct {
+	text  string
+	cause error
+}
+
+func (e *fatalError) Error() string { return e.text }
+func (e *fatalError) Unwrap() error { return e.cause }
 
 // tail warns if the log ends in the middle of a record, which then was never
 // acked. What follows a clean end is nothing, zeros, or records of the log

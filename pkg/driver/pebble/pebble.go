@@ -67,14 +67,15 @@ type store struct {
 	db      *pebble.DB
 
 	// calls is held for reading by each call, for writing by Close.
-	calls     sync.RWMutex
-	closed    bool
-	closing   chan struct{}
-	closeOnce atomic.Bool
-	failure   atomic.Pointer[prism.Error] // set once; nothing works after
-	failed    chan struct{}               // closed then
-	damage    atomic.Int64                // damaged records and blocks met
-	refused   atomic.Int64                // when a write was last refused for want of space, Unix milliseconds
+	calls      sync.RWMutex
+	closed     bool
+	closing    chan struct{}
+	closeOnce  atomic.Bool
+	failure    atomic.Pointer[prism.Error] // set once; nothing works after
+	failed     chan struct{}               // closed then
+	damage     atomic.Int64                // damaged records and blocks met
+	refused    atomic.Int64                // when a write was last refused for want of space, Unix milliseconds
+	flushFails atomic.Bool                 // there is no room for a memtable
 
 	queue queue
 	dirty dirty
@@ -95,7 +96,7 @@ type store struct {
 	sweeper sync.WaitGroup
 }
 
-func open(_ context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err error) {
+func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err error) {
 	s := &store{
 		name: c.Name, clock: c.Clock, log: c.Log,
 		closing: make(chan struct{}), failed: make(chan struct{}),
@@ -123,7 +124,7 @@ func open(_ context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err erro
 	s.options.fill()
 	s.queue.wake = make(chan struct{}, 1)
 	s.disk = newDisk(fs, c.Dir, uint64(s.options.Reserve), s.refuseQueued)
-	if err := s.openStore(); err != nil {
+	if err := s.openStore(ctx); err != nil {
 		return driver.Set{}, classifyOpen(c.Name, c.Dir, err)
 	}
 	s.disk.mode.Store(diskInUse)
@@ -142,7 +143,7 @@ func open(_ context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err erro
 // fatalOpen carries what pebble cannot go on after out of a failing open.
 type fatalOpen struct{ err error }
 
-func (s *store) openStore() (err error) {
+func (s *store) openStore(ctx context.Context) (err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
@@ -168,10 +169,28 @@ func (s *store) openStore() (err error) {
 	if s.db, err = pebble.Open(folder, s.pebbleOptions()); err != nil {
 		return err
 	}
-	if err := errors.Join(s.loadNamespaces(), s.loadSequence()); err != nil {
+	err = errors.Join(s.loadNamespaces(), s.awaitRoom(ctx))
+	if err == nil {
+		err = s.loadSequence()
+	}
+	if err != nil {
 		return errors.Join(err, s.db.Close())
 	}
 	return nil
+}
+
+// awaitRoom waits on a full disk until pebble has removed what it replaced
+// while it opened: the first thing the store does is to write.
+func (s *store) awaitRoom(ctx context.Context) error {
+	const enough = 128 << 10
+	for end := time.Now().Add(closePatience); ; {
+		if free, _ := s.disk.room(); free >= enough {
+			return nil
+		}
+		if ctx.Err() != nil || time.Now().After(end) || !s.disk.rest() {
+			return diskFull(s.name)
+		}
+	}
 }
 
 func (s *store) pebbleOptions() *pebble.Options {
@@ -186,7 +205,18 @@ func (s *store) pebbleOptions() *pebble.Options {
 		FormatMajorVersion:          pebbleFormat,
 		Logger:                      &logger{log: s.log, fs: s.disk, fatal: s.fatal},
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { s.log.Error("background work failed; it is tried again", "error", err) },
+			BackgroundError: func(err error) {
+				if !vfs.IsNoSpaceError(err) {
+					s.log.Error("background work failed; it is tried again", "error", err)
+				}
+			},
+			FlushEnd: func(i pebble.FlushInfo) {
+				if i.Err == nil {
+					s.flushFails.Store(false)
+				} else if vfs.IsNoSpaceError(i.Err) && !s.flushFails.Swap(true) {
+					s.log.Warn("a flush failed; writes are refused until one succeeds", "error", i.Err)
+				}
+			},
 			// Pebble's default is to end the process. What is damaged is
 			// refused one by one instead; the rest stays readable.
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
@@ -344,7 +374,7 @@ func (s *store) Health(ctx context.Context) driver.Health {
 		h.Facts["disk_free_bytes"] = number(free)
 	}
 	switch {
-	case free < low || s.disk.waiting.Load() > 0 || s.clock.Now().UnixMilli()-s.refused.Load() < 1000:
+	case free < low || s.flushFails.Load() || s.disk.waiting.Load() > 0 || s.clock.Now().UnixMilli()-s.refused.Load() < 2000:
 		h.State, h.Message = driver.Degraded, diskFull(s.name).Message
 	case s.damage.Load() > 0:
 		h.State = driver.Degraded

@@ -9,7 +9,7 @@ import (
 
 // MaxBackoff bounds the wait between two attempts to reach a gateway that does
 // not answer: a person who restarts it is looking at the screen.
-const MaxBackoff = 10 * time.Second
+const MaxBackoff = 5 * time.Second
 
 // A State is how the data is.
 type State uint8

@@ -73,7 +73,7 @@ func TestFailuresBackOffAndRecover(t *testing.T) {
 	}
 	boom := errors.New("boom")
 	now := 0.0
-	for i, want := range []time.Duration{1, 2, 4, 8, 10, 10, 10, 10} {
+	for i, want := range []time.Duration{1, 2, 4, 5, 5, 5, 5, 5} {
 		f.Ask(at(now))
 		f.Fail(at(now), boom)
 		if got := f.Retry(at(now)); got != want*time.Second {

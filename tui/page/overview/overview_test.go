@@ -160,6 +160,7 @@ func TestEveryActionIsDone(t *testing.T) {
 			}
 		}
 	}
+	m.Do(keys.Pane1)
 	m.Do(keys.Filter)
 	m.Update(tea.PasteMsg{Content: "kv"})
 	wants(t, m, "1/2")

@@ -1,0 +1,29 @@
+package client
+
+import (
+	"context"
+
+	"github.com/prism-data-layer/prism/pkg/wire/frame"
+	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+)
+
+// Do runs one operation as the methods of KeyValue do, with the whole answer.
+func (k *KeyValue) Do(ctx context.Context, op *kvv1.PipelineOp, mutation bool) (*kvv1.PipelineResult, error) {
+	if mutation {
+		op.RetryId = k.c.ids.next()
+	}
+	r, err := k.result(ctx, op, 0)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Kind == frame.Get:
+		got := &kvv1.GetResponse{Value: r.Value, Version: r.Version}
+		if r.Expires {
+			got.ExpiresAtMs = &r.ExpiresAtMs
+		}
+		return &kvv1.PipelineResult{Result: &kvv1.PipelineResult_Get{Get: got}}, nil
+	case r.Kind == frame.Set:
+		return &kvv1.PipelineResult{Result: &kvv1.PipelineResult_Set{Set: &kvv1.SetResponse{Version: r.Version}}}, nil
+	}
+	return r.Other, nil
+}
