@@ -144,7 +144,7 @@ func TestARefusalNamesTheContextAndWhatToTypeThere(t *testing.T) {
 	delete(r.Env, "PRISM_ADMIN")
 	r.Want(6, []string{"cannot reach the gateway at nowhere.invalid:1 (context far)", "prismctl context show"}, "namespace", "list")
 	r.Want(6, []string{"prismctl dev up"}, "namespace", "list", "--admin", "127.0.0.1:1")
-	r.Want(2, []string{`"a b" is not`}, "namespace", "list", "--admin", "a b")
+	r.Want(2, []string{`--admin: the address "a b" has no port`}, "namespace", "list", "--admin", "a b")
 }
 
 func TestAConfirmationIsNoUnlessItIsYes(t *testing.T) {

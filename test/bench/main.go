@@ -22,10 +22,6 @@ func main() {
 		serveEcho(os.Args[2])
 		return
 	}
-	if len(os.Args) > 1 && os.Args[1] == "pebble" {
-		servePebble(os.Args[2:])
-		return
-	}
 	bin := flag.String("bin", "bin", "the `folder` of prismd and prismctl")
 	only := flag.String("only", "", "run only the rows whose name matches the `regexp`")
 	rounds := flag.Int("rounds", 5, "rounds of each row")

@@ -160,7 +160,7 @@ func benchWire(ctx context.Context, b *bench) error {
 			})
 		}
 	}
-	sdk, err := client.Dial(gw.data, client.WithConnections(connections))
+	sdk, err := client.Dial(gw.data) // as it comes: one connection
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package kv
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,7 @@ func explain(err error, namespace, key string) error {
 	e := prism.From(err)
 	switch e.Reason {
 	case prism.ReasonNotFound:
-		if key != "" && e.Meta["kind"] != "namespace" {
+		if key != "" && !strings.HasPrefix(e.Message, "namespace ") {
 			return cli.WithFix(err, "prismctl kv scan -n %s", namespace)
 		}
 		return cli.WithFix(err, "prismctl namespace list")

@@ -27,6 +27,14 @@ type live struct {
 	drawn int // lines on the screen
 }
 
+// width is the terminal's. Where the report goes to a file it is not known.
+func (l *live) width() int {
+	if w := l.io.Width(); w > 0 {
+		return w
+	}
+	return 80
+}
+
 // A point is the rate that was answered at a time.
 type point struct {
 	at   time.Duration
@@ -63,7 +71,7 @@ func (l *live) frame(s report.Snapshot) []string {
 		l.past = l.past[1:]
 	}
 	left := fmt.Sprintf("%s left  ", s.Remaining.Round(time.Second))
-	return []string{s.Line(), left + l.spark(max(l.io.Width()-len(left)-1, 0))}
+	return []string{s.Line(), left + l.spark(max(l.width()-len(left)-1, 0))}
 }
 
 // spark draws the last minute's rates, the newest at the right, each column the
@@ -102,9 +110,9 @@ func (l *live) spark(width int) string {
 func (l *live) draw(lines []string) {
 	var b strings.Builder
 	b.WriteString(l.home())
-	width := l.io.Width()
+	width := l.width()
 	for i, line := range lines {
-		if r := []rune(line); width > 0 && len(r) >= width {
+		if r := []rune(line); len(r) >= width {
 			line = string(r[:width-1])
 		}
 		if i > 0 {

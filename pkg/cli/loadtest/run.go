@@ -94,6 +94,9 @@ still prints the report of what ran.`,
 		ValidArgs: workloads(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Workload, o.Output, o.Timeout = args[0], f.Globals.Output, f.Globals.Timeout
+			if cmd.Flags().Changed("rate") && cmd.Flags().Changed("closed") {
+				return cli.Usage("leave one of them out", "--rate and --closed ask for two kinds of load")
+			}
 			return run(cmd.Context(), o)
 		},
 	}
@@ -117,7 +120,6 @@ still prints the report of what ran.`,
 	flags.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
 	flags.BoolVar(&o.DryRun, "plan", false, "as --dry-run")
 	_ = flags.MarkHidden("plan")
-	cmd.MarkFlagsMutuallyExclusive("rate", "closed")
 	return cmd
 }
 

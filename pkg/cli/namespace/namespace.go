@@ -78,11 +78,19 @@ func needs(n ns) any {
 	}
 	return cli.Object{
 		{Name: "durability", Value: x.GetDurability()},
-		{Name: "ttl_ms", Value: x.GetTtlMs()},
-		{Name: "read_rps", Value: x.GetReadRps()},
-		{Name: "write_rps", Value: x.GetWriteRps()},
-		{Name: "size_bytes", Value: x.GetSizeBytes()},
+		{Name: "ttl_ms", Value: orNone(x.GetTtlMs())},
+		{Name: "read_rps", Value: orNone(x.GetReadRps())},
+		{Name: "write_rps", Value: orNone(x.GetWriteRps())},
+		{Name: "size_bytes", Value: orNone(x.GetSizeBytes())},
 	}
+}
+
+// orNone is nothing for the zero that means "not asked for".
+func orNone(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return n
 }
 
 func limits(n ns) any {
@@ -91,9 +99,9 @@ func limits(n ns) any {
 		return nil
 	}
 	return cli.Object{
-		{Name: "request_rps", Value: x.GetRequestRps()},
-		{Name: "burst", Value: x.GetBurst()},
-		{Name: "receipts", Value: x.GetReceipts()},
+		{Name: "request_rps", Value: orNone(x.GetRequestRps())},
+		{Name: "burst", Value: orNone(x.GetBurst())},
+		{Name: "receipts", Value: orNone(x.GetReceipts())},
 	}
 }
 

@@ -44,6 +44,9 @@ func Run(ctx context.Context, f *cli.Factory, nouns []Noun, args []string) (code
 	if out := f.IO.OutErr(); iostreams.IsBrokenPipe(out) || err != nil && iostreams.IsBrokenPipe(err) {
 		return cli.ExitOK // the reader has seen enough
 	} else if out != nil && err == nil {
+		err = out
+	}
+	if out := f.IO.OutErr(); out != nil && errors.Is(err, out) {
 		err = fmt.Errorf("the output cannot be written: %w", out)
 	}
 	f.PrintError(err)

@@ -45,9 +45,9 @@ var script = []keyvalue.Op{
 
 // plain is what of a result can be compared over two stores.
 func plain(r keyvalue.Result, err error) string {
-	reason := prism.Reason("")
+	reason := ""
 	if e := prism.From(err); e != nil {
-		reason = e.Reason
+		reason = string(e.Reason)
 	}
 	return fmt.Sprintf("%v %v %v %d %q %v %s", r.Found, r.Applied, r.Version != 0, r.Number, r.Value, !r.ExpiresAt.IsZero(), reason)
 }

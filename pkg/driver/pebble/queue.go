@@ -229,3 +229,15 @@ func (s *store) alone(ctx context.Context, work func(*group) error) error {
 	r.release()
 	return nil
 }
+
+func (q *queue) await() {
+	for {
+		q.mu.Lock()
+		ok := len(q.list) > 0 || q.closed
+		q.mu.Unlock()
+		if ok {
+			return
+		}
+		<-q.wake
+	}
+}
