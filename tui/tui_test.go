@@ -272,7 +272,7 @@ func TestAnySizeAnyKeyAnyName(t *testing.T) {
 			o.Context, o.Protected = "\x1b[31mprod", true
 		}).start()
 		checkFrame(rt, s.frame(), w, h)
-		for _, k := range rapid.SliceOfN(rapid.SampledFrom(all), 0, 12).Draw(rt, "keys") {
+		for _, k := range rapid.SliceOfN(rapid.SampledFrom(all), 0, 6).Draw(rt, "keys") {
 			s.keys(k)
 			switch {
 			case k == "x" && g.err == nil:

@@ -183,13 +183,8 @@ func (p *pipeline) answer(req *frame.Request) {
 	size := 0
 	for rest := req.Ops; len(rest) > 0; {
 		n := min(len(rest), answerOps)
-		size += p.part(ctx, rest[:n], resp)
-		if rest = rest[n:]; size > answerBytes && len(rest) > 0 {
-			resp.More = true
-			p.send(resp)
-			clear(resp.Results)
-			resp.More, resp.Results, size = false, resp.Results[:0], 0
-		}
+		size = p.part(ctx, rest[:n], resp, size)
+		rest = rest[n:]
 	}
 	p.send(resp)
 	clear(resp.Results)
@@ -199,9 +194,9 @@ func (p *pipeline) answer(req *frame.Request) {
 
 var responses = sync.Pool{New: func() any { return new(frame.Response) }}
 
-// part runs some operations of a frame, adds their results to resp and returns
-// how many bytes those hold.
-func (p *pipeline) part(ctx context.Context, ops []frame.Op, resp *frame.Response) (size int) {
+// part runs some operations of a frame and adds their results to resp, which
+// holds size bytes. When it is full it is sent, with the word that more follows.
+func (p *pipeline) part(ctx context.Context, ops []frame.Op, resp *frame.Response, size int) int {
 	start := p.k.road.Clock.Now()
 	b := newOps(len(ops))
 	defer b.free()
@@ -214,6 +209,12 @@ func (p *pipeline) part(ctx context.Context, ops []frame.Op, resp *frame.Respons
 			continue
 		}
 		r := &results[i]
+		if size > 0 && size+len(r.Value) > answerBytes {
+			resp.More = true
+			p.send(resp)
+			clear(resp.Results)
+			resp.More, resp.Results, size = false, resp.Results[:0], 0
+		}
 		resp.Results = append(resp.Results, resultOf(p.kv, &ops[i], r))
 		size += len(r.Value)
 		failed = failed || r.Err != nil

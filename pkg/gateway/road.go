@@ -56,7 +56,7 @@ func (c *call) bound(ctx context.Context) context.Context {
 	if d == 0 {
 		d = DefaultDeadline
 	}
-	c.limit = withDeadline(ctx, time.Now().Add(d))
+	c.limit = withDeadline(ctx, c.start.Add(d))
 	return c.limit
 }
 
@@ -118,23 +118,23 @@ func (c *call) leave(ctx context.Context, err error) error {
 
 // leaveStream is leave for a stream that can go on from position.
 func (c *call) leaveStream(ctx context.Context, err error, position string) error {
-	ns := string(c.target.Namespace())
+	ns, took := string(c.target.Namespace()), c.road.Clock.Now().Sub(c.start)
 	if ns != "" && !c.method.Stream {
-		c.count(err != nil)
+		c.count(err != nil, took)
 	}
 	c.target.Release()
 	c.running.End(0, 0)
-	return c.done(ctx, ns, err, position)
+	return c.done(ctx, ns, took, err, position)
 }
 
 // count adds a unary call to the figures of its namespace; a stream counts what
 // it carries.
-func (c *call) count(failed bool) {
+func (c *call) count(failed bool, took time.Duration) {
 	reads, writes := 1, 0
 	if c.method.Action == prism.ActionWrite {
 		reads, writes = 0, 1
 	}
-	c.road.Metrics.Namespace(c.target.Namespace()).Observe(reads, writes, failed, c.road.Clock.Now().Sub(c.start))
+	c.road.Metrics.Namespace(c.target.Namespace()).Observe(reads, writes, failed, took)
 }
 
 // refuse ends a call that was not let in.
@@ -143,11 +143,10 @@ func (c *call) refuse(ctx context.Context, ns string, err error) error {
 	if !prism.ValidName(ns) {
 		ns = ""
 	}
-	return c.done(ctx, ns, err, "")
+	return c.done(ctx, ns, c.road.Clock.Now().Sub(c.start), err, "")
 }
 
-func (c *call) done(ctx context.Context, ns string, err error, position string) error {
-	took := c.road.Clock.Now().Sub(c.start)
+func (c *call) done(ctx context.Context, ns string, took time.Duration, err error, position string) error {
 	if err == nil {
 		c.method.meter.Observe(codes.OK, took)
 		return nil

@@ -36,7 +36,7 @@ func main() {
 	}
 	b := &bench{bin: *bin, rounds: *rounds, length: *length, pick: pick}
 	defer b.cleanUp()
-	for _, g := range []func(context.Context, *bench) error{benchWire, benchPebble, benchMemory, benchStart} {
+	for _, g := range []func(context.Context, *bench) error{benchWire, benchAllocs, benchPebble, benchMemory, benchStart} {
 		if err := g(ctx, b); err != nil {
 			b.cleanUp()
 			fatal(err)

@@ -24,12 +24,13 @@ type describeOptions struct {
 func newDescribe(f *cli.Factory, run func(context.Context, *describeOptions) error) *cobra.Command {
 	o := &describeOptions{Client: func(ctx context.Context) (getter, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:     "describe NAME",
-		Aliases: []string{"get", "show"},
-		Short:   "Show one backend",
-		Long:    "Shows a backend with everything it can do, the namespaces on it and the facts of its store.",
-		Example: "  prismctl backend describe local\n  prismctl backend describe local --json capabilities",
-		Args:    cli.ExactArgs("NAME"),
+		Use:               "describe NAME",
+		Aliases:           []string{"get", "show"},
+		Short:             "Show one backend",
+		Long:              "Shows a backend with everything it can do, the namespaces on it and the facts of its store.",
+		Example:           "  prismctl backend describe local\n  prismctl backend describe local --json capabilities",
+		Args:              cli.ExactArgs("NAME"),
+		ValidArgsFunction: cli.CompleteBackends(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Name = args[0]
 			return run(cmd.Context(), o)

@@ -26,11 +26,12 @@ type healthOptions struct {
 func newHealth(f *cli.Factory, run func(context.Context, *healthOptions) error) *cobra.Command {
 	o := &healthOptions{Client: func(ctx context.Context) (checker, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:     "health [NAME]",
-		Short:   "Probe backends now",
-		Long:    "Probes one backend, or all side by side. Ends with 6 if one of them is unhealthy.",
-		Example: "  prismctl backend health\n  prismctl backend health local -o json",
-		Args:    cli.OptionalArgs("NAME"),
+		Use:               "health [NAME]",
+		Short:             "Probe backends now",
+		Long:              "Probes one backend, or all side by side. Ends with 6 if one of them is unhealthy.",
+		Example:           "  prismctl backend health\n  prismctl backend health local -o json",
+		Args:              cli.OptionalArgs("NAME"),
+		ValidArgsFunction: cli.CompleteBackends(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Name = strings.Join(args, "")
 			return run(cmd.Context(), o)

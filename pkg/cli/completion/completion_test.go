@@ -4,6 +4,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prism-data-layer/prism/pkg/cli/clitest"
 )
@@ -26,6 +27,47 @@ func TestTheBashScriptParses(t *testing.T) {
 	cmd.Stdin = strings.NewReader(clitest.Offline(t).OK("completion", "bash"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestLiveNamesComplete(t *testing.T) {
+	r := clitest.New(t)
+	r.Write(".config/prism/config.yaml", "apiVersion: prism/v1\nkind: User\ncontexts:\n  - name: lab\n    data: \"lab:1\"\n")
+	for _, c := range []struct{ line, want string }{
+		{"namespace describe ", "kv\tkeyvalue on local\nscratch\t"},
+		{"backend describe ", "local\tpebble\n"},
+		{"session terminate ", "s-7f3a\tuser:dev\n"},
+		{"key revoke ", "k-19ab\tservice:checkout\n"},
+		{"context use ", "lab\tlab:1\n"},
+		{"kv get a -n ", "kv\tkeyvalue on local\n"},
+		{"kv get a --context ", "lab\t"},
+		{"kv get a -o ", "table\nwide\njson\n"},
+		{"kv get a --color ", "auto\nalways\nnever\n"},
+	} {
+		if out := r.OK(append([]string{"__complete"}, strings.Split(c.line, " ")...)...); !strings.HasPrefix(out, c.want) {
+			t.Errorf("%s: got %q, want %q", c.line, out, c.want)
+		}
+	}
+	if out := r.OK("__complete", "namespace", "describe", "kv", ""); out != ":4\n" {
+		t.Errorf("a second name is completed: %q", out)
+	}
+}
+
+func TestCompletionIsQuickAndSilentWithoutAGateway(t *testing.T) {
+	r := clitest.Offline(t)
+	for _, line := range []string{"namespace describe ", "backend describe ", "session describe ", "key revoke "} {
+		start := time.Now()
+		got := r.Run(append([]string{"__complete"}, strings.Split(line, " ")...)...)
+		if got.Code != 0 || got.Out != ":4\n" || strings.Contains(got.ErrOut, "error") {
+			t.Errorf("%s: %+v", line, got)
+		}
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("%s took %s", line, d)
+		}
+	}
+	r.Write(".config/prism/config.yaml", "nonsense: [")
+	if got := r.Run("__complete", "context", "use", ""); got.Code != 0 || got.Out != ":4\n" {
+		t.Errorf("a broken file: %+v", got)
 	}
 }
 

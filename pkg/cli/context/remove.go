@@ -21,12 +21,13 @@ type removeOptions struct {
 func newRemove(f *cli.Factory, run func(context.Context, *removeOptions) error) *cobra.Command {
 	o := &removeOptions{File: f.UserFile, User: f.User}
 	cmd := &cobra.Command{
-		Use:     "rm NAME",
-		Aliases: []string{"remove", "delete"},
-		Short:   "Forget a gateway's name",
-		Long:    "Removes a context from your file. The gateway is not touched.",
-		Example: "  prismctl context rm lab\n  prismctl context rm lab --quiet",
-		Args:    cli.ExactArgs("NAME"),
+		Use:               "rm NAME",
+		Aliases:           []string{"remove", "delete"},
+		Short:             "Forget a gateway's name",
+		Long:              "Removes a context from your file. The gateway is not touched.",
+		Example:           "  prismctl context rm lab\n  prismctl context rm lab --quiet",
+		Args:              cli.ExactArgs("NAME"),
+		ValidArgsFunction: cli.CompleteContexts(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Name = args[0]
 			return run(cmd.Context(), o)

@@ -21,11 +21,12 @@ type renameOptions struct {
 func newRename(f *cli.Factory, run func(context.Context, *renameOptions) error) *cobra.Command {
 	o := &renameOptions{File: f.UserFile, User: f.User}
 	cmd := &cobra.Command{
-		Use:     "rename NAME NEW-NAME",
-		Short:   "Give a context another name",
-		Long:    "Gives a context another name. If it is the current one, it stays so.",
-		Example: "  prismctl context rename lab bench\n  prismctl ctx rename prod live",
-		Args:    cli.ExactArgs("NAME", "NEW-NAME"),
+		Use:               "rename NAME NEW-NAME",
+		Short:             "Give a context another name",
+		Long:              "Gives a context another name. If it is the current one, it stays so.",
+		Example:           "  prismctl context rename lab bench\n  prismctl ctx rename prod live",
+		Args:              cli.ExactArgs("NAME", "NEW-NAME"),
+		ValidArgsFunction: cli.CompleteContexts(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.From, o.To = args[0], args[1]
 			return run(cmd.Context(), o)

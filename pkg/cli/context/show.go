@@ -22,12 +22,13 @@ type showOptions struct {
 func newShow(f *cli.Factory, run func(context.Context, *showOptions) error) *cobra.Command {
 	o := &showOptions{Settings: f.Settings, User: f.User}
 	cmd := &cobra.Command{
-		Use:     "show [NAME]",
-		Aliases: []string{"describe", "get"},
-		Short:   "Show a context",
-		Long:    "Shows a context, or the one in use with what flags and the environment change about it.",
-		Example: "  prismctl context show\n  prismctl context show prod -o yaml",
-		Args:    cli.OptionalArgs("NAME"),
+		Use:               "show [NAME]",
+		Aliases:           []string{"describe", "get"},
+		Short:             "Show a context",
+		Long:              "Shows a context, or the one in use with what flags and the environment change about it.",
+		Example:           "  prismctl context show\n  prismctl context show prod -o yaml",
+		Args:              cli.OptionalArgs("NAME"),
+		ValidArgsFunction: cli.CompleteContexts(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Name = strings.Join(args, "")
 			return run(cmd.Context(), o)

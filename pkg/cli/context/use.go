@@ -21,11 +21,12 @@ type useOptions struct {
 func newUse(f *cli.Factory, run func(context.Context, *useOptions) error) *cobra.Command {
 	o := &useOptions{File: f.UserFile, User: f.User}
 	cmd := &cobra.Command{
-		Use:     "use NAME",
-		Short:   "Use another gateway from now on",
-		Long:    "Makes a context the current one. With - it is the one before.",
-		Example: "  prismctl context use prod\n  prismctl context use -",
-		Args:    cli.ExactArgs("NAME"),
+		Use:               "use NAME",
+		Short:             "Use another gateway from now on",
+		Long:              "Makes a context the current one. With - it is the one before.",
+		Example:           "  prismctl context use prod\n  prismctl context use -",
+		Args:              cli.ExactArgs("NAME"),
+		ValidArgsFunction: cli.CompleteContexts(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Name = args[0]
 			return run(cmd.Context(), o)

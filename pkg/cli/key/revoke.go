@@ -26,12 +26,13 @@ type revokeOptions struct {
 func newRevoke(f *cli.Factory, run func(context.Context, *revokeOptions) error) *cobra.Command {
 	o := &revokeOptions{Client: func(ctx context.Context) (revoker, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:     "revoke KEY",
-		Aliases: []string{"delete", "rm"},
-		Short:   "Revoke an API key",
-		Long:    "Revokes a key after asking. Calls with it are refused from then on, and its sessions end.",
-		Example: "  prismctl key revoke k-19ab\n  prismctl key revoke k-19ab --yes",
-		Args:    cli.ExactArgs("KEY"),
+		Use:               "revoke KEY",
+		Aliases:           []string{"delete", "rm"},
+		Short:             "Revoke an API key",
+		Long:              "Revokes a key after asking. Calls with it are refused from then on, and its sessions end.",
+		Example:           "  prismctl key revoke k-19ab\n  prismctl key revoke k-19ab --yes",
+		Args:              cli.ExactArgs("KEY"),
+		ValidArgsFunction: cli.CompleteKeys(f),
 	}
 	confirm := cli.AddConfirmation(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

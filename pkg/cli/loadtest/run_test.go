@@ -99,7 +99,7 @@ func TestThresholdsDecideTheExitCode(t *testing.T) {
 func TestShortfallFails(t *testing.T) {
 	t.Parallel()
 	r, _ := gateway(t)
-	args := []string{"loadtest", "run", "kv", "-n", "mem", "--rate", "9000000", "--duration", "50ms", "--warm-up", "0", "--keys", "10", "--max-in-flight", "1"}
+	args := []string{"loadtest", "run", "kv", "-n", "mem", "--rate", "400000", "--duration", "20ms", "--warm-up", "0", "--keys", "10", "--max-in-flight", "1"}
 	r.Want(1, []string{"error: the load test failed: ", "achieved"}, args...)
 	r.Want(0, nil, append(args, "--allow-shortfall")...)
 }

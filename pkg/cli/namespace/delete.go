@@ -38,12 +38,13 @@ const pollEvery = 200 * time.Millisecond
 func newDelete(f *cli.Factory, run func(context.Context, *deleteOptions) error) *cobra.Command {
 	o := &deleteOptions{IO: f.IO, Clock: f.Clock, Client: func(ctx context.Context) (deleter, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:     "delete NAME",
-		Aliases: []string{"rm"},
-		Short:   "Delete a namespace and its data",
-		Long:    "Deletes a namespace with all its data, after asking. Its history is kept. Waits until the data\nis gone unless --no-wait is given.",
-		Example: "  prismctl namespace delete scratch --dry-run\n  prismctl namespace delete scratch --yes",
-		Args:    cli.ExactArgs("NAME"),
+		Use:               "delete NAME",
+		Aliases:           []string{"rm"},
+		Short:             "Delete a namespace and its data",
+		Long:              "Deletes a namespace with all its data, after asking. Its history is kept. Waits until the data\nis gone unless --no-wait is given.",
+		Example:           "  prismctl namespace delete scratch --dry-run\n  prismctl namespace delete scratch --yes",
+		Args:              cli.ExactArgs("NAME"),
+		ValidArgsFunction: cli.CompleteNamespaces(f),
 	}
 	confirm := cli.AddConfirmation(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -24,12 +24,13 @@ type describeOptions struct {
 func newDescribe(f *cli.Factory, run func(context.Context, *describeOptions) error) *cobra.Command {
 	o := &describeOptions{Client: func(ctx context.Context) (getter, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:     "describe NAME",
-		Aliases: []string{"get", "show"},
-		Short:   "Show one namespace",
-		Long:    "Shows everything that is known of a namespace: where its data is and why, who may use it,\nwhat it can do, and what an operator should know.",
-		Example: "  prismctl namespace describe kv\n  prismctl namespace describe kv --jq .capabilities",
-		Args:    cli.ExactArgs("NAME"),
+		Use:               "describe NAME",
+		Aliases:           []string{"get", "show"},
+		Short:             "Show one namespace",
+		Long:              "Shows everything that is known of a namespace: where its data is and why, who may use it,\nwhat it can do, and what an operator should know.",
+		Example:           "  prismctl namespace describe kv\n  prismctl namespace describe kv --jq .capabilities",
+		Args:              cli.ExactArgs("NAME"),
+		ValidArgsFunction: cli.CompleteNamespaces(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Name = args[0]
 			return run(cmd.Context(), o)

@@ -24,11 +24,12 @@ type historyOptions struct {
 func newHistory(f *cli.Factory, run func(context.Context, *historyOptions) error) *cobra.Command {
 	o := &historyOptions{Client: func(ctx context.Context) (historian, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:     "history NAME",
-		Short:   "Show what happened to a namespace",
-		Long:    "Lists the changes of a namespace, the newest first: who changed what and when. The history of\na deleted namespace is kept.",
-		Example: "  prismctl namespace history kv\n  prismctl namespace history kv --limit 5 --utc",
-		Args:    cli.ExactArgs("NAME"),
+		Use:               "history NAME",
+		Short:             "Show what happened to a namespace",
+		Long:              "Lists the changes of a namespace, the newest first: who changed what and when. The history of\na deleted namespace is kept.",
+		Example:           "  prismctl namespace history kv\n  prismctl namespace history kv --limit 5 --utc",
+		Args:              cli.ExactArgs("NAME"),
+		ValidArgsFunction: cli.CompleteNamespaces(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Name = args[0]
 			return run(cmd.Context(), o)

@@ -47,7 +47,8 @@ the namespace in between. A field that a file declares is changed in that file.`
 		Example: `  prismctl namespace update kv --description 'keys and values'
   prismctl namespace update kv --request-rps 5000 --burst 500
   prismctl namespace update kv --grant service:checkout=read --revoke user:ann --dry-run`,
-		Args: cli.ExactArgs("NAME"),
+		Args:              cli.ExactArgs("NAME"),
+		ValidArgsFunction: cli.CompleteNamespaces(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Name, o.Changed = args[0], cmd.Flags().Changed
 			return run(cmd.Context(), o)

@@ -60,14 +60,7 @@ func commandHelp(f *cli.Factory, cmd *cobra.Command) string {
 	p := f.IO.Palette(iostreams.Out)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", strings.TrimSpace(cmd.Short+"\n\n"+cmd.Long))
-	usage := cmd.UseLine()
-	if cmd.HasAvailableSubCommands() {
-		usage = cmd.CommandPath() + " <verb>"
-	}
-	if cmd.HasAvailableLocalFlags() || cmd.HasAvailableSubCommands() {
-		usage += " [flags]"
-	}
-	fmt.Fprintf(&b, "\n%s\n  %s\n", p.Bold("Usage"), usage)
+	fmt.Fprintf(&b, "\n%s\n  %s\n", p.Bold("Usage"), usage(cmd))
 	if len(cmd.Aliases) > 0 {
 		fmt.Fprintf(&b, "\n%s\n  %s\n", p.Bold("Aliases"), strings.Join(cmd.Aliases, ", "))
 	}
@@ -94,6 +87,17 @@ func commandHelp(f *cli.Factory, cmd *cobra.Command) string {
 	}
 	fmt.Fprintf(&b, "\nprismctl help flags lists the flags that every command takes.\n")
 	return b.String()
+}
+
+// usage is the line that shows what a command takes.
+func usage(cmd *cobra.Command) string {
+	if cmd.HasAvailableSubCommands() {
+		return cmd.CommandPath() + " <verb> [flags]"
+	}
+	if cmd.HasAvailableLocalFlags() {
+		return cmd.UseLine() + " [flags]"
+	}
+	return cmd.UseLine()
 }
 
 // topicOf is the topic that has a noun's name: the help of the noun holds it.

@@ -90,6 +90,7 @@ func New(f *cli.Factory, nouns []Noun) *cobra.Command {
 		return f.Apply(!cli.WithoutFiles(c))
 	}
 	cli.AddGlobals(cmd, f.Globals)
+	completeFlags(f, cmd)
 	cmd.AddGroup(groups()...)
 	for _, n := range nouns {
 		c := n.New(f)
@@ -105,6 +106,26 @@ func New(f *cli.Factory, nouns []Noun) *cobra.Command {
 	cmd.SetErr(f.IO.ErrOut)
 	prepare(cmd)
 	return cmd
+}
+
+// completeFlags completes the values of the global flags.
+func completeFlags(f *cli.Factory, cmd *cobra.Command) {
+	anywhere := func(complete cobra.CompletionFunc) cobra.CompletionFunc {
+		return func(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+			return complete(c, nil, word)
+		}
+	}
+	fixed := func(words ...string) cobra.CompletionFunc {
+		return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+	}
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"namespace": anywhere(cli.CompleteNamespaces(f)),
+		"context":   anywhere(cli.CompleteContexts(f)),
+		"output":    fixed("table", "wide", "json", "jsonl", "yaml", "name", "csv", "jsonpath=", "go-template=", "custom-columns="),
+		"color":     fixed("auto", "always", "never"),
+	} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for a flag that is not there
+	}
 }
 
 // prepare gives every command what all share.

@@ -24,12 +24,13 @@ type describeOptions struct {
 func newDescribe(f *cli.Factory, run func(context.Context, *describeOptions) error) *cobra.Command {
 	o := &describeOptions{Client: func(ctx context.Context) (getter, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:     "describe SESSION",
-		Aliases: []string{"get", "show"},
-		Short:   "Show one session",
-		Long:    "Shows a session: whose it is, what it may use, when it ends and what it has done.",
-		Example: "  prismctl session describe s-7f3a\n  prismctl session describe s-7f3a -o yaml",
-		Args:    cli.ExactArgs("SESSION"),
+		Use:               "describe SESSION",
+		Aliases:           []string{"get", "show"},
+		Short:             "Show one session",
+		Long:              "Shows a session: whose it is, what it may use, when it ends and what it has done.",
+		Example:           "  prismctl session describe s-7f3a\n  prismctl session describe s-7f3a -o yaml",
+		Args:              cli.ExactArgs("SESSION"),
+		ValidArgsFunction: cli.CompleteSessions(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.ID = args[0]
 			return run(cmd.Context(), o)

@@ -39,12 +39,13 @@ func endedKind() cli.Kind[ended] {
 func newTerminate(f *cli.Factory, run func(context.Context, *terminateOptions) error) *cobra.Command {
 	o := &terminateOptions{Client: func(ctx context.Context) (terminator, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:     "terminate SESSION",
-		Aliases: []string{"kill"},
-		Short:   "End a session",
-		Long:    "Ends a session after asking. Its client is told SESSION_REVOKED, with the reason, and has to\nbring its credential again.",
-		Example: "  prismctl session terminate s-7f3a\n  prismctl session terminate s-7f3a --reason 'key leaked' --yes",
-		Args:    cli.ExactArgs("SESSION"),
+		Use:               "terminate SESSION",
+		Aliases:           []string{"kill"},
+		Short:             "End a session",
+		Long:              "Ends a session after asking. Its client is told SESSION_REVOKED, with the reason, and has to\nbring its credential again.",
+		Example:           "  prismctl session terminate s-7f3a\n  prismctl session terminate s-7f3a --reason 'key leaked' --yes",
+		Args:              cli.ExactArgs("SESSION"),
+		ValidArgsFunction: cli.CompleteSessions(f),
 	}
 	confirm := cli.AddConfirmation(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

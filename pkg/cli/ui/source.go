@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -71,7 +72,7 @@ func (s *source) Overview(ctx context.Context) (*overview.Snapshot, error) {
 	}
 	wg.Wait()
 	if q.err != nil {
-		return nil, s.explain(ctx, q.err)
+		return nil, s.explain(q.err)
 	}
 	if more := q.total - int64(len(q.out.Namespaces)); q.cut && more > 0 {
 		q.out.More[overview.PartNamespaces] = more
@@ -93,9 +94,10 @@ func (s *source) reconnect(ctx context.Context) {
 	}
 }
 
-// explain names the time that was given when it ran out.
-func (s *source) explain(ctx context.Context, err error) error {
-	if ctx.Err() == context.DeadlineExceeded {
+// explain says in the page's terms that the time ran out: it is the page that
+// gave it, not --timeout.
+func (s *source) explain(err error) error {
+	if errors.Is(err, prism.ReasonDeadlineExceeded) {
 		return prism.New(prism.ReasonUnavailable, "the gateway at %s does not answer", s.address).WithCause(errNoAnswer)
 	}
 	return err

@@ -112,7 +112,7 @@ func TestEveryWrongFieldOfAQueryIsNamedAtOnce(t *testing.T) {
 		q      keyvalue.Query
 		fields []string
 	}{
-		{keyvalue.Query{Prefix: long, Start: "\xff", End: long, Limit: -1, MaxBytes: math.MinInt32}, []string{"prefix", "start", "end", "limit", "max_bytes"}},
+		{keyvalue.Query{Prefix: long, Start: "a\xff", End: long, Limit: -1, MaxBytes: math.MinInt32}, []string{"prefix", "start", "end", "limit", "max_bytes"}},
 		{keyvalue.Query{Prefix: "\xff", End: "\xed\xa0\x80"}, []string{"prefix", "end"}},
 		{keyvalue.Query{Start: "b", End: "a"}, []string{"end"}},
 	} {

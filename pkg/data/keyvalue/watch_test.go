@@ -190,7 +190,7 @@ func (reader) Get(context.Context, prism.Key) (driver.Entry, bool, error) {
 func TestAWatchEndsWithItsCallerItsStoreAndItsClose(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	w, _, position := watch(t, s, "", "", false)
+	w, _, _ := watch(t, s, "", "", false)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, _, err := w.Next(ctx)
@@ -214,5 +214,4 @@ func TestAWatchEndsWithItsCallerItsStoreAndItsClose(t *testing.T) {
 	if _, _, err := w.Next(t.Context()); !errors.Is(err, errBroken) {
 		t.Errorf("values cannot be read: %v", err)
 	}
-	_ = position
 }

@@ -93,20 +93,27 @@ func (q *queue) put(r *request) error {
 // takeAll waits for requests and swaps them for the empty list into. False at
 // the end.
 func (q *queue) takeAll(into []*request) ([]*request, bool) {
-	for {
+	for yielded := false; ; {
 		q.mu.Lock()
-		if len(q.list) > 0 {
+		waiting, closed := len(q.list) > 0, q.closed
+		if waiting && (yielded || closed) {
 			list := q.list
 			q.list = into
 			q.mu.Unlock()
 			return list, true
 		}
-		closed := q.closed
 		q.mu.Unlock()
-		if closed {
+		switch {
+		case waiting:
+			// Whoever is ready to run may be about to queue: a sync shared by
+			// more costs each of them less.
+			runtime.Gosched()
+			yielded = true
+		case closed:
 			return nil, false
+		default:
+			<-q.wake
 		}
-		<-q.wake
 	}
 }
 
@@ -228,16 +235,4 @@ func (s *store) alone(ctx context.Context, work func(*group) error) error {
 	}
 	r.release()
 	return nil
-}
-
-func (q *queue) await() {
-	for {
-		q.mu.Lock()
-		ok := len(q.list) > 0 || q.closed
-		q.mu.Unlock()
-		if ok {
-			return
-		}
-		<-q.wake
-	}
 }

@@ -41,7 +41,7 @@ func (r Runner) After(d time.Duration, f func(time.Time) tea.Msg) tea.Cmd {
 		select {
 		case <-t.C:
 			return f(r.clock.Now())
-		case <-make(chan int):
+		case <-r.ctx.Done():
 			return nil
 		}
 	}
