@@ -30,12 +30,12 @@ namespaces:
     backend: local
     description: "${DIR} and $${DIR}"
     needs: {durability: strong, ttl: 30d, read_rps: 5000, size: 10GiB}
-    limits: {max_value_bytes: 65536, request_rps: 10, burst: 20}
+    limits: {request_rps: 10, burst: 20}
     default_ttl: 1h30m
     max_ttl: 30d
     access: {owners: ["team:shop"], consumers: [{service: "checkout.*", permissions: [read, write]}]}
 configs:
-  - {name: web, version: "1.0", pattern: keyvalue, namespace: orders, consistency: {level: strong, timeout: 5s}, cache: {enabled: true, ttl: 5m}, rate_limit: {request_rps: 1000, burst: 2000}, pool: {min: 5, max: 20}}
+  - {name: web, version: "1.0", pattern: keyvalue, namespace: orders, consistency: {level: strong, timeout: 5s}, cache: {enabled: true, ttl: 5m}, rate_limit: {request_rps: 1000, burst: 2000}}
 `
 
 func lookup(pairs ...string) func(string) (string, bool) {
@@ -62,7 +62,7 @@ func TestExampleIsRead(t *testing.T) {
 	t.Parallel()
 	g := mustGateway(t, example)
 	n, ok := g.Namespace("orders")
-	if !ok || n.Needs.TTL != 30*day || n.Needs.ReadRPS != 5000 || n.Needs.Size != 10<<30 || n.Limits.MaxValueBytes != 65536 || n.DefaultTTL != 90*time.Minute {
+	if !ok || n.Needs.TTL != 30*day || n.Needs.ReadRPS != 5000 || n.Needs.Size != 10<<30 || n.Limits.RequestRPS != 10 || n.DefaultTTL != 90*time.Minute {
 		t.Errorf("orders = %+v", n)
 	}
 	if n.Description != "/srv and ${DIR}" {
@@ -486,7 +486,6 @@ func TestSyntaxMistakesAreExplained(t *testing.T) {
 		"listen: {data: \"a:b\"}\n":                        `"b" is not a port`,
 		"listen: {data: \"[::1\"}\n":                       "is not an address",
 		"configs: [{name: a, version: \"é\"}]":             "is not a version",
-		"configs: [{pool: {min: 3, max: 2}}]":              "min 3 is larger than max 2",
 		"sessions: {idle: 24h, max: 1h}":                   "idle 1d is longer than max 1h",
 		"namespaces: [{default_ttl: 2h, max_ttl: 1h}]":     "default_ttl 2h is longer",
 		"namespaces: [{access: {consumers: [{team: é}]}}]": "is not a name or a pattern",

@@ -66,7 +66,6 @@ type Namespace struct {
 	Limits      NamespaceLimits `yaml:"limits" doc:"What the namespace takes."`
 	DefaultTTL  time.Duration   `yaml:"default_ttl" check:"min=1ms,max=3650d" doc:"The expiry of what is written without one. None if absent (a cache: 15m)."`
 	MaxTTL      time.Duration   `yaml:"max_ttl" check:"min=1ms,max=3650d" doc:"The longest expiry that a request may ask for."`
-	Policies    Policies        `yaml:"policies" doc:"Rules for the data."`
 	Access      Access          `yaml:"access" doc:"Who may use it; nobody else may."`
 }
 
@@ -83,18 +82,9 @@ type Needs struct {
 // NamespaceLimits bound one namespace; zero means the server's own limit.
 type NamespaceLimits struct {
 	Where
-	MaxValueBytes Size  `yaml:"max_value_bytes" check:"min=1B,max=1MiB" doc:"The largest value."`
-	RequestRPS    int64 `yaml:"request_rps" check:"min=1" doc:"Requests per second of all callers together. No limit if absent."`
-	Burst         int64 `yaml:"burst" check:"min=1" doc:"Requests that may come at once. As request_rps if absent."`
-	MaxSessions   int64 `yaml:"max_sessions" check:"min=1" doc:"Sessions at one time. No limit if absent."`
-	Receipts      int64 `yaml:"receipts" check:"min=1,max=100000000" default:"1000000" doc:"How many answers to idempotent calls are kept."`
-}
-
-// Policies are rules for the data of a namespace.
-type Policies struct {
-	Where
-	Consistency string        `yaml:"consistency" enum:"strong|eventual|bounded-staleness" doc:"How fresh a read must be."`
-	Retention   time.Duration `yaml:"retention" check:"min=1s,max=3650d" doc:"How long the data of queues and time series is kept."`
+	RequestRPS int64 `yaml:"request_rps" check:"min=1" doc:"Requests per second of all callers together. No limit if absent."`
+	Burst      int64 `yaml:"burst" check:"min=1" doc:"Requests that may come at once. As request_rps if absent."`
+	Receipts   int64 `yaml:"receipts" check:"min=1,max=100000000" default:"1000000" doc:"How many answers to idempotent calls are kept."`
 }
 
 // Access says who may use a namespace.
@@ -132,18 +122,9 @@ type ClientConfig struct {
 	Pattern     string      `yaml:"pattern" check:"required" enum:"keyvalue|cache|queue|pubsub|reader|transact|timeseries|vector|object|collections|registry" doc:"The model that clients use."`
 	Namespace   string      `yaml:"namespace" check:"name" doc:"The namespace that clients use."`
 	Backend     string      `yaml:"backend" doc:"The backend that clients expect."`
-	Pool        Pool        `yaml:"pool" doc:"Connections to the backend."`
 	Consistency Consistency `yaml:"consistency" doc:"How fresh a read must be."`
 	Cache       ClientCache `yaml:"cache" doc:"What clients may keep."`
 	RateLimit   RateLimit   `yaml:"rate_limit" doc:"How fast a client may call."`
-}
-
-// Pool bounds the connections to a backend.
-type Pool struct {
-	Where
-	Min  int64         `yaml:"min" check:"min=0,max=10000" doc:"Connections that are kept."`
-	Max  int64         `yaml:"max" check:"min=0,max=10000" doc:"Connections at most; 0 leaves it to the driver."`
-	Idle time.Duration `yaml:"idle" doc:"How long an unused connection is kept."`
 }
 
 // Consistency says how fresh a read must be.
@@ -375,12 +356,6 @@ func (n *Consumer) check(c *checks) {
 			return
 		}
 		c.problem(n.Where, "", f)
-	}
-}
-
-func (p *Pool) check(c *checks) {
-	if p.Max > 0 && p.Min > p.Max {
-		c.problem(p.Where, "min", fault{message: fmt.Sprintf("min %d is larger than max %d", p.Min, p.Max), suggestion: fmt.Sprint(p.Max)})
 	}
 }
 

@@ -71,6 +71,7 @@ type backend struct {
 	set driver.Set
 
 	mu      sync.Mutex
+	probing *probe // under way; nil: none
 	health  driver.Health
 	checked time.Time
 	latency time.Duration
@@ -273,7 +274,37 @@ func (r *Router) Status(name string) (BackendStatus, error) {
 // probeTime bounds a probe: a store that takes longer is not healthy.
 const probeTime = 2 * time.Second
 
-// Probe asks a backend how it does, now.
+// A probe is a question to a store and, once done is closed, its answer.
+type probe struct {
+	done   chan struct{}
+	health driver.Health
+}
+
+// ask asks the store how it does, unless it still owes an answer: one that is
+// stuck is not asked again and again, each time at the price of a goroutine.
+// The question does not end with the caller, for others may wait for it too.
+func (be *backend) ask(ctx context.Context) *probe {
+	be.mu.Lock()
+	defer be.mu.Unlock()
+	if be.probing != nil {
+		return be.probing
+	}
+	p := &probe{done: make(chan struct{})}
+	be.probing = p
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTime)
+	go func() {
+		defer cancel()
+		p.health = be.set.Store.Health(ctx)
+		be.mu.Lock()
+		be.probing = nil
+		be.mu.Unlock()
+		close(p.done)
+	}()
+	return p
+}
+
+// Probe asks a backend how it does, now. A caller who does not wait for the
+// answer says nothing about the backend.
 func (r *Router) Probe(ctx context.Context, name string) (BackendStatus, error) {
 	r.mu.Lock()
 	be := r.backends[name]
@@ -281,16 +312,18 @@ func (r *Router) Probe(ctx context.Context, name string) (BackendStatus, error) 
 	if be == nil {
 		return BackendStatus{}, prism.NotFound("backend", name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
 	start := time.Now()
-	answer := make(chan driver.Health, 1)
-	go func() { answer <- be.set.Store.Health(ctx) }()
+	late := time.NewTimer(probeTime)
+	defer late.Stop()
+	p := be.ask(ctx)
 	var h driver.Health
 	select {
-	case h = <-answer:
-	case <-ctx.Done():
+	case <-p.done:
+		h = p.health
+	case <-late.C:
 		h = driver.Health{State: driver.Unhealthy, Message: fmt.Sprintf("no answer to the probe within %s", probeTime)}
+	case <-ctx.Done():
+		return BackendStatus{}, prism.From(ctx.Err())
 	}
 	be.mu.Lock()
 	be.health, be.checked, be.latency = h, r.clock.Now(), time.Since(start)

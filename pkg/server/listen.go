@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -16,14 +18,19 @@ func (s *Server) listen(ctx context.Context) error {
 		addr config.Address
 	}{{"data", l.Data}, {"admin", l.Admin}, {"metrics", l.Metrics}} {
 		if ln := s.o.Listeners[port.name]; ln != nil {
-			s.listeners[port.name] = ln
+			s.listeners[port.name] = s.bounded(ln)
 			continue
 		}
 		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", port.addr.String())
 		if err != nil {
 			return prism.New(prism.ReasonUnavailable, "cannot listen on %s for %s", port.addr, port.name).WithCause(err)
 		}
-		s.listeners[port.name] = ln
+		s.listeners[port.name] = s.bounded(ln)
 	}
 	return nil
+}
+
+// bounded lets callers over the limit of connections wait in the backlog.
+func (s *Server) bounded(ln net.Listener) net.Listener {
+	return netutil.LimitListener(ln, int(s.o.Config.Limits.MaxConnections))
 }

@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,7 +70,7 @@ func runDoctor(ctx context.Context, o *doctorOptions) error {
 	}
 	list := []finding{
 		checkConfig(p), o.checkProgram(ctx), checkFolder("data", p.Root), checkFolder("state", filepath.Dir(p.dirs.State)),
-		checkSocket(p), checkIsolation(), checkFiles(), checkRunning(ctx, p),
+		checkSocket(p), checkIsolation(), checkFiles(), o.checkPorts(ctx, p), checkRunning(ctx, p),
 	}
 	if err := cli.PrintList(o.Out, findings(), list, ""); err != nil {
 		return err
@@ -150,6 +151,30 @@ func checkFiles() finding {
 		return finding{"files", warn, fmt.Sprintf("only %d files may be open", n), "ulimit -n 65536"}
 	}
 	return finding{"files", pass, fmt.Sprintf("%d files may be open", n), ""}
+}
+
+// checkPorts opens what up would open, for a moment.
+func (o *doctorOptions) checkPorts(ctx context.Context, p project) finding {
+	if _, err := supervise.Dial(p.socket); err == nil {
+		return finding{"ports", pass, "in use by this project", ""}
+	}
+	pl, err := makePlan(ctx, o.Up, p)
+	if err != nil {
+		return finding{"ports", warn, "not tried: the checks above come first", ""}
+	}
+	var taken []string
+	for _, l := range pl.specs[0].Listen {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Addr)
+		if err != nil {
+			taken = append(taken, l.Addr+" ("+l.Origin+")")
+			continue
+		}
+		listener.Close()
+	}
+	if taken != nil {
+		return finding{"ports", bad, "in use by others: " + strings.Join(taken, ", "), "prismctl dev up names who; --auto-ports takes others"}
+	}
+	return finding{"ports", pass, "all are free", ""}
 }
 
 func checkRunning(ctx context.Context, p project) finding {

@@ -56,6 +56,9 @@ func runEnv(ctx context.Context, o *envOptions) error {
 	if s == nil {
 		return cli.WithFix(prism.New(prism.ReasonUnavailable, "nothing runs for %s", p.Root), "prismctl dev up")
 	}
+	if !st.Running {
+		fmt.Fprintln(o.IO.ErrOut, "nothing runs here now: these are the addresses of the last time; prismctl dev up starts it")
+	}
 	vars := []struct{ name, value string }{
 		{config.EnvData, s.Listen["data"]}, {config.EnvAdmin, s.Listen["admin"]}, {"PRISM_METRICS", "http://" + s.Listen["metrics"] + "/metrics"},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
+	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise"
 )
 
@@ -62,7 +64,7 @@ func runLogs(ctx context.Context, o *logsOptions) error {
 	q := supervise.LogQuery{Services: o.Services, Grep: o.Grep, Tail: o.Tail, Previous: o.Previous, Follow: o.Follow}
 	if o.Since != "" {
 		if q.Since, err = cli.ParseMoment(o.Since, o.Clock.Now()); err != nil {
-			return err
+			return cli.Usage("write it as 10m, or 2026-01-02T15:04:05Z", "--since: %v", err)
 		}
 	}
 	if o.Follow {
@@ -74,11 +76,16 @@ func runLogs(ctx context.Context, o *logsOptions) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return err
+		return wrongQuery(err)
+	}
+	for _, name := range o.Services {
+		if !prism.ValidName(name) || !exists(filepath.Join(p.logs(), name+".log")) {
+			return cli.NotFoundFix(prism.NotFound("service", name), "prismctl dev status")
+		}
 	}
 	lines, err := supervise.ReadLogs(p.logs(), q)
 	if err != nil {
-		return err
+		return wrongQuery(err)
 	}
 	for _, l := range lines {
 		if err := o.print(l); err != nil {
@@ -86,6 +93,14 @@ func runLogs(ctx context.Context, o *logsOptions) error {
 		}
 	}
 	return nil
+}
+
+// wrongQuery tells a wrong flag from all else.
+func wrongQuery(err error) error {
+	if e := prism.From(err); err != nil && e.Reason == prism.ReasonInvalidArgument {
+		return cli.Usage("prismctl dev logs --help", "--%s", e.Message)
+	}
+	return cli.NotFoundFix(err, "prismctl dev status")
 }
 
 // print writes a line as text that is safe for a terminal, or as JSON.

@@ -66,10 +66,22 @@ func makePlan(ctx context.Context, o *upOptions, p project) (*plan, error) {
 
 // dataDir is where the file says, or the project's own folder.
 func (p *plan) dataDir() (string, error) {
-	if p.file != "" && p.gateway.Declared("data_dir") {
+	if p.ownData() {
 		return p.gateway.ResolveDataDir(filepath.Dir(p.file))
 	}
-	return p.MakeDataDir()
+	return p.DataDir(), nil
+}
+
+func (p *plan) ownData() bool { return p.file != "" && p.gateway.Declared("data_dir") }
+
+// makeDataDir makes the project's own folder; one that the file names is
+// prismd's to make.
+func (p *plan) makeDataDir() error {
+	if p.ownData() {
+		return nil
+	}
+	_, err := p.MakeDataDir()
+	return err
 }
 
 // sockets are what the supervisor opens for prismd.
@@ -80,7 +92,7 @@ func (p *plan) sockets(o *upOptions) ([]supervise.ListenSpec, error) {
 		name string
 		addr config.Address
 	}{{"data", l.Data}, {"admin", l.Admin}, {"metrics", l.Metrics}} {
-		addr, origin := s.addr.String(), p.originOf(l, s.name)
+		addr, origin := string(s.addr), p.originOf(l, s.name)
 		switch {
 		case o.AutoPorts:
 			host, _, err := net.SplitHostPort(addr)
@@ -94,6 +106,9 @@ func (p *plan) sockets(o *upOptions) ([]supervise.ListenSpec, error) {
 				return nil, err
 			}
 			n, _ := strconv.Atoi(port) //nolint:errcheck // the file was checked
+			if n == 0 {
+				break // the system chooses
+			}
 			if n += o.PortOffset; n < 1 || n > 65535 {
 				return nil, cli.Usage("choose a smaller offset", "--port-offset %d moves %s out of the range of ports", o.PortOffset, s.name)
 			}
@@ -143,7 +158,7 @@ func findGateway(o *upOptions) (string, error) {
 func checkProgram(from, path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.IsDir() || runtime.GOOS != "windows" && info.Mode()&0o111 == 0 {
-		return prism.New(prism.ReasonFailedPrecond, "%s names %s, which is not a program", from, path)
+		return cli.Usage("name a program, or leave it out", "%s names %s, which is not a program", from, path)
 	}
 	return nil
 }
@@ -154,11 +169,11 @@ func (o *upOptions) sameVersion(ctx context.Context, program string) error {
 	defer cancel()
 	out, err := exec.CommandContext(ctx, program, "--version").Output()
 	if err != nil {
-		return prism.New(prism.ReasonFailedPrecond, "%s does not tell its version", program).WithCause(err)
+		return cli.WithFix(prism.New(prism.ReasonFailedPrecond, "%s does not tell its version", program).WithCause(err), "build it with make build")
 	}
 	fields := strings.Fields(string(out))
 	if len(fields) < 2 || fields[0] != gateway {
-		return prism.New(prism.ReasonFailedPrecond, "%s is not prismd", program)
+		return cli.WithFix(prism.New(prism.ReasonFailedPrecond, "%s is not prismd", program), "name prismd with --prismd FILE or PRISM_PRISMD")
 	}
 	if fields[1] != o.Version && !o.AllowSkew {
 		return cli.WithFix(prism.New(prism.ReasonFailedPrecond, "prismctl is %s and %s is %s", o.Version, program, fields[1]),

@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,6 +51,9 @@ func newUp(f *cli.Factory, run func(context.Context, *upOptions) error) *cobra.C
 		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Wait = f.Globals.Timeout
+			if o.AutoPorts && o.PortOffset != 0 {
+				return cli.Usage("leave one of them out", "--auto-ports and --port-offset contradict each other")
+			}
 			return run(cmd.Context(), o)
 		},
 	}
@@ -61,7 +66,6 @@ func newUp(f *cli.Factory, run func(context.Context, *upOptions) error) *cobra.C
 	cmd.Flags().IntVar(&o.PortOffset, "port-offset", 0, "add `N` to every port, for a second project beside this one")
 	cmd.Flags().BoolVar(&o.child, "supervisor", false, "")
 	_ = cmd.Flags().MarkHidden("supervisor")
-	cmd.MarkFlagsMutuallyExclusive("auto-ports", "port-offset")
 	return cmd
 }
 
@@ -131,11 +135,16 @@ func (o *upOptions) supervise(ctx context.Context, s *supervise.Supervisor, pl *
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	go o.narrate(s.Events(ctx))
+	if err := pl.makeDataDir(); err != nil {
+		s.Close()
+		return err
+	}
+	var refusal atomic.Int32
+	go o.narrate(s, s.Events(ctx), &refusal)
 	go func() {
 		if err := s.WaitReady(ctx); err != nil {
-			if ctx.Err() == nil {
-				o.complain(s.Status())
+			if st := s.Status(); ctx.Err() == nil && refusal.Load() == 0 && !looping(st) {
+				o.complain("not ready: "+prism.From(notReady(st)).Message, st)
 			}
 			return
 		}
@@ -146,6 +155,8 @@ func (o *upOptions) supervise(ctx context.Context, s *supervise.Supervisor, pl *
 	switch sig := restore(); {
 	case err != nil:
 		return err
+	case refusal.Load() != 0:
+		return cli.ErrSilent(refusal.Load())
 	case sig == os.Interrupt:
 		return cli.ErrSilent(cli.ExitInterrupted)
 	case sig != nil:
@@ -154,11 +165,35 @@ func (o *upOptions) supervise(ctx context.Context, s *supervise.Supervisor, pl *
 	return nil // told to stop by dev down
 }
 
-// narrate prints a line for each change.
-func (o *upOptions) narrate(events <-chan supervise.Event) {
+// narrate prints a line for each change. A gateway that never was ready and
+// says that it never will be is not started again: everything stops, and its
+// exit code becomes ours.
+func (o *upOptions) narrate(s *supervise.Supervisor, events <-chan supervise.Event, refusal *atomic.Int32) {
+	wasReady := false
 	for e := range events {
 		fmt.Fprintln(o.IO.ErrOut, eventLine(e))
+		wasReady = wasReady || e.State == supervise.Ready
+		switch e.State {
+		case supervise.CrashLoop:
+			o.complain(e.Service+" crashes again and again; prismctl dev restart tries once more", s.Status())
+		case supervise.Crashed:
+			st := s.Status()
+			if one := st.Service(gateway); !wasReady && refuses(one) && refusal.CompareAndSwap(0, int32(one.Exit.Code)) {
+				o.complain("prismd refuses to start", st)
+				s.Stop()
+			}
+		}
 	}
+}
+
+// refuses reports whether the last run ended by a decision that the next one
+// would take again: a wrong command line, a folder in use, a wrong file.
+func refuses(s *supervise.ServiceStatus) bool {
+	return s != nil && s.Exit != nil && s.Exit.Signal == "" && slices.Contains([]int{cli.ExitUsage, cli.ExitConflict, cli.ExitInvalid}, s.Exit.Code)
+}
+
+func looping(st supervise.Status) bool {
+	return slices.ContainsFunc(st.Services, func(s supervise.ServiceStatus) bool { return s.State == supervise.CrashLoop })
 }
 
 // eventLine is a change in one line: when, what, which state, and why.
@@ -195,8 +230,10 @@ func addressOf(name, addr string) string {
 	return addr
 }
 
-func (o *upOptions) complain(st supervise.Status) {
-	fmt.Fprintf(o.IO.ErrOut, "not ready: %s\n", notReady(st))
+// complain says what is wrong, and with it the last lines of whoever is not
+// ready.
+func (o *upOptions) complain(what string, st supervise.Status) {
+	fmt.Fprintln(o.IO.ErrOut, iostreams.Escape(what))
 	for _, s := range st.Services {
 		for _, l := range s.LastLog {
 			fmt.Fprintf(o.IO.ErrOut, "  %s | %s\n", s.Name, iostreams.Escape(l))
@@ -233,10 +270,14 @@ func (o *upOptions) printPlan(pl *plan) error {
 		for _, l := range s.Listen {
 			fmt.Fprintf(o.IO.Out, "listen   %-8s %s (%s)\n", l.Name, l.Addr, l.Origin)
 		}
-		fmt.Fprintf(o.IO.Out, "ready    %s, within %s\n", s.Ready.Name, 30*time.Second)
+		fmt.Fprintf(o.IO.Out, "ready    %s\n", s.Ready.Name)
 	}
 	return nil
 }
+
+// verdictAfter is how much longer than a call it may take until a service that
+// crashes at once is called a crash loop.
+const verdictAfter = 30 * time.Second
 
 // detach starts a supervisor of its own session and waits until it is ready.
 func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error {
@@ -260,12 +301,15 @@ func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	ctx, cancel := context.WithTimeout(ctx, o.Wait+10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, o.Wait+verdictAfter)
 	defer cancel()
 	st, err := o.awaitReady(ctx, pl.project, ended)
 	if err != nil {
 		if text, readErr := io.ReadAll(io.NewSectionReader(told, 0, 16<<10)); readErr == nil && len(text) > 0 {
 			o.IO.ErrOut.Write(text) //nolint:errcheck // it is the error that counts
+		}
+		if len(st.Services) > 0 && !looping(st) { // that was said already
+			o.complain("it goes on trying; prismctl dev down ends it", st)
 		}
 		return err
 	}
@@ -290,7 +334,7 @@ func (o *upOptions) childArgs(pl *plan) []string {
 }
 
 // awaitReady asks the new supervisor until all is ready or will not be.
-func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan error) (supervise.Status, error) {
+func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan error) (last supervise.Status, err error) {
 	for {
 		select {
 		case err := <-ended:
@@ -300,7 +344,13 @@ func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan erro
 			}
 			return supervise.Status{}, prism.New(prism.ReasonUnavailable, "the supervisor has stopped at once")
 		case <-ctx.Done():
-			return supervise.Status{}, prism.New(prism.ReasonDeadlineExceeded, "it was not ready in time").WithCause(ctx.Err())
+			if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				return supervise.Status{}, err
+			}
+			if err := notReady(last); err != nil {
+				return last, err
+			}
+			return last, prism.New(prism.ReasonDeadlineExceeded, "it was not ready in time")
 		case <-time.After(20 * time.Millisecond):
 		}
 		c, err := supervise.Dial(p.socket)
@@ -311,7 +361,7 @@ func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan erro
 		if err != nil {
 			continue
 		}
-		if st.Ready {
+		if last = st; st.Ready {
 			return st, nil
 		}
 		for _, s := range st.Services {

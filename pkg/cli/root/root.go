@@ -2,6 +2,8 @@
 package root
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
@@ -87,7 +89,8 @@ func New(f *cli.Factory, nouns []Noun) *cobra.Command {
 		if !c.Flag("output").Changed {
 			f.Globals.Output = "" // what Run guessed was no flag
 		}
-		return f.Apply(!cli.WithoutFiles(c))
+		completing := strings.HasPrefix(c.Name(), cobra.ShellCompRequestCmd) // must be silent, whatever the files say
+		return f.Apply(!completing && !cli.WithoutFiles(c))
 	}
 	cli.AddGlobals(cmd, f.Globals)
 	completeFlags(f, cmd)
