@@ -16,6 +16,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/driver/around"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -128,7 +129,9 @@ func (r *Router) open(ctx context.Context, b Backend) (*backend, error) {
 	if r.wrap != nil {
 		set = r.wrap(b.Name, set)
 	}
-	return &backend{Backend: b, set: set}, nil
+	be := &backend{Backend: b}
+	be.set = around.Wrap(set, faults{be})
+	return be, nil
 }
 
 // Apply puts a list of namespaces in force, as one step: every call sees the

@@ -236,6 +236,9 @@ func (o *upOptions) complain(what string, st supervise.Status) {
 	fmt.Fprintln(o.IO.ErrOut, iostreams.Escape(what))
 	for _, s := range st.Services {
 		for _, l := range s.LastLog {
+			if l = strings.TrimRight(l, " \t\r\n"); l == "" {
+				continue
+			}
 			fmt.Fprintf(o.IO.ErrOut, "  %s | %s\n", s.Name, iostreams.Escape(l))
 		}
 	}

@@ -61,7 +61,7 @@ func (d *disk) room() (free, low int64) {
 // again reports whether a call that failed with err is to be tried again,
 // after waiting for space.
 func (d *disk) again(err error) bool {
-	if err == nil || !vfs.IsNoSpaceError(err) || d.mode.Load() != 99 {
+	if err == nil || !vfs.IsNoSpaceError(err) || d.mode.Load() != diskInUse {
 		return false
 	}
 	d.waiting.Add(1)
