@@ -263,6 +263,8 @@ func (p *pipeline) decode(b *ops, ops []frame.Op) (reads, writes int) {
 		op, key, namespace, err := opOf(f)
 		switch {
 		case err != nil:
+		case f.TimeoutMs < 0 || f.TimeoutMs > maxFrameTime.Milliseconds():
+			err = prism.InvalidField("timeout_ms", "must be 0 to 1 hour")
 		case namespace != "" && namespace != string(p.c.target.Namespace()):
 			err = prism.InvalidField("namespace", "must be empty or the stream's")
 		case op.Kind.Reads():

@@ -12,7 +12,7 @@ func (k *keyValue) Watch(r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv
 	if err != nil {
 		return err
 	}
-	position := r.Position
+	var position string // to resume from: one that this gateway gave
 	err = k.follow(&c, r, st, &position)
 	return c.leaveStream(st.Context(), err, position)
 }
@@ -30,6 +30,7 @@ func (k *keyValue) follow(c *call, r *kvv1.WatchRequest, st grpc.ServerStreaming
 		return err
 	}
 	defer w.Close()
+	*position = r.Position
 	for {
 		events, after, err := w.Next(ctx)
 		if err != nil {

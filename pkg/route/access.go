@@ -83,5 +83,5 @@ func matches(pattern, name string) bool {
 		}
 		name = name[i+len(p):]
 	}
-	return len(name) >= len(last) && strings.HasSuffix(name, last)
+	return strings.HasSuffix(name, last)
 }

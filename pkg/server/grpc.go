@@ -2,14 +2,19 @@ package server
 
 import (
 	"context"
+	"net/netip"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
+	"github.com/prism-data-layer/prism/pkg/auth"
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
@@ -75,3 +80,26 @@ func fewEntries(ctx context.Context, info *tap.Info) (context.Context, error) {
 
 // registerReflection lets tools such as grpcurl ask what there is.
 func registerReflection(g *grpc.Server) { reflection.Register(g) }
+
+// guarded lets nobody ask what there is who may not call either. Our own
+// streams have a road of their own.
+func guarded(a *auth.Authenticator) grpc.StreamServerInterceptor {
+	return func(srv any, st grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		if strings.HasPrefix(info.FullMethod, "/grpc.reflection.") {
+			ctx := st.Context()
+			c := auth.Credential{}
+			if v := metadata.ValueFromIncomingContext(ctx, wire.Authorization); len(v) > 0 {
+				c.Authorization = v[0]
+			}
+			if p, ok := peer.FromContext(ctx); ok {
+				if tcp, ok := p.Addr.(interface{ AddrPort() netip.AddrPort }); ok {
+					c.Peer = tcp.AddrPort().Addr()
+				}
+			}
+			if _, err := a.Authenticate(ctx, c); err != nil {
+				return wire.ToStatus(err).Err()
+			}
+		}
+		return handler(srv, st)
+	}
+}

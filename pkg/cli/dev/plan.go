@@ -2,7 +2,9 @@ package dev
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -10,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
@@ -81,6 +84,9 @@ func (p *plan) makeDataDir() error {
 		return nil
 	}
 	_, err := p.MakeDataDir()
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return cli.WithFix(err, "make %s writable, or go to another folder", p.Root)
+	}
 	return err
 }
 

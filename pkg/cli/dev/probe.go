@@ -5,12 +5,16 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/prism-data-layer/prism/pkg/client"
 	"github.com/prism-data-layer/prism/pkg/client/admin"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise"
+	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 )
 
@@ -18,13 +22,15 @@ import (
 const probeNamespace = "prism-probe"
 
 // A probe asks a gateway whether it keeps what it is given. Of each process it
-// asks that once, by a write that is read back; later it only reads.
+// asks that once, by a write that is read back; later it only reads. A gateway
+// without a backend that takes keys can only be asked for its health.
 type probe struct {
 	admin func() string // the credential, if the gateway wants one
 
-	mu     sync.Mutex
-	proved int // the pid that has passed
-	value  string
+	mu      sync.Mutex
+	proved  int // the pid that has passed
+	storing bool
+	value   string
 }
 
 func (p *probe) check(ctx context.Context, i supervise.Instance) error {
@@ -41,39 +47,87 @@ func (p *probe) check(ctx context.Context, i supervise.Instance) error {
 	defer c.Close()
 	kv := c.KeyValue(probeNamespace)
 	if p.proved != i.PID {
-		if err := p.write(ctx, kv, i); err != nil {
+		p.value = rand.Text()
+		if p.storing, err = p.write(ctx, kv, i); err != nil {
 			return err
 		}
 	}
-	got, err := kv.Get(ctx, "ready")
-	if err != nil {
+	if p.storing {
+		got, err := kv.Get(ctx, "ready")
+		if err != nil {
+			return err
+		}
+		if string(got.Value) != p.value {
+			return fmt.Errorf("wrote %q and read back %q", p.value, got.Value)
+		}
+	} else if err := serving(ctx, c); err != nil {
 		return err
-	}
-	if string(got.Value) != p.value {
-		return fmt.Errorf("wrote %q and read back %q", p.value, got.Value)
 	}
 	p.proved = i.PID
 	return nil
 }
 
-// write stores a fresh value, in a namespace that it makes the first time.
-func (p *probe) write(ctx context.Context, kv *client.KeyValue, i supervise.Instance) error {
-	p.value = rand.Text()
-	_, err := kv.Set(ctx, "ready", []byte(p.value))
+// write stores the value, in a namespace that it makes the first time. It is
+// false when there is nowhere to store anything.
+func (p *probe) write(ctx context.Context, kv *client.KeyValue, i supervise.Instance) (stored bool, err error) {
+	_, err = kv.Set(ctx, "ready", []byte(p.value))
 	if !errors.Is(err, prism.ReasonNotFound) {
-		return err
+		return true, err
 	}
 	a, err := admin.Dial(i.Addrs["admin"], admin.Options{APIKey: p.admin()})
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer a.Close()
-	_, err = a.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: &adminv1.NamespaceSpec{
-		Name: probeNamespace, Model: "keyvalue", Description: "prismctl dev proves here that a write can be read back",
-	}})
-	if err != nil && !errors.Is(err, prism.ReasonAlreadyExists) {
-		return err
+	made, err := makeNamespace(ctx, a)
+	if err != nil || !made {
+		return false, err
 	}
 	_, err = kv.Set(ctx, "ready", []byte(p.value))
-	return err
+	return true, err
+}
+
+// makeNamespace makes the probe's namespace on the default backend, else on any
+// that takes keys; false without one.
+func makeNamespace(ctx context.Context, a *admin.Client) (made bool, err error) {
+	create := func(backend string) error {
+		_, err := a.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: &adminv1.NamespaceSpec{
+			Name: probeNamespace, Model: "keyvalue", Backend: backend, Description: "prismctl dev proves here that a write can be read back",
+		}})
+		if errors.Is(err, prism.ReasonAlreadyExists) {
+			return nil
+		}
+		return err
+	}
+	if err = create(""); err == nil || prism.From(err).Retryable() {
+		return err == nil, err
+	}
+	list, listErr := a.ListBackends(ctx, &adminv1.ListBackendsRequest{})
+	if listErr != nil {
+		return false, listErr
+	}
+	for _, b := range list.GetBackends() {
+		if !slices.Contains(b.GetCapabilities(), "keyvalue_basic") {
+			continue
+		}
+		if err = create(b.GetName()); err == nil {
+			return true, nil
+		}
+	}
+	if len(list.GetBackends()) == 0 {
+		return false, nil
+	}
+	return false, err
+}
+
+// serving asks the gateway whether it takes calls.
+func serving(ctx context.Context, c *client.Client) error {
+	r, err := healthpb.NewHealthClient(c.Conn()).Check(ctx, &healthpb.HealthCheckRequest{})
+	if err != nil {
+		return wire.FromStatus(err)
+	}
+	if r.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		return fmt.Errorf("its health is %s", r.GetStatus())
+	}
+	return nil
 }

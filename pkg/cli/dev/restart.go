@@ -2,12 +2,14 @@ package dev
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
+	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
 type restartOptions struct {
@@ -44,7 +46,10 @@ func runRestart(ctx context.Context, o *restartOptions) error {
 		return err
 	}
 	if err := c.Restart(ctx, o.Service); err != nil {
-		return cli.NotFoundFix(err, "prismctl dev status")
+		if errors.Is(err, prism.ReasonNotFound) {
+			return cli.WithFix(err, "prismctl dev status")
+		}
+		return cli.WithFix(err, "prismctl dev logs %s", o.Service)
 	}
 	fmt.Fprintf(o.IO.Out, "%s is ready\n", o.Service)
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -100,7 +101,7 @@ func runUp(ctx context.Context, o *upOptions) error {
 		}
 	}
 	if err != nil {
-		return portAdvice(err)
+		return stateAdvice(portAdvice(err))
 	}
 	return o.supervise(ctx, s, pl, start)
 }
@@ -117,7 +118,12 @@ func (o *upOptions) already(ctx context.Context, p project) (done bool, err erro
 	}
 	fmt.Fprintf(o.IO.ErrOut, "already running (supervisor pid %d)\n", st.Supervisor)
 	if !st.Ready {
-		return true, notReady(st)
+		ctx, cancel := context.WithTimeout(ctx, o.Wait)
+		defer cancel()
+		if st, err = o.awaitReady(ctx, p, nil); err != nil {
+			o.complain("it goes on trying; prismctl dev down ends it", st)
+			return true, err
+		}
 	}
 	o.printReady(st)
 	return true, nil
@@ -278,6 +284,24 @@ func (o *upOptions) printPlan(pl *plan) error {
 	return nil
 }
 
+// openTold opens a file of this up's own for what its supervisor says, so that
+// another up that comes too late does not write into it.
+func openTold(state string) (*os.File, error) {
+	err := os.MkdirAll(state, 0o700)
+	var told *os.File
+	if err == nil {
+		told, err = os.CreateTemp(state, "supervisor-*.out")
+	}
+	return told, stateAdvice(err)
+}
+
+func stateAdvice(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return cli.WithFix(prism.New(prism.ReasonFailedPrecond, "the folder for the state of services cannot be made").WithCause(err), "set HOME or XDG_STATE_HOME to a place that can be written to")
+	}
+	return err
+}
+
 // verdictAfter is how much longer than a call it may take until a service that
 // crashes at once is called a crash loop.
 const verdictAfter = 30 * time.Second
@@ -288,10 +312,7 @@ func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(pl.state, 0o700); err != nil {
-		return err
-	}
-	told, err := os.OpenFile(filepath.Join(pl.state, "supervisor.out"), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	told, err := openTold(pl.state)
 	if err != nil {
 		return err
 	}
@@ -300,6 +321,7 @@ func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error
 	cmd.Dir, cmd.Stdout, cmd.Stderr = pl.Root, told, told
 	supervise.Detach(cmd)
 	if err := cmd.Start(); err != nil {
+		os.Remove(told.Name())
 		return err
 	}
 	ended := make(chan error, 1)
@@ -307,13 +329,20 @@ func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error
 	ctx, cancel := context.WithTimeout(ctx, o.Wait+verdictAfter)
 	defer cancel()
 	st, err := o.awaitReady(ctx, pl.project, ended)
-	if err != nil {
-		if text, readErr := io.ReadAll(io.NewSectionReader(told, 0, 16<<10)); readErr == nil && len(text) > 0 {
+	switch {
+	case err != nil && st.Services == nil: // it ended, or never answered
+		if text, readErr := io.ReadAll(io.NewSectionReader(told, 0, 16<<10)); readErr == nil {
 			o.IO.ErrOut.Write(text) //nolint:errcheck // it is the error that counts
 		}
-		if len(st.Services) > 0 && !looping(st) { // that was said already
-			o.complain("it goes on trying; prismctl dev down ends it", st)
-		}
+		os.Remove(told.Name())
+		return err
+	case err != nil:
+		o.complain("it goes on trying; prismctl dev down ends it", st)
+	}
+	if e := os.Rename(told.Name(), filepath.Join(pl.state, "supervisor.out")); err == nil {
+		err = e
+	}
+	if err != nil {
 		return err
 	}
 	o.printReady(st)
@@ -338,6 +367,7 @@ func (o *upOptions) childArgs(pl *plan) []string {
 
 // awaitReady asks the new supervisor until all is ready or will not be.
 func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan error) (last supervise.Status, err error) {
+	gone := false
 	for {
 		select {
 		case err := <-ended:
@@ -345,7 +375,7 @@ func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan erro
 			if errors.As(err, &exit) {
 				return supervise.Status{}, cli.ErrSilent(exit.ExitCode()) // it has said why
 			}
-			return supervise.Status{}, prism.New(prism.ReasonUnavailable, "the supervisor has stopped at once")
+			ended, gone = nil, true // another up was faster: its supervisor answers
 		case <-ctx.Done():
 			if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				return supervise.Status{}, err
@@ -358,6 +388,9 @@ func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan erro
 		}
 		c, err := supervise.Dial(p.socket)
 		if err != nil {
+			if gone {
+				return supervise.Status{}, prism.New(prism.ReasonUnavailable, "the supervisor has stopped")
+			}
 			continue
 		}
 		st, err := c.Status(ctx)

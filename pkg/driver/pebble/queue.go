@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -182,14 +183,15 @@ func (s *store) submit(ctx context.Context, r *request) error {
 	if r.state.CompareAndSwap(requestQueued, requestAbandoned) {
 		return prism.From(ctx.Err())
 	}
-	// The committer has it. It is done or built in a moment: building does
-	// not wait for the disk's syncs.
+	// The committer has it and reads the caller's memory. It is done or built
+	// in a moment: building does not wait for syncs.
 	for r.state.Load() == requestTaken {
 		select {
 		case <-r.done:
 			return r.err
-		default:
-			runtime.Gosched()
+		case <-s.failed:
+			return s.failure.Load()
+		case <-time.After(50 * time.Microsecond):
 		}
 	}
 	select {

@@ -42,11 +42,12 @@ func (s *store) sweepLoop() {
 		cancel()
 	}()
 	var nextChores, nextSync time.Time
+	var synced uint64
 	for ctx.Err() == nil {
 		now := s.clock.Now()
 		next := s.expireAll(ctx, now)
 		if s.options.Durability == relaxed && !now.Before(nextSync) {
-			s.syncRelaxed()
+			synced = s.syncRelaxed(synced)
 			nextSync = now.Add(relaxedSync)
 		}
 		if !now.Before(nextChores) {
@@ -188,11 +189,13 @@ func (s *store) doChores(ctx context.Context, now time.Time) {
 	}
 }
 
-func (s *store) syncRelaxed() {
-	if s.db.Metrics().WAL.BytesIn == 0 {
-		return
+// syncRelaxed syncs what was applied since it last did.
+func (s *store) syncRelaxed(last uint64) uint64 {
+	now := s.dirty.applied.Load()
+	if now != last {
+		if err := s.db.LogData(nil, pebble.Sync); err != nil {
+			s.fail(err)
+		}
 	}
-	if err := s.db.LogData(nil, pebble.Sync); err != nil {
-		s.fail(err)
-	}
+	return now
 }

@@ -1,0 +1,294 @@
+package harness
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/wire"
+	optionsv1 "github.com/prism-data-layer/prism/proto/prism/options/v1"
+)
+
+// A Value is a message with one field that is wrong, or just not.
+type Value struct {
+	Field string // its path: "spec.name", "items[0].key"
+	What  string // the value, in words
+	Raw   []byte // the whole message
+	Good  bool   // the value stands at its limit
+}
+
+// Leaf is the field's own name.
+func (v Value) Leaf() string {
+	leaf := v.Field[strings.LastIndexByte(v.Field, '.')+1:]
+	name, _, _ := strings.Cut(leaf, "[")
+	return name
+}
+
+// Values makes every bad value, and those just within the limits, of every
+// field of a message, from the rules in the fields' options alone. What is not
+// under test holds a good value.
+func Values(md protoreflect.MessageDescriptor) []Value {
+	w := &walker{root: Valid(md)}
+	w.walk(w.root, "", 0)
+	return w.out
+}
+
+// Valid is a message whose required fields are set.
+func Valid(md protoreflect.MessageDescriptor) protoreflect.Message {
+	mt, err := protoregistry.GlobalTypes.FindMessageByName(md.FullName())
+	if err != nil {
+		panic(err) // a message that no program links
+	}
+	m := mt.New()
+	for i := range md.Fields().Len() {
+		f := md.Fields().Get(i)
+		if !proto.GetExtension(f.Options(), optionsv1.E_Required).(bool) && !needed(f) {
+			continue
+		}
+		switch {
+		case f.IsList() || f.IsMap():
+		case f.Message() != nil:
+			m.Set(f, protoreflect.ValueOfMessage(Valid(f.Message())))
+		default:
+			m.Set(f, good(f))
+		}
+	}
+	return m
+}
+
+// needed are fields that options do not mark and messages have no meaning
+// without.
+func needed(f protoreflect.FieldDescriptor) bool {
+	switch f.FullName() {
+	case "prism.keyvalue.v1.PipelineFrame.id", "prism.keyvalue.v1.PipelineOp.get":
+		return true
+	}
+	return false
+}
+
+func good(f protoreflect.FieldDescriptor) protoreflect.Value {
+	switch f.Kind() {
+	case protoreflect.StringKind:
+		return protoreflect.ValueOfString("mem")
+	case protoreflect.BytesKind:
+		return protoreflect.ValueOfBytes([]byte("v"))
+	case protoreflect.Int64Kind:
+		return protoreflect.ValueOfInt64(1000)
+	case protoreflect.Int32Kind:
+		return protoreflect.ValueOfInt32(1)
+	case protoreflect.Uint64Kind:
+		return protoreflect.ValueOfUint64(1)
+	case protoreflect.EnumKind:
+		return protoreflect.ValueOfEnum(1)
+	case protoreflect.BoolKind:
+		return protoreflect.ValueOfBool(true)
+	}
+	panic("no good value of kind " + f.Kind().String())
+}
+
+type walker struct {
+	root protoreflect.Message
+	out  []Value
+}
+
+// broken stands for bytes that are no UTF-8: proto.Marshal would refuse those.
+const broken = "<NOT-UTF8>"
+
+func (w *walker) emit(field, what string, good bool) {
+	raw, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(w.root.Interface())
+	if err != nil {
+		panic(fmt.Sprintf("%s %s: %v", field, what, err))
+	}
+	raw = bytes.ReplaceAll(raw, []byte(broken), []byte("\xff\xc0\x80\xed\xa0\x80bad\xfe"))
+	w.out = append(w.out, Value{Field: field, What: what, Raw: raw, Good: good})
+}
+
+// with changes m, tells it, and changes it back.
+func (w *walker) with(m protoreflect.Message, change func()) {
+	saved := proto.Clone(m.Interface())
+	change()
+	proto.Reset(m.Interface())
+	proto.Merge(m.Interface(), saved)
+}
+
+func (w *walker) walk(m protoreflect.Message, path string, depth int) {
+	if depth > 6 {
+		return
+	}
+	for i := range m.Descriptor().Fields().Len() {
+		f := m.Descriptor().Fields().Get(i)
+		name := path + string(f.Name())
+		rule := wire.RuleOf(f)
+		if proto.GetExtension(f.Options(), optionsv1.E_Required).(bool) {
+			w.with(m, func() { m.Clear(f); w.emit(name, "absent", false) })
+		}
+		switch {
+		case f.IsMap():
+			w.with(m, func() {
+				m.Mutable(f).Map().Set(protoreflect.ValueOfString(broken).MapKey(), protoreflect.ValueOfString("v"))
+				w.emit(name, "a key that is no UTF-8", false)
+			})
+			w.with(m, func() {
+				m.Mutable(f).Map().Set(protoreflect.ValueOfString("k").MapKey(), protoreflect.ValueOfString(broken))
+				w.emit(name, "a value that is no UTF-8", false)
+			})
+		case f.IsList():
+			w.list(m, f, name, rule, depth)
+		case f.Message() != nil:
+			w.with(m, func() {
+				if !m.Has(f) {
+					m.Set(f, protoreflect.ValueOfMessage(Valid(f.Message())))
+				}
+				w.walk(m.Mutable(f).Message(), name+".", depth+1)
+			})
+		default:
+			for _, b := range of(f, rule) {
+				w.with(m, func() { m.Set(f, b.value); w.emit(name, b.what, b.good) })
+			}
+		}
+	}
+}
+
+func (w *walker) list(m protoreflect.Message, f protoreflect.FieldDescriptor, name string, rule optionsv1.Rule, depth int) {
+	item := func() protoreflect.Value {
+		if f.Message() != nil {
+			return protoreflect.ValueOfMessage(Valid(f.Message()))
+		}
+		return good(f)
+	}
+	if rule == optionsv1.Rule_RULE_BATCH {
+		for _, n := range []int{prism.MaxBatchItems - 1, prism.MaxBatchItems, prism.MaxBatchItems + 1} {
+			w.with(m, func() {
+				l := m.Mutable(f).List()
+				for range n {
+					l.Append(item())
+				}
+				w.emit(name, fmt.Sprint(n, " items"), n <= prism.MaxBatchItems)
+			})
+		}
+	}
+	w.with(m, func() {
+		l := m.Mutable(f).List()
+		l.Append(item())
+		if f.Message() != nil {
+			w.walk(l.Get(0).Message(), name+"[0].", depth+1)
+			return
+		}
+		for _, b := range of(f, optionsv1.Rule_RULE_UNSPECIFIED) {
+			l.Set(0, b.value)
+			w.emit(name+"[0]", b.what, b.good)
+		}
+	})
+}
+
+type value struct {
+	what  string
+	value protoreflect.Value
+	good  bool
+}
+
+// of are the values of a rule, and of a kind.
+func of(f protoreflect.FieldDescriptor, rule optionsv1.Rule) (out []value) {
+	text := func(good bool, list ...string) {
+		for _, s := range list {
+			what := fmt.Sprintf("%q", s)
+			if len(s) > 70 {
+				what = fmt.Sprint(len(s), " bytes")
+			}
+			v := protoreflect.ValueOfString(s)
+			if f.Kind() == protoreflect.BytesKind {
+				v = protoreflect.ValueOfBytes([]byte(s))
+			}
+			out = append(out, value{what, v, good})
+		}
+	}
+	number := func(good bool, list ...int64) {
+		for _, n := range list {
+			var v protoreflect.Value
+			switch f.Kind() {
+			case protoreflect.Int32Kind:
+				if n != int64(int32(n)) {
+					continue
+				}
+				v = protoreflect.ValueOfInt32(int32(n))
+			case protoreflect.Uint64Kind:
+				v = protoreflect.ValueOfUint64(uint64(n))
+			default:
+				v = protoreflect.ValueOfInt64(n)
+			}
+			out = append(out, value{fmt.Sprint(n), v, good})
+		}
+	}
+	switch f.Kind() {
+	case protoreflect.StringKind:
+		text(false, broken)
+	case protoreflect.EnumKind:
+		out = append(out, value{"99", protoreflect.ValueOfEnum(99), false}, value{"-1", protoreflect.ValueOfEnum(-1), false})
+	}
+	x := func(n int) string { return strings.Repeat("x", n) }
+	switch rule {
+	case optionsv1.Rule_RULE_NAME:
+		text(false, "A", "a_b", "a/../b", "a%2fb", "a\x00b", "é", "e\u0301", "а", ".", "..", "__system", "-a", "1a", " a", "a ", "a\n", x(64), x(4096), "\x1b[2J", "*", "{a}", "$(x)", "\ufeffa")
+		text(true, "mem")
+	case optionsv1.Rule_RULE_KEY:
+		text(false, x(1025), x(100_000))
+		text(true, x(1023), x(1024), " ", "\x00", "a\x00b", "\ufeff", "\u202e", "e\u0301", "a\nb", "\x1b[2J", "../", "%00", "{a}", "*?[", "$(x)", "'\";--")
+	case optionsv1.Rule_RULE_VALUE:
+		text(false, x(prism.MaxValueBytes+1))
+		text(true, "", x(prism.MaxValueBytes-1), x(prism.MaxValueBytes), "\x00\xff")
+	case optionsv1.Rule_RULE_LIMIT:
+		number(false, -1, math.MinInt32, math.MinInt64)
+		number(true, 0, 1, math.MaxInt32)
+	case optionsv1.Rule_RULE_TTL:
+		most := wire.MaxTTL.Milliseconds()
+		number(false, 0, -1, most+1, math.MaxInt64, math.MinInt64)
+		number(true, 1, most-1, most)
+	case optionsv1.Rule_RULE_CURSOR, optionsv1.Rule_RULE_POSITION:
+		text(false, x(4097))
+		if f.Parent().ParentFile().Package() == "prism.keyvalue.v1" {
+			text(false, "AQ", "x", x(100), strings.Repeat("A", 64))
+		}
+	case optionsv1.Rule_RULE_IDEMPOTENCY_KEY:
+		text(false, x(129))
+		text(true, "", x(127), x(128), "a\x00b")
+	case optionsv1.Rule_RULE_BOUND:
+		text(false, x(1025))
+		text(true, "", x(1023), x(1024), "\x00")
+	case optionsv1.Rule_RULE_TEXT:
+		text(false, x(1025))
+	case optionsv1.Rule_RULE_TIMEOUT:
+		number(false, -1, time.Hour.Milliseconds()+1, math.MaxInt64, math.MinInt64)
+		number(true, 0, 60_000)
+	case optionsv1.Rule_RULE_VERSION:
+		number(false, 0)
+	}
+	return out
+}
+
+// Raw sends and gets messages as they are: []byte out, *[]byte in.
+func Raw() grpc.CallOption { return grpc.ForceCodecV2(rawCodec{}) }
+
+type rawCodec struct{}
+
+var _ encoding.CodecV2 = rawCodec{}
+
+func (rawCodec) Name() string { return "proto" }
+
+func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+}
+
+func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	*v.(*[]byte) = data.Materialize()
+	return nil
+}
