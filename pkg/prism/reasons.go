@@ -124,7 +124,7 @@ var infos = []Info{
 
 	{ReasonUnimplemented, 501, 1, "UNIMPLEMENTED", false, 0, "this gateway does not have that call", "upgrade the gateway"},
 
-	{ReasonUnavailable, 503, 1, "UNAVAILABLE", true, 100 * time.Millisecond, "the gateway cannot be reached", "start it with prismctl dev up, or see prismctl doctor"},
+	{ReasonUnavailable, 503, 1, "UNAVAILABLE", true, 100 * time.Millisecond, "the gateway cannot be reached", "start it with prismctl dev up; prismctl dev doctor looks for what is wrong"},
 	{ReasonDraining, 503, 2, "UNAVAILABLE", true, 50 * time.Millisecond, "the gateway is about to stop", "try again: another process takes over"},
 	{ReasonMoved, 503, 3, "UNAVAILABLE", true, 0, "the namespace moved to another backend", "try again"},
 	{ReasonOverloaded, 503, 4, "RESOURCE_EXHAUSTED", true, 100 * time.Millisecond, "the gateway has more work than it can do in time", "slow down"},

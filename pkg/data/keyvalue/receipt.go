@@ -3,6 +3,7 @@ package keyvalue
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -42,7 +43,7 @@ func Once(op *Op, principal, key string, retry []byte) error {
 	if key != "" {
 		op.Receipt = receipt(principal, rpcNames[op.Kind], key, KeepCallers)
 	} else {
-		op.Receipt = receipt(principal, rpcNames[op.Kind]+"?", string(retry), KeepRetries)
+		op.Receipt = retryReceipt(principal, rpcNames[op.Kind], retry)
 	}
 	op.Receipt.Body = bodyOf(op)
 	return nil
@@ -67,6 +68,19 @@ func receipt(principal, rpc, key string, keep time.Duration) driver.Receipt {
 	b = append(b, key...)
 	sum := sha256.Sum256(b)
 	return driver.Receipt{ID: [16]byte(sum[:16]), Keep: keep}
+}
+
+// counterBytes is the end of a retry id, which our clients count up. It stays as
+// it is at the end of the receipt's id, so that the receipts of one client lie
+// side by side in a store that keeps order: neighbours are cheaper to write.
+const counterBytes = 8
+
+func retryReceipt(principal, rpc string, retry []byte) driver.Receipt {
+	n := max(len(retry)-counterBytes, 0)
+	r := receipt(principal, rpc+"?"+strconv.Itoa(len(retry)), string(retry[:n]), KeepRetries)
+	clear(r.ID[counterBytes:])
+	copy(r.ID[counterBytes:], retry[n:])
+	return r
 }
 
 // bodyOf hashes all that op asks for, so that a key used for something else is
