@@ -215,15 +215,12 @@ func (k *keyValue) BatchGet(ctx context.Context, r *kvv1.BatchGetRequest) (*kvv1
 		return resp, k.batch(ctx, kv, c, "keys", len(r.Keys), func(i int) (keyvalue.Op, string, error) {
 			return keyvalue.Op{Kind: keyvalue.OpGet, Key: r.Keys[i]}, "", nil
 		}, func(result *keyvalue.Result) {
-			err := result.Err
-			if room -= len(result.Value) + entryOverhead; err == nil && room < 0 {
-				err = prism.New(prism.ReasonMessageTooBig, "the values of all keys together are over 4 MiB: ask for fewer at once")
+			r := getResult(kv, result)
+			if room -= r.SizeVT() + itemOverhead; room < 0 && r.GetEntry() != nil {
+				r = &kvv1.GetResult{Result: &kvv1.GetResult_Error{Error: itemError(
+					prism.New(prism.ReasonMessageTooBig, "the entries are over 4 MiB together: ask for fewer at once"))}}
 			}
-			if err != nil {
-				resp.Results = append(resp.Results, &kvv1.GetResult{Result: &kvv1.GetResult_Error{Error: itemError(err)}})
-				return
-			}
-			resp.Results = append(resp.Results, &kvv1.GetResult{Result: &kvv1.GetResult_Entry{Entry: getAnswer(kv, result)}})
+			resp.Results = append(resp.Results, r)
 		})
 	})
 }
@@ -264,8 +261,15 @@ func (k *keyValue) BatchDelete(ctx context.Context, r *kvv1.BatchDeleteRequest) 
 	})
 }
 
-// entryOverhead is what an entry or an error adds to a reply beside its value.
-const entryOverhead = 64
+// itemOverhead is what an item adds to a reply beside its own size.
+const itemOverhead = 8
+
+func getResult(kv *keyvalue.Store, r *keyvalue.Result) *kvv1.GetResult {
+	if r.Err != nil {
+		return &kvv1.GetResult{Result: &kvv1.GetResult_Error{Error: itemError(r.Err)}}
+	}
+	return &kvv1.GetResult{Result: &kvv1.GetResult_Entry{Entry: getAnswer(kv, r)}}
+}
 
 // batch runs n operations that op decodes and hands each result to answer, in
 // order; it keeps none. An operation that cannot be decoded fails alone.

@@ -15,6 +15,7 @@ const (
 	MaxIdempotencyKeyBytes = 128
 	MaxBatchItems          = 1000
 	MaxTransactionWrites   = 128
+	MaxTransactionReads    = 1000
 	MaxPageItems           = 1000
 	MaxPageBytes           = 4<<20 - 64<<10 // a reply of 4 MiB less room for framing
 	MaxPipelineFrames      = 16

@@ -147,8 +147,9 @@ func (s *Server) openStores(ctx context.Context) (err error) {
 
 	limits := limitsOf(c)
 	s.health = health.NewServer()
-	s.data = grpc.NewServer(limits.options()...)
-	s.ops = grpc.NewServer(append(limits.options(), grpc.UnaryInterceptor(road.Interceptor()))...)
+	guard := grpc.StreamInterceptor(guarded(s.auth))
+	s.data = grpc.NewServer(append(limits.options(), guard)...)
+	s.ops = grpc.NewServer(append(limits.options(), guard, grpc.UnaryInterceptor(road.Interceptor()))...)
 	return s.router.OpenBackends(ctx, backendsOf(c))
 }
 

@@ -94,16 +94,31 @@ func runUp(ctx context.Context, o *upOptions) error {
 	opts := p.options()
 	opts.Services = pl.specs
 	s, err := supervise.Open(opts)
-	var held *supervise.Held
-	if errors.As(err, &held) { // another up was faster
+	for held := (*supervise.Held)(nil); errors.As(err, &held); s, err = supervise.Open(opts) {
+		// Another up was faster. It has the lock and will answer soon, or die.
 		if done, err := o.already(ctx, p); done {
 			return err
+		}
+		if time.Since(start) > o.Wait || !pause(ctx) {
+			break
 		}
 	}
 	if err != nil {
 		return stateAdvice(portAdvice(err))
 	}
 	return o.supervise(ctx, s, pl, start)
+}
+
+// pollEvery is how often a supervisor that will answer soon is asked.
+const pollEvery = 20 * time.Millisecond
+
+func pause(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pollEvery):
+		return true
+	}
 }
 
 // already answers for a project that runs: a second up changes nothing.
@@ -365,9 +380,10 @@ func (o *upOptions) childArgs(pl *plan) []string {
 	return args
 }
 
-// awaitReady asks the new supervisor until all is ready or will not be.
+// awaitReady asks the supervisor until all is ready or will not be. ended tells
+// when a new one that was started for this has ended; nil: it runs already.
 func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan error) (last supervise.Status, err error) {
-	gone := false
+	gone := ended == nil
 	for {
 		select {
 		case err := <-ended:
@@ -384,7 +400,7 @@ func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan erro
 				return last, err
 			}
 			return last, prism.New(prism.ReasonDeadlineExceeded, "it was not ready in time")
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(pollEvery):
 		}
 		c, err := supervise.Dial(p.socket)
 		if err != nil {

@@ -59,6 +59,9 @@ func (t *Tx) Get(ctx context.Context, key string) (e Entry, found bool, err erro
 	if err := prism.CheckKey("key", key); err != nil {
 		return Entry{}, false, err
 	}
+	if len(t.checks) >= prism.MaxTransactionReads {
+		return Entry{}, false, prism.InvalidField("reads", "must be at most 1000 keys in a transaction")
+	}
 	e, found, err = t.store.set.KeyValue.Get(ctx, t.store.key(key))
 	if err != nil {
 		return Entry{}, false, err

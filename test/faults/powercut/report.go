@@ -2,6 +2,7 @@ package powercut
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -49,6 +50,10 @@ func Begin(id string, seed uint64) *Report {
 	return r
 }
 
+// ReportOut names the variable with a file to which the lines are added too,
+// because go test keeps what a passing test prints to itself.
+const ReportOut = "PRISM_FAULTS_OUT"
+
 // Print writes the line to standard output.
 func (r *Report) Print() {
 	r.Duration = time.Since(r.begun).Milliseconds()
@@ -56,5 +61,17 @@ func (r *Report) Print() {
 	if err != nil {
 		panic(err) // only of values that the test itself put into More
 	}
-	fmt.Printf("%s\n", line)
+	line = append(line, '\n')
+	_, _ = os.Stdout.Write(line)
+	if name := os.Getenv(ReportOut); name != "" {
+		f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return
+		}
+		_, err = f.Write(line)
+		if err = errors.Join(err, f.Close()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
 }

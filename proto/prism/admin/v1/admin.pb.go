@@ -1780,8 +1780,9 @@ func (x *GetBackendResponse) GetBackend() *Backend {
 }
 
 type CheckBackendHealthRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: all.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3842,9 +3843,9 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x11GetBackendRequest\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\"G\n" +
 	"\x12GetBackendResponse\x121\n" +
-	"\abackend\x18\x01 \x01(\v2\x17.prism.admin.v1.BackendR\abackend\"/\n" +
-	"\x19CheckBackendHealthRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"Q\n" +
+	"\abackend\x18\x01 \x01(\v2\x17.prism.admin.v1.BackendR\abackend\"5\n" +
+	"\x19CheckBackendHealthRequest\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x01R\x04name\"Q\n" +
 	"\x1aCheckBackendHealthResponse\x123\n" +
 	"\bbackends\x18\x01 \x03(\v2\x17.prism.admin.v1.BackendR\bbackends\"\xc5\x03\n" +
 	"\aSession\x12\x1d\n" +
@@ -3863,10 +3864,11 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\ametrics\x18\n" +
 	" \x01(\v2 .prism.session.v1.SessionMetricsR\ametrics\x12\x1a\n" +
 	"\bimplicit\x18\v \x01(\bR\bimplicit\x12\x16\n" +
-	"\x06config\x18\f \x01(\tR\x06config\"\x8b\x01\n" +
-	"\x13ListSessionsRequest\x12\x1c\n" +
-	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1c\n" +
-	"\tprincipal\x18\x02 \x01(\tR\tprincipal\x12\x1a\n" +
+	"\x06config\x18\f \x01(\tR\x06config\"\x97\x01\n" +
+	"\x13ListSessionsRequest\x12\"\n" +
+	"\tnamespace\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x01R\tnamespace\x12\"\n" +
+	"\tprincipal\x18\x02 \x01(\tB\x04\xa8\xd4\x18\n" +
+	"R\tprincipal\x12\x1a\n" +
 	"\x05limit\x18\x03 \x01(\x05B\x04\xa8\xd4\x18\x04R\x05limit\x12\x1c\n" +
 	"\x06cursor\x18\x04 \x01(\tB\x04\xa8\xd4\x18\x06R\x06cursor\"y\n" +
 	"\x14ListSessionsResponse\x123\n" +
@@ -3930,11 +3932,14 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x04peer\x18\n" +
 	" \x01(\tR\x04peer\x12\x1d\n" +
 	"\n" +
-	"latency_us\x18\v \x01(\x03R\tlatencyUs\"\xd8\x01\n" +
-	"\x10ListAuditRequest\x12\x14\n" +
-	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06method\x18\x02 \x01(\tR\x06method\x12\x1a\n" +
-	"\bresource\x18\x03 \x01(\tR\bresource\x12\x1f\n" +
+	"latency_us\x18\v \x01(\x03R\tlatencyUs\"\xea\x01\n" +
+	"\x10ListAuditRequest\x12\x1a\n" +
+	"\x05actor\x18\x01 \x01(\tB\x04\xa8\xd4\x18\n" +
+	"R\x05actor\x12\x1c\n" +
+	"\x06method\x18\x02 \x01(\tB\x04\xa8\xd4\x18\n" +
+	"R\x06method\x12 \n" +
+	"\bresource\x18\x03 \x01(\tB\x04\xa8\xd4\x18\n" +
+	"R\bresource\x12\x1f\n" +
 	"\bsince_ms\x18\x04 \x01(\x03B\x04\xa8\xd4\x18\x04R\asinceMs\x12\x1f\n" +
 	"\buntil_ms\x18\x05 \x01(\x03B\x04\xa8\xd4\x18\x04R\auntilMs\x12\x1a\n" +
 	"\x05limit\x18\x06 \x01(\x05B\x04\xa8\xd4\x18\x04R\x05limit\x12\x1c\n" +
@@ -4026,9 +4031,9 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\fAdminService\x12i\n" +
 	"\x0eListNamespaces\x12%.prism.admin.v1.ListNamespacesRequest\x1a&.prism.admin.v1.ListNamespacesResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +
 	"\fGetNamespace\x12#.prism.admin.v1.GetNamespaceRequest\x1a$.prism.admin.v1.GetNamespaceResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12l\n" +
-	"\x0fCreateNamespace\x12&.prism.admin.v1.CreateNamespaceRequest\x1a'.prism.admin.v1.CreateNamespaceResponse\"\b\x88\xce\x18\x02\x90\xce\x18\x05\x12l\n" +
-	"\x0fUpdateNamespace\x12&.prism.admin.v1.UpdateNamespaceRequest\x1a'.prism.admin.v1.UpdateNamespaceResponse\"\b\x88\xce\x18\x02\x90\xce\x18\x05\x12l\n" +
-	"\x0fDeleteNamespace\x12&.prism.admin.v1.DeleteNamespaceRequest\x1a'.prism.admin.v1.DeleteNamespaceResponse\"\b\x88\xce\x18\x02\x90\xce\x18\x05\x12{\n" +
+	"\x0fCreateNamespace\x12&.prism.admin.v1.CreateNamespaceRequest\x1a'.prism.admin.v1.CreateNamespaceResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12l\n" +
+	"\x0fUpdateNamespace\x12&.prism.admin.v1.UpdateNamespaceRequest\x1a'.prism.admin.v1.UpdateNamespaceResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12l\n" +
+	"\x0fDeleteNamespace\x12&.prism.admin.v1.DeleteNamespaceRequest\x1a'.prism.admin.v1.DeleteNamespaceResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12{\n" +
 	"\x14ListNamespaceHistory\x12+.prism.admin.v1.ListNamespaceHistoryRequest\x1a,.prism.admin.v1.ListNamespaceHistoryResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +
 	"\fListBackends\x12#.prism.admin.v1.ListBackendsRequest\x1a$.prism.admin.v1.ListBackendsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12]\n" +
 	"\n" +
@@ -4037,10 +4042,10 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\fListSessions\x12#.prism.admin.v1.ListSessionsRequest\x1a$.prism.admin.v1.ListSessionsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12]\n" +
 	"\n" +
 	"GetSession\x12!.prism.admin.v1.GetSessionRequest\x1a\".prism.admin.v1.GetSessionResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12o\n" +
-	"\x10TerminateSession\x12'.prism.admin.v1.TerminateSessionRequest\x1a(.prism.admin.v1.TerminateSessionResponse\"\b\x88\xce\x18\x02\x90\xce\x18\x06\x12Z\n" +
+	"\x10TerminateSession\x12'.prism.admin.v1.TerminateSessionRequest\x1a(.prism.admin.v1.TerminateSessionResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x06\x12Z\n" +
 	"\tCreateKey\x12 .prism.admin.v1.CreateKeyRequest\x1a!.prism.admin.v1.CreateKeyResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12W\n" +
 	"\bListKeys\x12\x1f.prism.admin.v1.ListKeysRequest\x1a .prism.admin.v1.ListKeysResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12Z\n" +
-	"\tRevokeKey\x12 .prism.admin.v1.RevokeKeyRequest\x1a!.prism.admin.v1.RevokeKeyResponse\"\b\x88\xce\x18\x02\x90\xce\x18\x05\x12Z\n" +
+	"\tRevokeKey\x12 .prism.admin.v1.RevokeKeyRequest\x1a!.prism.admin.v1.RevokeKeyResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12Z\n" +
 	"\tListAudit\x12 .prism.admin.v1.ListAuditRequest\x1a!.prism.admin.v1.ListAuditResponse\"\b\x88\xce\x18\x01\x90\xce\x18\a\x12Z\n" +
 	"\tGetStatus\x12 .prism.admin.v1.GetStatusRequest\x1a!.prism.admin.v1.GetStatusResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12W\n" +
 	"\bGetStats\x12\x1f.prism.admin.v1.GetStatsRequest\x1a .prism.admin.v1.GetStatsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +

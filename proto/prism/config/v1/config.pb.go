@@ -888,10 +888,10 @@ const file_prism_config_v1_config_proto_rawDesc = "" +
 	"\vmax_size_mb\x18\x03 \x01(\x05B\x04\xa8\xd4\x18\x04R\tmaxSizeMb\"c\n" +
 	"\x0fRateLimitConfig\x124\n" +
 	"\x13requests_per_second\x18\x01 \x01(\x05B\x04\xa8\xd4\x18\x04R\x11requestsPerSecond\x12\x1a\n" +
-	"\x05burst\x18\x02 \x01(\x05B\x04\xa8\xd4\x18\x04R\x05burst\"l\n" +
+	"\x05burst\x18\x02 \x01(\x05B\x04\xa8\xd4\x18\x04R\x05burst\"r\n" +
 	"\x12ListConfigsRequest\x128\n" +
-	"\apattern\x18\x01 \x01(\x0e2\x1e.prism.config.v1.AccessPatternR\apattern\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x01(\tR\tnamespace\"N\n" +
+	"\apattern\x18\x01 \x01(\x0e2\x1e.prism.config.v1.AccessPatternR\apattern\x12\"\n" +
+	"\tnamespace\x18\x02 \x01(\tB\x04\xa8\xd4\x18\x01R\tnamespace\"N\n" +
 	"\x13ListConfigsResponse\x127\n" +
 	"\aconfigs\x18\x01 \x03(\v2\x1d.prism.config.v1.ClientConfigR\aconfigs\"P\n" +
 	"\x10GetConfigRequest\x12\x1c\n" +
@@ -927,7 +927,7 @@ const file_prism_config_v1_config_proto_rawDesc = "" +
 	"\rConfigService\x12b\n" +
 	"\vListConfigs\x12#.prism.config.v1.ListConfigsRequest\x1a$.prism.config.v1.ListConfigsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x03\x12\\\n" +
 	"\tGetConfig\x12!.prism.config.v1.GetConfigRequest\x1a\".prism.config.v1.GetConfigResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x03\x12k\n" +
-	"\x0eRegisterConfig\x12&.prism.config.v1.RegisterConfigRequest\x1a'.prism.config.v1.RegisterConfigResponse\"\b\x88\xce\x18\x02\x90\xce\x18\x05\x12k\n" +
+	"\x0eRegisterConfig\x12&.prism.config.v1.RegisterConfigRequest\x1a'.prism.config.v1.RegisterConfigResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12k\n" +
 	"\x0eValidateConfig\x12&.prism.config.v1.ValidateConfigRequest\x1a'.prism.config.v1.ValidateConfigResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x03BBZ@github.com/prism-data-layer/prism/proto/prism/config/v1;configv1b\x06proto3"
 
 var (

@@ -951,9 +951,10 @@ var File_prism_session_v1_session_proto protoreflect.FileDescriptor
 
 const file_prism_session_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x1eprism/session/v1/session.proto\x12\x10prism.session.v1\x1a\x1cprism/config/v1/config.proto\x1a\x1eprism/options/v1/options.proto\"\x88\x03\n" +
-	"\x14CreateSessionRequest\x12!\n" +
-	"\vconfig_name\x18\x01 \x01(\tH\x00R\n" +
+	"\x1eprism/session/v1/session.proto\x12\x10prism.session.v1\x1a\x1cprism/config/v1/config.proto\x1a\x1eprism/options/v1/options.proto\"\x8e\x03\n" +
+	"\x14CreateSessionRequest\x12'\n" +
+	"\vconfig_name\x18\x01 \x01(\tB\x04\xa8\xd4\x18\n" +
+	"H\x00R\n" +
 	"configName\x12D\n" +
 	"\rinline_config\x18\x02 \x01(\v2\x1d.prism.config.v1.ClientConfigH\x00R\finlineConfig\x12!\n" +
 	"\tclient_id\x18\x03 \x01(\tB\x04\xa8\xd4\x18\n" +
