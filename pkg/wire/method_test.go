@@ -113,7 +113,7 @@ func TestOptionsAreRead(t *testing.T) {
 		"/prism.session.v1.SessionService/CreateSession": {Self: true, Idempotency: optionsv1.Idempotency_IDEMPOTENCY_NONE},
 		"/prism.admin.v1.AdminService/GetStatus":         {Action: prism.ActionAdminRead, Idempotency: optionsv1.Idempotency_IDEMPOTENCY_READ},
 		"/prism.admin.v1.AdminService/CreateKey":         {Action: prism.ActionAdminWrite, Idempotency: optionsv1.Idempotency_IDEMPOTENCY_NONE},
-		"/prism.admin.v1.AdminService/TerminateSession":  {Action: prism.ActionAdminOperate, Idempotency: optionsv1.Idempotency_IDEMPOTENCY_KEYED},
+		"/prism.admin.v1.AdminService/TerminateSession":  {Action: prism.ActionAdminOperate, Idempotency: optionsv1.Idempotency_IDEMPOTENCY_NONE},
 		"/prism.admin.v1.AdminService/ListAudit":         {Action: prism.ActionAdminAudit, Idempotency: optionsv1.Idempotency_IDEMPOTENCY_READ},
 	} {
 		m := methods[name]
