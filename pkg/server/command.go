@@ -49,20 +49,25 @@ func Main(args []string, stdout, stderr io.Writer, b Build) int {
 		return code
 	}
 	Tune()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	force := make(chan struct{})
-	s, err := New(ctx, o)
-	if err != nil {
-		return report(stderr, err)
-	}
-	go func() { // the second signal does not wait
-		<-ctx.Done()
-		again := make(chan os.Signal, 1)
-		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
-		<-again
+	signals := make(chan os.Signal, 2) // room for both: the second may follow at once
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		stop()
+		<-signals // the second signal does not wait
 		close(force)
 	}()
+	s, err := New(ctx, o)
+	switch {
+	case err != nil && ctx.Err() != nil: // told to stop before it was ready
+		return exitOK
+	case err != nil:
+		return report(stderr, err)
+	}
 	go s.reloadOnSignal(ctx)
 	if err := s.Run(ctx, force); err != nil {
 		report(stderr, err)

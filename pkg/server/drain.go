@@ -57,10 +57,32 @@ func (s *Server) stop(force <-chan struct{}) error {
 		go s.data.Stop()
 		go s.ops.Stop()
 	}
-	err = errors.Join(err, s.release())
+	err = errors.Join(err, s.letGo(err != nil))
 	s.state.Store(int32(Stopped))
 	s.log.Info("stopped")
 	return err
+}
+
+// lastWait is how long the stores may take to close when calls had to be cut
+// off.
+const lastWait = 2 * time.Second
+
+// letGo gives back everything. A store waits for its calls, and one that hears
+// nothing would keep the process for ever: after calls were cut off it is left
+// as a crash would leave it, which it survives.
+func (s *Server) letGo(cut bool) error {
+	if !cut {
+		return s.release()
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.release() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(lastWait):
+		s.log.Error("a call does not end: leaving the stores as they are")
+		return nil
+	}
 }
 
 // release gives back everything, in the reverse order of its making.

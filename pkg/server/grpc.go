@@ -81,25 +81,37 @@ func fewEntries(ctx context.Context, info *tap.Info) (context.Context, error) {
 // registerReflection lets tools such as grpcurl ask what there is.
 func registerReflection(g *grpc.Server) { reflection.Register(g) }
 
-// guarded lets nobody ask what there is who may not call either. Our own
-// streams have a road of their own.
-func guarded(a *auth.Authenticator) grpc.StreamServerInterceptor {
-	return func(srv any, st grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		if strings.HasPrefix(info.FullMethod, "/grpc.reflection.") {
-			ctx := st.Context()
-			c := auth.Credential{}
-			if v := metadata.ValueFromIncomingContext(ctx, wire.Authorization); len(v) > 0 {
-				c.Authorization = v[0]
-			}
-			if p, ok := peer.FromContext(ctx); ok {
-				if tcp, ok := p.Addr.(interface{ AddrPort() netip.AddrPort }); ok {
-					c.Peer = tcp.AddrPort().Addr()
-				}
-			}
-			if _, err := a.Authenticate(ctx, c); err != nil {
-				return wire.ToStatus(err).Err()
-			}
-		}
+// around wraps gRPC's own streams: nobody may ask what there is who may not
+// call either, and none of them holds up a drain. Our own streams have a road
+// of their own.
+func (s *Server) around(srv any, st grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if !strings.HasPrefix(info.FullMethod, "/grpc.") {
 		return handler(srv, st)
 	}
+	if !strings.HasPrefix(info.FullMethod, "/grpc.health.") {
+		if _, err := s.auth.Authenticate(st.Context(), credential(st.Context())); err != nil {
+			return wire.ToStatus(err).Err()
+		}
+	}
+	done := make(chan error, 1)
+	go func() { done <- handler(srv, st) }()
+	select {
+	case err := <-done:
+		return err
+	case <-s.draining:
+		return wire.ToStatus(prism.New(prism.ReasonDraining, "the gateway is about to stop")).Err()
+	}
+}
+
+// credential is what the caller of a stream brought.
+func credential(ctx context.Context) (c auth.Credential) {
+	if v := metadata.ValueFromIncomingContext(ctx, wire.Authorization); len(v) > 0 {
+		c.Authorization = v[0]
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		if tcp, ok := p.Addr.(interface{ AddrPort() netip.AddrPort }); ok {
+			c.Peer = tcp.AddrPort().Addr()
+		}
+	}
+	return c
 }

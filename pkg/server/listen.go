@@ -21,7 +21,7 @@ func (s *Server) listen(ctx context.Context) error {
 			s.listeners[port.name] = s.bounded(ln)
 			continue
 		}
-		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", port.addr.String())
+		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(port.addr))
 		if err != nil {
 			return prism.New(prism.ReasonUnavailable, "cannot listen on %s for %s", port.addr, port.name).WithCause(err)
 		}

@@ -147,7 +147,7 @@ func (s *Server) openStores(ctx context.Context) (err error) {
 
 	limits := limitsOf(c)
 	s.health = health.NewServer()
-	guard := grpc.StreamInterceptor(guarded(s.auth))
+	guard := grpc.StreamInterceptor(s.around)
 	s.data = grpc.NewServer(append(limits.options(), guard)...)
 	s.ops = grpc.NewServer(append(limits.options(), guard, grpc.UnaryInterceptor(road.Interceptor()))...)
 	return s.router.OpenBackends(ctx, backendsOf(c))

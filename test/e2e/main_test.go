@@ -14,6 +14,10 @@ import (
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if dir, err := os.MkdirTemp("", "prism-e2e-tools"); err == nil {
+		defer os.RemoveAll(dir)
+		os.Setenv(toolsDir, dir)
+	}
 	cover := os.Getenv("PRISM_E2E_COVER")
 	if os.Getenv(insideTour) != "" || os.Getenv("PRISM_TEST_BIN") != "" && cover == "" {
 		return m.Run()
@@ -37,6 +41,9 @@ func run(m *testing.M) int {
 	os.Setenv("PRISM_TEST_BIN", bin)
 	return m.Run()
 }
+
+// toolsDir names a folder for what a test builds; it goes when all have run.
+const toolsDir = "PRISM_E2E_TOOLS"
 
 // need skips a test that cannot run here, loudly; with PRISM_TEST_REQUIRE=all
 // it fails instead.

@@ -46,11 +46,7 @@ var grpcurl = sync.OnceValues(func() (string, error) {
 			return path, nil
 		}
 	}
-	dir, err := os.MkdirTemp("", "grpcurl")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "grpcurl")
+	path := filepath.Join(os.Getenv(toolsDir), "grpcurl")
 	c := exec.Command("go", "build", "-C", filepath.Join("..", "..", "tools"), "-o", path, "github.com/fullstorydev/grpcurl/cmd/grpcurl")
 	out, err := c.CombinedOutput()
 	if err != nil {

@@ -5,6 +5,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -275,7 +276,7 @@ func (g *Gateway) close(t TB) {
 	for _, c := range conns {
 		_ = c.Close()
 	}
-	if err := g.Kill(); err != nil && err != server.ErrForced {
+	if err := g.Kill(); err != nil && !errors.Is(err, server.ErrForced) {
 		t.Logf("stop the gateway: %v", err)
 	}
 	g.Hang()

@@ -52,7 +52,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		fmt.Fprintln(out, sum)
 		return sum.verdict(*require)
 	}
-	s := summary{out: out, held: map[string][]string{}, blame: map[string][]string{}}
+	s := summary{out: out, held: map[string][]string{}, ran: map[string]bool{}, blame: map[string][]string{}}
 	if err := s.read(in); err != nil {
 		return fail(err)
 	}
@@ -80,6 +80,7 @@ type event struct {
 type summary struct {
 	out    io.Writer
 	held   map[string][]string // package and test → its output
+	ran    map[string]bool     // packages that had a test
 	blame  map[string][]string // package → output of its build
 	skips  []string
 	counts counts
@@ -112,6 +113,7 @@ func (s *summary) take(e event) {
 		if e.Test == "" {
 			s.endPackage(e)
 		} else {
+			s.ran[e.Package] = true
 			s.endTest(e, id)
 		}
 		delete(s.held, id)
@@ -149,6 +151,11 @@ func reason(output []string) string {
 func (s *summary) endPackage(e event) {
 	switch e.Action {
 	case "pass":
+		// With a coverage profile, go test passes a package that has none.
+		if !s.ran[e.Package] {
+			fmt.Fprintf(s.out, "?   \t%s\t[no tests]\n", e.Package)
+			return
+		}
 		fmt.Fprintf(s.out, "ok  \t%s\t%.3fs\n", e.Package, e.Elapsed)
 	case "fail":
 		s.counts.Packages++

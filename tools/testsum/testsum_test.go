@@ -48,6 +48,7 @@ func TestOnlyWhatMattersIsPrinted(t *testing.T) {
 		{"red", green + red, nil, exitRed, []string{"got 1, want 2", "panic: E", "exit status 2", "FAIL\tq", "1 passed, 1 failed, 0 not run, 1 packages FAIL"}, "noise"},
 		{"not built", green + broken, nil, exitRed, []string{"r.go:1: syntax error", "FAIL\tr"}, ""},
 		{"no test at all", "", nil, exitRed, []string{"0 passed"}, ""},
+		{"a package without tests", green + `{"Action":"pass","Package":"none","Elapsed":0}`, nil, exitOK, []string{"?   \tnone\t[no tests]"}, "ok  \tnone"},
 		{"a line that is no event", "go: warning\n" + green, nil, exitOK, []string{"go: warning\n"}, ""},
 	} {
 		var out, errs strings.Builder

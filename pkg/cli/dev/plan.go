@@ -175,7 +175,8 @@ func (o *upOptions) sameVersion(ctx context.Context, program string) error {
 	defer cancel()
 	out, err := exec.CommandContext(ctx, program, "--version").Output()
 	if err != nil {
-		return cli.WithFix(prism.New(prism.ReasonFailedPrecond, "%s does not tell its version", program).WithCause(err), "build it with make build")
+		// The cause's words only: it has an exit code, which is not ours.
+		return cli.WithFix(prism.New(prism.ReasonFailedPrecond, "%s does not tell its version", program).WithCause(errors.New(err.Error())), "build it with make build")
 	}
 	fields := strings.Fields(string(out))
 	if len(fields) < 2 || fields[0] != gateway {

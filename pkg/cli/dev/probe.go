@@ -27,10 +27,10 @@ const probeNamespace = "prism-probe"
 type probe struct {
 	admin func() string // the credential, if the gateway wants one
 
-	mu      sync.Mutex
-	proved  int // the pid that has passed
-	storing bool
-	value   string
+	mu     sync.Mutex
+	proved int    // the pid that has passed
+	where  string // the namespace that it has passed in; "" for none
+	value  string
 }
 
 func (p *probe) check(ctx context.Context, i supervise.Instance) error {
@@ -45,15 +45,14 @@ func (p *probe) check(ctx context.Context, i supervise.Instance) error {
 		return err
 	}
 	defer c.Close()
-	kv := c.KeyValue(probeNamespace)
 	if p.proved != i.PID {
 		p.value = rand.Text()
-		if p.storing, err = p.write(ctx, kv, i); err != nil {
+		if p.where, err = p.write(ctx, c, i); err != nil {
 			return err
 		}
 	}
-	if p.storing {
-		got, err := kv.Get(ctx, "ready")
+	if p.where != "" {
+		got, err := c.KeyValue(p.where).Get(ctx, "ready")
 		if err != nil {
 			return err
 		}
@@ -67,57 +66,55 @@ func (p *probe) check(ctx context.Context, i supervise.Instance) error {
 	return nil
 }
 
-// write stores the value, in a namespace that it makes the first time. It is
-// false when there is nowhere to store anything.
-func (p *probe) write(ctx context.Context, kv *client.KeyValue, i supervise.Instance) (stored bool, err error) {
-	_, err = kv.Set(ctx, "ready", []byte(p.value))
-	if !errors.Is(err, prism.ReasonNotFound) {
-		return true, err
-	}
+// write stores the value in a namespace of the probe's own and returns its
+// name; "" when there is nowhere to store anything. It is on the default
+// backend, else on any that takes keys: the file may have changed since the
+// first one was made.
+func (p *probe) write(ctx context.Context, c *client.Client, i supervise.Instance) (namespace string, err error) {
 	a, err := admin.Dial(i.Addrs["admin"], admin.Options{APIKey: p.admin()})
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	defer a.Close()
-	made, err := makeNamespace(ctx, a)
-	if err != nil || !made {
-		return false, err
-	}
-	_, err = kv.Set(ctx, "ready", []byte(p.value))
-	return true, err
-}
-
-// makeNamespace makes the probe's namespace on the default backend, else on any
-// that takes keys; false without one.
-func makeNamespace(ctx context.Context, a *admin.Client) (made bool, err error) {
-	create := func(backend string) error {
-		_, err := a.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: &adminv1.NamespaceSpec{
-			Name: probeNamespace, Model: "keyvalue", Backend: backend, Description: "prismctl dev proves here that a write can be read back",
-		}})
-		if errors.Is(err, prism.ReasonAlreadyExists) {
-			return nil
-		}
-		return err
-	}
-	if err = create(""); err == nil || prism.From(err).Retryable() {
-		return err == nil, err
+	if err = p.set(ctx, c, a, probeNamespace, ""); err == nil || prism.From(err).Retryable() {
+		return probeNamespace, err
 	}
 	list, listErr := a.ListBackends(ctx, &adminv1.ListBackendsRequest{})
 	if listErr != nil {
-		return false, listErr
+		return "", listErr
 	}
+	able := false
 	for _, b := range list.GetBackends() {
 		if !slices.Contains(b.GetCapabilities(), "keyvalue_basic") {
 			continue
 		}
-		if err = create(b.GetName()); err == nil {
-			return true, nil
+		able = true
+		name := probeNamespace + "-" + b.GetName()
+		if err = p.set(ctx, c, a, name[:min(len(name), prism.MaxNameBytes)], b.GetName()); err == nil {
+			return name, nil
 		}
 	}
-	if len(list.GetBackends()) == 0 {
-		return false, nil
+	if !able {
+		return "", nil
 	}
-	return false, err
+	return "", err
+}
+
+// set stores the value in a namespace, which it makes where it is missing.
+func (p *probe) set(ctx context.Context, c *client.Client, a *admin.Client, namespace, backend string) error {
+	kv := c.KeyValue(namespace)
+	_, err := kv.Set(ctx, "ready", []byte(p.value))
+	if !errors.Is(err, prism.ReasonNotFound) {
+		return err
+	}
+	_, err = a.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: &adminv1.NamespaceSpec{
+		Name: namespace, Model: "keyvalue", Backend: backend, Description: "prismctl dev proves here that a write can be read back",
+	}})
+	if err != nil && !errors.Is(err, prism.ReasonAlreadyExists) {
+		return err
+	}
+	_, err = kv.Set(ctx, "ready", []byte(p.value))
+	return err
 }
 
 // serving asks the gateway whether it takes calls.

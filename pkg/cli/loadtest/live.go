@@ -70,8 +70,24 @@ func (l *live) frame(s report.Snapshot) []string {
 	for len(l.past) > 0 && l.past[0].at < s.Elapsed-sparkSpan {
 		l.past = l.past[1:]
 	}
-	left := fmt.Sprintf("%s left  ", s.Remaining.Round(time.Second))
-	return []string{s.Line(), left + l.spark(max(l.width()-len(left)-1, 0))}
+	rate := fmt.Sprintf("%.0f/s", s.RecentRPS)
+	if s.TargetRPS > 0 {
+		rate += fmt.Sprintf(" of %.0f/s", s.TargetRPS)
+	}
+	counts := fmt.Sprintf("ok %d  failed %d  in flight %d", s.OK, s.Failed, s.InFlight)
+	if s.Backlog > 0 {
+		counts += fmt.Sprintf("  waiting %d", s.Backlog)
+	}
+	if s.Dropped > 0 {
+		counts += fmt.Sprintf("  dropped %d", s.Dropped)
+	}
+	t := s.Total
+	return []string{
+		fmt.Sprintf("%-9s %.0fs, %.0fs left  %s", s.Phase, s.Elapsed.Seconds(), s.Remaining.Seconds(), rate),
+		counts,
+		fmt.Sprintf("p50 %s  p95 %s  p99 %s  max %s", cli.Duration(t.P50), cli.Duration(t.P95), cli.Duration(t.P99), cli.Duration(t.Max)),
+		"rate " + l.spark(max(l.width()-len("rate ")-1, 0)),
+	}
 }
 
 // spark draws the last minute's rates, the newest at the right, each column the

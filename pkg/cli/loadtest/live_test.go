@@ -37,7 +37,7 @@ func TestFrameFitsTheTerminalAndShowsAMinute(t *testing.T) {
 		l.clear()
 		for _, frame := range strings.Split(errOut.String(), "\x1b[J") {
 			for _, line := range strings.Split(frame, "\n") {
-				line = strings.TrimSuffix(strings.TrimSuffix(line, "\x1b[1A\r"), "\r")
+				line, _, _ = strings.Cut(strings.TrimSuffix(line, "\r"), "\x1b[")
 				if n := len([]rune(line)); n >= cmp.Or(width, 80) {
 					t.Fatalf("a line of %d on a terminal of %d: %q", n, width, line)
 				}
@@ -49,16 +49,32 @@ func TestFrameFitsTheTerminalAndShowsAMinute(t *testing.T) {
 	}
 }
 
+func TestFrameShowsWhatIsWatchedIn60Columns(t *testing.T) {
+	t.Parallel()
+	ios, _, _, _ := iostreams.Test()
+	ios.SetTTY(true, true, true)
+	ios.SetSize(60, 24)
+	got := newLive(ios, 1).frame(report.Snapshot{
+		Phase: report.Running, Elapsed: 3 * time.Second, Remaining: 7 * time.Second, TargetRPS: 5000, RecentRPS: 4998, OK: 14990, Failed: 2,
+		InFlight: 9, Backlog: 3, Dropped: 1,
+		Total: report.Percentiles{P50: 790 * time.Microsecond, P95: 3 * time.Millisecond, P99: 10 * time.Millisecond, Max: 22 * time.Millisecond},
+	})
+	want := "running   3s, 7s left  4998/s of 5000/s\nok 14990  failed 2  in flight 9  waiting 3  dropped 1\np50 790us  p95 3ms  p99 10ms  max 22ms\nrate █"
+	if strings.Join(got, "\n") != want {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+}
+
 func TestSparklineDegradesToASCII(t *testing.T) {
 	t.Parallel()
 	ios, _, _, _ := iostreams.Test()
 	ios.SetTTY(true, true, true)
 	ios.SetSize(80, 24)
-	if got := snapshots(newLive(ios, 1), 16)[1]; !strings.HasPrefix(got, "7s left  ▁") || !strings.Contains(got, "█") {
+	if got := snapshots(newLive(ios, 1), 16)[3]; !strings.HasPrefix(got, "rate ▁") || !strings.Contains(got, "█") {
 		t.Errorf("got %q", got)
 	}
 	ios.SetEnv(map[string]string{"LANG": "C"})
-	if got := snapshots(newLive(ios, 1), 16)[1]; !strings.Contains(got, "#") || strings.ContainsAny(got, "▁█") {
+	if got := snapshots(newLive(ios, 1), 16)[3]; !strings.Contains(got, "#") || strings.ContainsAny(got, "▁█") {
 		t.Errorf("got %q", got)
 	}
 }

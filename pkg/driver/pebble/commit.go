@@ -36,6 +36,8 @@ type group struct {
 	cells    map[prism.Key]cell
 	receipts map[receiptKey]kept
 
+	forgotten []forgotten
+
 	touched []touch
 	hashes  []uint32   // of keys written
 	last    *namespace // looked up last
@@ -91,7 +93,7 @@ func (s *store) begin() *group {
 	g.nowMs = g.now.UnixMilli()
 	g.batch = s.db.NewBatch()
 	g.free, g.low = s.disk.room()
-	g.full = g.free < g.low || s.flushFails.Load()
+	g.full = g.free < g.low || s.disk.flushFails.Load()
 	return g
 }
 
@@ -197,6 +199,12 @@ func (s *store) apply(g *group) {
 	for i := range g.touched {
 		g.touched[i].after = g.touched[i].ns.meta
 	}
+	for _, f := range g.forgotten {
+		if g.receipts[receiptKey{f.ns.name, f.id}].expires == 0 { // not used again since
+			delete(f.ns.ids, f.id)
+		}
+	}
+	g.forgotten = g.forgotten[:0]
 	for _, h := range g.hashes {
 		s.dirty.mark(h, g.number)
 	}
@@ -205,6 +213,7 @@ func (s *store) apply(g *group) {
 	for _, r := range g.requests {
 		r.state.Store(requestBuilt)
 	}
+	s.applying.Store(true)
 	if !g.batch.Empty() {
 		if err := s.write(g.batch); err != nil {
 			s.fail(err)
@@ -222,6 +231,7 @@ func (s *store) apply(g *group) {
 			s.fail(err)
 		}
 	}
+	s.applying.Store(false)
 	s.groups <- g
 }
 
@@ -301,7 +311,7 @@ func (g *group) abort(err error) {
 		clear(t.ns.heads)
 		t.ns.due.Store(0)
 	}
-	g.touched = g.touched[:0]
+	g.touched, g.forgotten = g.touched[:0], g.forgotten[:0]
 	g.batch.Reset()
 	g.hashes = g.hashes[:0]
 	for i, r := range g.requests {

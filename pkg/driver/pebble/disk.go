@@ -20,8 +20,13 @@ type disk struct {
 	vfs.FS
 	dir     string
 	reserve uint64
-	// stuck is called when a write begins to wait.
-	stuck func()
+	// stuck is called when a write begins to wait, broken when the disk
+	// failed in a way that is no matter of space.
+	stuck  func()
+	broken func(error)
+	// flushFails is set while there is no room for a memtable. Whoever ends
+	// a flush resets it.
+	flushFails atomic.Bool
 
 	mode    atomic.Int32
 	waiting atomic.Int32 // writes that wait for space
@@ -38,8 +43,8 @@ const (
 // spacePoll is how often a waiting write looks whether space is back.
 const spacePoll = 100 * time.Millisecond
 
-func newDisk(fs vfs.FS, dir string, reserve uint64, stuck func()) *disk {
-	return &disk{FS: fs, dir: dir, reserve: reserve, stuck: stuck, quit: make(chan struct{})}
+func newDisk(fs vfs.FS, dir string, reserve uint64, stuck func(), broken func(error)) *disk {
+	return &disk{FS: fs, dir: dir, reserve: reserve, stuck: stuck, broken: broken, quit: make(chan struct{})}
 }
 
 // abandon ends all waiting; what waits fails.
@@ -82,13 +87,45 @@ func (d *disk) rest() bool {
 	}
 }
 
+// settle is where a call on the log, the manifest or the folder ends. Pebble
+// panics on some of their errors, with locks held that make the panic the end
+// of the process. So it never gets to know: the store is stopped, and the call
+// stays here until the store is given up.
+func (d *disk) settle(err error) error {
+	if err != nil && d.mode.Load() == diskInUse {
+		d.broken(err)
+		<-d.quit
+	}
+	return err
+}
+
 func (d *disk) Unwrap() vfs.FS { return d.FS }
 
 func (d *disk) wrap(name string, f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{File: f, d: d, table: strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")}, nil
+	return &diskFile{File: f, d: d, table: isTable(name)}, nil
+}
+
+func isTable(name string) bool {
+	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
+}
+
+// flushing is the category that pebble gives to the tables of a flush.
+const flushing = "pebble-memtable-flush"
+
+// tableFailed rests, so that pebble does not try again at once. A flush that
+// fails is told at once: after a few memtables pebble takes no more.
+func (d *disk) tableFailed(err error, flush bool) {
+	if d.mode.Load() != diskInUse {
+		return
+	}
+	if flush && vfs.IsNoSpaceError(err) {
+		d.flushFails.Store(true)
+		d.stuck()
+	}
+	d.rest()
 }
 
 // Create makes sure that what a marker names is durable in its folder before
@@ -101,8 +138,16 @@ func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	}
 	for {
 		f, err := d.FS.Create(name, c)
+		if isTable(name) && err != nil {
+			d.tableFailed(err, c == flushing)
+			return nil, err
+		}
 		if !d.again(err) {
-			return d.wrap(name, f, err)
+			f, err = d.wrap(name, f, d.settle(err))
+			if err == nil {
+				f.(*diskFile).flush = c == flushing
+			}
+			return f, err
 		}
 	}
 }
@@ -120,7 +165,7 @@ func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File
 	for {
 		f, err := d.FS.ReuseForWrite(from, to, c)
 		if !d.again(err) {
-			return d.wrap(to, f, err)
+			return d.wrap(to, f, d.settle(err))
 		}
 	}
 }
@@ -158,18 +203,18 @@ type diskFile struct {
 	vfs.File
 	d     *disk
 	table bool
+	flush bool // the table is of a flush
 }
 
-// again is disk.again, except that a table's write fails after a rest, so that
-// pebble does not try again at once.
-func (f *diskFile) again(err error) bool {
-	if !f.table {
-		return f.d.again(err)
+// again is disk.again; a table's write fails instead.
+func (f *diskFile) again(err error) bool { return !f.table && f.d.again(err) }
+
+func (f *diskFile) settle(err error) error {
+	if err != nil && f.table {
+		f.d.tableFailed(err, f.flush)
+		return err
 	}
-	if vfs.IsNoSpaceError(err) && f.d.mode.Load() == diskInUse {
-		f.d.rest()
-	}
-	return false
+	return f.d.settle(err)
 }
 
 func (f *diskFile) Write(p []byte) (n int, err error) {
@@ -177,7 +222,7 @@ func (f *diskFile) Write(p []byte) (n int, err error) {
 		m, err := f.File.Write(p[n:])
 		n += m
 		if n == len(p) || !f.again(err) {
-			return n, err
+			return n, f.settle(err)
 		}
 	}
 }
@@ -187,7 +232,7 @@ func (f *diskFile) WriteAt(p []byte, at int64) (n int, err error) {
 		m, err := f.File.WriteAt(p[n:], at+int64(n))
 		n += m
 		if n == len(p) || !f.again(err) {
-			return n, err
+			return n, f.settle(err)
 		}
 	}
 }
@@ -210,14 +255,14 @@ func (f *diskFile) Sync() error {
 	if !fsyncs {
 		return nil
 	}
-	return f.File.Sync()
+	return f.settle(f.File.Sync())
 }
 
 func (f *diskFile) SyncData() error {
 	if !fsyncs {
 		return nil
 	}
-	return f.File.SyncData()
+	return f.settle(f.File.SyncData())
 }
 
 func (f *diskFile) SyncTo(length int64) (bool, error) {

@@ -66,9 +66,12 @@ func diskFull(backend string) *prism.Error {
 	return prism.New(prism.ReasonDiskFull, "backend %q: the disk is full; reads go on", backend).WithBackend(backend)
 }
 
-// refuseFull is diskFull, noted for Health.
+// refuseFull is diskFull, noted for Health and, now and then, in the log.
 func (s *store) refuseFull() error {
-	s.refused.Store(s.clock.Now().UnixMilli())
+	now := s.clock.Now().UnixMilli()
+	if now-s.refused.Swap(now) > 10_000 {
+		s.log.Warn("the disk is full; writes are refused until there is space", "folder", s.dir)
+	}
 	return diskFull(s.name)
 }
 

@@ -67,15 +67,14 @@ type store struct {
 	db      *pebble.DB
 
 	// calls is held for reading by each call, for writing by Close.
-	calls      sync.RWMutex
-	closed     bool
-	closing    chan struct{}
-	closeOnce  atomic.Bool
-	failure    atomic.Pointer[prism.Error] // set once; nothing works after
-	failed     chan struct{}               // closed then
-	damage     atomic.Int64                // damaged records and blocks met
-	refused    atomic.Int64                // when a write was last refused for want of space, Unix milliseconds
-	flushFails atomic.Bool                 // there is no room for a memtable
+	calls     sync.RWMutex
+	closed    bool
+	closing   chan struct{}
+	closeOnce atomic.Bool
+	failure   atomic.Pointer[prism.Error] // set once; nothing works after
+	failed    chan struct{}               // closed then
+	damage    atomic.Int64                // damaged records and blocks met
+	refused   atomic.Int64                // when a write was last refused for want of space, Unix milliseconds
 
 	queue queue
 	dirty dirty
@@ -86,8 +85,9 @@ type store struct {
 	first uint64 // the sequence began after it
 
 	// The committer's own.
-	seq      uint64 // the last version given out
-	reserved uint64 // durable: versions up to it are used up after a crash
+	seq      uint64      // the last version given out
+	reserved uint64      // durable: versions up to it are used up after a crash
+	applying atomic.Bool // pebble is at work on a group
 	groups   chan *group
 	spare    chan *group
 
@@ -123,7 +123,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 	s.dir = c.Dir
 	s.options.fill()
 	s.queue.wake = make(chan struct{}, 1)
-	s.disk = newDisk(fs, c.Dir, uint64(s.options.Reserve), s.refuseQueued)
+	s.disk = newDisk(fs, c.Dir, uint64(s.options.Reserve), s.refuseQueued, s.fail)
 	if err := s.openStore(ctx); err != nil {
 		return driver.Set{}, classifyOpen(c.Name, c.Dir, err)
 	}
@@ -212,9 +212,7 @@ func (s *store) pebbleOptions() *pebble.Options {
 			},
 			FlushEnd: func(i pebble.FlushInfo) {
 				if i.Err == nil {
-					s.flushFails.Store(false)
-				} else if vfs.IsNoSpaceError(i.Err) && !s.flushFails.Swap(true) {
-					s.log.Warn("a flush failed; writes are refused until one succeeds", "error", i.Err)
+					s.disk.flushFails.Store(false)
 				}
 			},
 			// Pebble's default is to end the process. What is damaged is
@@ -288,12 +286,12 @@ func (s *store) Close() error {
 	}
 	patience := time.AfterFunc(closePatience, func() {
 		if s.disk.waiting.Load() > 0 {
-			s.disk.abandon()
+			s.fail(diskFull(s.name))
 		}
 	})
 	defer patience.Stop()
 	close(s.closing)
-	s.sweeper.Wait()
+	soon(s.failed, s.sweeper.Wait)
 	s.calls.Lock()
 	s.closed = true
 	s.calls.Unlock()
@@ -303,13 +301,16 @@ func (s *store) Close() error {
 		soon(s.failed, s.workers.Wait)
 	}
 	if s.failure.Load() != nil {
+		if s.applying.Load() {
+			// Pebble may be in the middle of changing logs, where an error is
+			// the end of the process. What is parked stays so.
+			return nil
+		}
 		s.disk.abandon()
-		// Goroutines of pebble may be parked and hold its locks: ask, do not
-		// insist.
 		limit := time.NewTimer(closePatience)
 		defer limit.Stop()
 		soon(limit.C, func() {
-			defer func() { _ = recover() }()
+			defer func() { _ = recover() }() // it may panic on what failed before
 			s.workers.Wait()
 			_ = s.db.Close()
 		})
@@ -374,7 +375,7 @@ func (s *store) Health(ctx context.Context) driver.Health {
 		h.Facts["disk_free_bytes"] = number(free)
 	}
 	switch {
-	case free < low || s.flushFails.Load() || s.disk.waiting.Load() > 0 || s.clock.Now().UnixMilli()-s.refused.Load() < 2000:
+	case free < low || s.disk.flushFails.Load() || s.disk.waiting.Load() > 0 || s.clock.Now().UnixMilli()-s.refused.Load() < 2000:
 		h.State, h.Message = driver.Degraded, diskFull(s.name).Message
 	case s.damage.Load() > 0:
 		h.State = driver.Degraded

@@ -165,7 +165,8 @@ func (s *store) submit(ctx context.Context, r *request) error {
 		r.release()
 		return prism.From(err)
 	}
-	if s.disk.waiting.Load() > 0 && r.kind != kindWork {
+	stalled := s.disk.waiting.Load() > 0 || s.disk.flushFails.Load() && s.applying.Load()
+	if stalled && r.kind != kindWork {
 		r.release()
 		return s.refuseFull()
 	}

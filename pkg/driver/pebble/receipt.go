@@ -14,7 +14,7 @@ import (
 
 // replay finds the answers that were given before for a receipt, if any.
 func (g *group) replay(ns *namespace, r driver.Receipt) (answers []driver.Result, found bool, err error) {
-	k, ok, err := g.receipt(ns.name, r.ID)
+	k, ok, err := g.receipt(ns, r.ID)
 	if err != nil || !ok || k.expires <= g.nowMs {
 		return nil, false, err
 	}
@@ -30,11 +30,16 @@ func (g *group) replay(ns *namespace, r driver.Receipt) (answers []driver.Result
 	return answers, true, nil
 }
 
-func (g *group) receipt(ns prism.Namespace, id [16]byte) (k kept, ok bool, err error) {
-	if k, ok := g.receipts[receiptKey{ns, id}]; ok {
+func (g *group) receipt(ns *namespace, id [16]byte) (k kept, ok bool, err error) {
+	if k, ok := g.receipts[receiptKey{ns.name, id}]; ok {
 		return k, k.expires != 0, nil
 	}
-	g.key = appendReceiptKey(g.key[:0], ns, id)
+	if ns.ids != nil {
+		if _, ok := ns.ids[id]; !ok {
+			return kept{}, false, nil
+		}
+	}
+	g.key = appendReceiptKey(g.key[:0], ns.name, id)
 	v, closer, err := g.s.db.Get(g.key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return kept{}, false, nil
@@ -49,7 +54,7 @@ func (g *group) receipt(ns prism.Namespace, id [16]byte) (k kept, ok bool, err e
 // keep stores a receipt with its answers, and drops the oldest over the bound.
 func (g *group) keep(ns *namespace, r driver.Receipt, answers []driver.Result) error {
 	g.touch(ns)
-	if _, there, err := g.receipt(ns.name, r.ID); err != nil || !there {
+	if _, there, err := g.receipt(ns, r.ID); err != nil || !there {
 		ns.meta.receipts++ // one that is there has expired or is damaged, and is replaced
 	}
 	g.s.seq++
@@ -65,6 +70,9 @@ func (g *group) keep(ns *namespace, r driver.Receipt, answers []driver.Result) e
 	seal(keySum(g.key), g.buf)
 	_ = g.batch.Set(g.key, g.buf, nil)
 	g.receipts[receiptKey{ns.name, r.ID}] = k
+	if ns.ids != nil {
+		ns.ids[r.ID] = struct{}{}
+	}
 
 	g.key = appendOrderKey(g.key[:0], ns.name, ttlMillis(r.Keep), k.seq)
 	g.buf = append(g.buf[:0], r.ID[:]...)
@@ -74,6 +82,12 @@ func (g *group) keep(ns *namespace, r driver.Receipt, answers []driver.Result) e
 		return g.evict(ns, ns.meta.receipts-bound+bound/trimPart)
 	}
 	return nil
+}
+
+// forgotten is a receipt that is gone once the group is applied.
+type forgotten struct {
+	ns *namespace
+	id [16]byte
 }
 
 // trimPart is the part of a bound that goes at once when it is met, so that
@@ -151,7 +165,7 @@ func (g *group) forget(ns *namespace, turns []turn) error {
 		g.key = appendOrderKey(g.key[:0], ns.name, t.keep, t.seq)
 		_ = g.batch.Delete(g.key, nil)
 		ns.heads[t.keep] = max(ns.heads[t.keep], t.seq+1)
-		k, ok, err := g.receipt(ns.name, t.id)
+		k, ok, err := g.receipt(ns, t.id)
 		if ok && k.seq != t.seq {
 			continue // the id was used again; that one has a later turn
 		}
@@ -160,6 +174,7 @@ func (g *group) forget(ns *namespace, turns []turn) error {
 			g.key = appendReceiptKey(g.key[:0], ns.name, t.id)
 			_ = g.batch.Delete(g.key, nil)
 			g.receipts[receiptKey{ns.name, t.id}] = kept{}
+			g.forgotten = append(g.forgotten, forgotten{ns, t.id})
 		}
 	}
 	return nil

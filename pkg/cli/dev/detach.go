@@ -1,0 +1,134 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/supervise"
+)
+
+// openTold opens a file of this up's own for what its supervisor says, so that
+// another up that comes too late does not write into it.
+func openTold(state string) (*os.File, error) {
+	err := os.MkdirAll(state, 0o700)
+	var told *os.File
+	if err == nil {
+		told, err = os.CreateTemp(state, "supervisor-*.out")
+	}
+	return told, stateAdvice(err)
+}
+
+// verdictAfter is how much longer than a call it may take until a service that
+// crashes at once is called a crash loop.
+const verdictAfter = 30 * time.Second
+
+// detach starts a supervisor of its own session and waits until it is ready.
+func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	told, err := openTold(pl.state)
+	if err != nil {
+		return err
+	}
+	defer told.Close()
+	cmd := exec.Command(self, o.childArgs(pl)...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = pl.Root, told, told
+	supervise.Detach(cmd)
+	if err := cmd.Start(); err != nil {
+		os.Remove(told.Name())
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ctx, cancel := context.WithTimeout(ctx, o.Wait+verdictAfter)
+	defer cancel()
+	st, err := o.awaitReady(ctx, pl.project, ended)
+	switch {
+	case err != nil && st.Services == nil: // it ended, or never answered
+		if text, readErr := io.ReadAll(io.NewSectionReader(told, 0, 16<<10)); readErr == nil {
+			o.IO.ErrOut.Write(text) //nolint:errcheck // it is the error that counts
+		}
+		os.Remove(told.Name())
+		return err
+	case err != nil:
+		o.complain("it goes on trying; prismctl dev down ends it", st)
+	}
+	if e := os.Rename(told.Name(), filepath.Join(pl.state, "supervisor.out")); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	o.printReady(st)
+	fmt.Fprintf(o.IO.ErrOut, "ready in %.1f s with %s; prismctl dev down stops it\n", time.Since(start).Seconds(), pl.origin)
+	return nil
+}
+
+// childArgs are those of the supervisor: the same up, in the background.
+func (o *upOptions) childArgs(pl *plan) []string {
+	args := []string{"dev", "up", "--supervisor", "--prismd", pl.program}
+	if o.AllowSkew {
+		args = append(args, "--allow-skew")
+	}
+	if o.AutoPorts {
+		args = append(args, "--auto-ports")
+	}
+	if o.PortOffset != 0 {
+		args = append(args, fmt.Sprintf("--port-offset=%d", o.PortOffset))
+	}
+	return args
+}
+
+// awaitReady asks the supervisor until all is ready or will not be. ended tells
+// when a new one that was started for this has ended; nil: it runs already.
+func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan error) (last supervise.Status, err error) {
+	gone := ended == nil
+	for {
+		select {
+		case err := <-ended:
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				return supervise.Status{}, cli.ErrSilent(exit.ExitCode()) // it has said why
+			}
+			ended, gone = nil, true // another up was faster: its supervisor answers
+		case <-ctx.Done():
+			if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				return supervise.Status{}, err
+			}
+			if err := notReady(last); err != nil {
+				return last, err
+			}
+			return last, prism.New(prism.ReasonDeadlineExceeded, "it was not ready in time")
+		case <-time.After(pollEvery):
+		}
+		c, err := supervise.Dial(p.socket)
+		if err != nil {
+			if gone {
+				return supervise.Status{}, prism.New(prism.ReasonUnavailable, "the supervisor has stopped")
+			}
+			continue
+		}
+		st, err := c.Status(ctx)
+		if err != nil {
+			continue
+		}
+		if last = st; st.Ready {
+			return st, nil
+		}
+		for _, s := range st.Services {
+			if s.State == supervise.CrashLoop || s.Late {
+				return st, notReady(st)
+			}
+		}
+	}
+}

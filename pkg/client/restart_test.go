@@ -1,0 +1,231 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/client"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/test/harness"
+)
+
+// adminKey is the key that a gateway makes at its first start.
+func adminKey(t *testing.T, g *harness.Gateway) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(g.Dir, "data", "admin.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// A restart is nothing that a caller sees, and every increment happens once.
+func TestIncrementsAreExactOverRestarts(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Options{File: harness.Small})
+	c := dial(t, g, client.WithConnections(2))
+	kv := c.KeyValue("disk")
+	const callers, each, restarts = 16, 63, 5 // 1,008 increments
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range each {
+				if _, err := kv.Increment(t.Context(), "n", 1); err != nil {
+					t.Errorf("increment: %v", err)
+				}
+				done.Add(1)
+				time.Sleep(2 * time.Millisecond)
+			}
+		})
+	}
+	for i := range restarts {
+		harness.Eventually(t, 20*time.Second, "calls go on", func() bool { return done.Load() >= int64((i+1)*callers*each/(restarts+1)) })
+		if i%2 == 0 {
+			g.Restart(t)
+			continue
+		}
+		_ = g.Kill() // calls in flight are cut off: what they did is not known
+		g.Run(t)
+	}
+	wg.Wait()
+	n, err := kv.Increment(t.Context(), "n", 0)
+	if err != nil || n != callers*each {
+		t.Errorf("the sum is %d, %v, want %d", n, err, callers*each)
+	}
+	if c.Stats().Retries.Load() == 0 {
+		t.Error("nothing was sent again: no restart was met")
+	}
+}
+
+// A watch goes on over restarts: every change once, in order.
+func TestWatchGoesOnOverRestarts(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Options{File: harness.Small})
+	c := dial(t, g)
+	kv := c.KeyValue("disk")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	resumed := 0
+	w, err := kv.Watch(ctx, client.WatchOptions{Prefix: "k", Values: true, Resumed: func(string, *prism.Error) { resumed++ }})
+	ok(t, err)
+	defer w.Close()
+	const writes, restarts = 300, 3
+	go func() {
+		for i := range writes {
+			if _, err := kv.Set(ctx, "k", []byte(strconv.Itoa(i))); err != nil && ctx.Err() == nil {
+				t.Errorf("set: %v", err)
+			}
+			if i%10 == 0 {
+				_, _ = kv.Set(ctx, "other", nil)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	go func() {
+		for range restarts {
+			time.Sleep(80 * time.Millisecond)
+			if ctx.Err() == nil {
+				g.Restart(t)
+			}
+		}
+	}()
+	seen, last := 0, uint64(0)
+	deadline := time.AfterFunc(30*time.Second, cancel)
+	defer deadline.Stop()
+	for seen < writes {
+		changes, err := w.Next()
+		if err != nil {
+			t.Fatalf("after %d of %d changes: %v", seen, writes, err)
+		}
+		for _, ch := range changes {
+			if ch.Kind != client.ChangeSet || ch.Key != "k" || ch.Previous != last || ch.Version <= last {
+				t.Fatalf("change %d is %+v, the one before had version %d", seen, ch, last)
+			}
+			if ch.HasValue && seen == writes-1 && string(ch.Value) != strconv.Itoa(seen) {
+				t.Errorf("the last value is %q", ch.Value)
+			}
+			last = ch.Version
+			seen++
+		}
+	}
+	if resumed == 0 || c.Stats().Resumes.Load() != int64(resumed) {
+		t.Errorf("%d resumptions were told, %d counted", resumed, c.Stats().Resumes.Load())
+	}
+	// From its position another watch goes on: nothing of before comes again.
+	position := w.Position()
+	_, err = kv.Set(ctx, "k", []byte("after"))
+	ok(t, err)
+	again, err := kv.Watch(ctx, client.WatchOptions{Prefix: "k", Position: position})
+	ok(t, err)
+	defer again.Close()
+	changes, err := again.Next()
+	if err != nil || len(changes) != 1 || changes[0].Previous != last {
+		t.Errorf("a watch from the position has %+v, %v", changes, err)
+	}
+	again.Close()
+	if _, err := again.Next(); err == nil {
+		t.Error("a closed watch goes on")
+	}
+	_, err = kv.Watch(ctx, client.WatchOptions{Position: "no"})
+	refused(t, "a bad position", err, prism.ReasonInvalidCursor)
+	for k, text := range map[client.ChangeKind]string{client.ChangeSet: "set", client.ChangeDelete: "delete", client.ChangeExpire: "expire", 99: "unknown"} {
+		if k.String() != text {
+			t.Errorf("kind %d is %q", k, k)
+		}
+	}
+}
+
+func TestTransactionIsRunAgainAsAWhole(t *testing.T) {
+	t.Parallel()
+	c := dial(t, harness.Start(t, harness.Options{}))
+	kv, ctx := c.KeyValue(ns), t.Context()
+	const callers, each = 4, 10
+	var runs atomic.Int64
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for done := 0; done < each; {
+				err := kv.Transaction(ctx, func(tx *client.Tx) error {
+					runs.Add(1)
+					v, _, err := tx.Get("n")
+					if err != nil {
+						return err
+					}
+					n, _ := strconv.Atoi(string(v))
+					if err := tx.Set("n", []byte(strconv.Itoa(n+1)), client.TTL(time.Hour)); err != nil {
+						return err
+					}
+					return tx.Delete("gone")
+				})
+				switch {
+				case err == nil:
+					done++
+				case !errors.Is(err, prism.ReasonConflict):
+					t.Errorf("transaction: %v", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	e, err := kv.Get(ctx, "n")
+	if err != nil || string(e.Value) != fmt.Sprint(callers*each) {
+		t.Errorf("n is %q, %v", e.Value, err)
+	}
+	if runs.Load() <= callers*each {
+		t.Log("no conflict was met")
+	}
+	mine := errors.New("my own")
+	err = kv.Transaction(ctx, func(tx *client.Tx) error {
+		_ = tx.Set("rolled back", nil)
+		return mine
+	})
+	if !errors.Is(err, mine) {
+		t.Errorf("the caller's error came back as %v", err)
+	}
+	if there, _ := kv.Exists(ctx, "rolled back"); there {
+		t.Error("what was rolled back is there")
+	}
+	err = kv.Transaction(ctx, func(tx *client.Tx) error { return tx.Set("", nil) })
+	refused(t, "a bad key", err, prism.ReasonInvalidArgument)
+	conflicts := 0
+	err = kv.Transaction(ctx, func(tx *client.Tx) error {
+		conflicts++
+		_, _, err := tx.Get("n")
+		if err == nil {
+			_, err = kv.Set(ctx, "n", []byte("0")) // another writer, each time
+		}
+		if err == nil {
+			err = tx.Set("n", []byte("1"))
+		}
+		return err
+	})
+	refused(t, "a conflict that stays", err, prism.ReasonConflict)
+	if conflicts != 4 {
+		t.Errorf("it was run %d times, want 4", conflicts)
+	}
+}
+
+// Nothing that a client started is left behind.
+func TestClosedClientsLeaveNothingBehind(t *testing.T) {
+	g := harness.Start(t, harness.Options{})
+	c, err := client.Dial(g.Addr("data"))
+	ok(t, err)
+	_, err = c.KeyValue(ns).Set(t.Context(), "k", nil)
+	ok(t, err)
+	w, err := c.KeyValue(ns).Watch(t.Context(), client.WatchOptions{})
+	ok(t, err)
+	w.Close()
+	ok(t, c.Close())
+	harness.Eventually(t, 5*time.Second, "goroutines of the client end", func() bool { return !strings.Contains(stacks(), "prism/pkg/client.") })
+}
