@@ -41,6 +41,12 @@ func (s *Server) stop(force <-chan struct{}) error {
 		wg.Go(s.ops.GracefulStop)
 		wg.Wait()
 	}()
+	quiet := time.AfterFunc(patience, func() {
+		for _, l := range s.silent {
+			l.closeSilent()
+		}
+	})
+	defer quiet.Stop()
 	var err error
 	select {
 	case <-done:

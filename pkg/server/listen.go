@@ -32,5 +32,7 @@ func (s *Server) listen(ctx context.Context) error {
 
 // bounded lets callers over the limit of connections wait in the backlog.
 func (s *Server) bounded(ln net.Listener) net.Listener {
-	return netutil.LimitListener(ln, int(s.o.Config.Limits.MaxConnections))
+	l := newSilentListener(netutil.LimitListener(ln, int(s.o.Config.Limits.MaxConnections)))
+	s.silent = append(s.silent, l)
+	return l
 }

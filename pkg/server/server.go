@@ -84,6 +84,7 @@ type Server struct {
 	health   *health.Server
 
 	listeners  map[string]net.Listener
+	silent     []*silentListener
 	data, ops  *grpc.Server
 	http       *http.Server
 	draining   chan struct{}

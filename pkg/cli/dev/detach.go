@@ -54,6 +54,8 @@ func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error
 	defer cancel()
 	st, err := o.awaitReady(ctx, pl.project, ended)
 	switch {
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(o.IO.ErrOut, "it goes on starting; prismctl dev down stops it")
 	case err != nil && st.Services == nil: // it ended, or never answered
 		if text, readErr := io.ReadAll(io.NewSectionReader(told, 0, 16<<10)); readErr == nil {
 			o.IO.ErrOut.Write(text) //nolint:errcheck // it is the error that counts
@@ -61,7 +63,7 @@ func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error
 		os.Remove(told.Name())
 		return err
 	case err != nil:
-		o.complain("it goes on trying; prismctl dev down ends it", st)
+		o.complain(goesOn(st), st)
 	}
 	if e := os.Rename(told.Name(), filepath.Join(pl.state, "supervisor.out")); err == nil {
 		err = e

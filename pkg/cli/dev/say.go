@@ -61,6 +61,14 @@ func (o *upOptions) complain(what string, st supervise.Status) {
 	}
 }
 
+// goesOn says what becomes of what is not ready.
+func goesOn(st supervise.Status) string {
+	if looping(st) {
+		return "it crashes again and again; prismctl dev restart tries once more, prismctl dev down ends it"
+	}
+	return "it goes on trying; prismctl dev down ends it"
+}
+
 // notReady says which service is not ready and why.
 func notReady(st supervise.Status) error {
 	for _, s := range st.Services {

@@ -126,7 +126,7 @@ func (o *upOptions) already(ctx context.Context, p project) (done bool, err erro
 		ctx, cancel := context.WithTimeout(ctx, o.Wait)
 		defer cancel()
 		if st, err = o.awaitReady(ctx, p, nil); err != nil {
-			o.complain("it goes on trying; prismctl dev down ends it", st)
+			o.complain(goesOn(st), st)
 			return true, err
 		}
 	}

@@ -23,6 +23,9 @@ func TestComplaintNamesWhoIsNotReadyAndShowsItsLastLines(t *testing.T) {
 	if !errors.As(err, &f) || f.Fix != "prismctl dev logs prismd" || err.Error() != "prismd is crash-loop: 10 starts" || cli.Code(err) != cli.ExitUnavailable || !looping(st) {
 		t.Errorf("got %v", err)
 	}
+	if !strings.Contains(goesOn(st), "dev restart") || strings.Contains(goesOn(supervise.Status{}), "dev restart") {
+		t.Errorf("got %q", goesOn(st))
+	}
 	ios, _, _, errOut := iostreams.Test()
 	(&upOptions{IO: ios}).complain("it burns", st)
 	if got := errOut.String(); !strings.HasPrefix(got, "it burns\n  prismd | fire") || strings.Count(got, "\n") != 3 || strings.Contains(got, "\x1b") {
@@ -33,6 +36,15 @@ func TestComplaintNamesWhoIsNotReadyAndShowsItsLastLines(t *testing.T) {
 	}
 	if st.Services[0].State = supervise.Ready; notReady(st) != nil || looping(st) {
 		t.Errorf("got %v", notReady(st))
+	}
+}
+
+func TestLateIsWhoeverStillTries(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[supervise.State]bool{supervise.Degraded: true, supervise.Crashed: true, supervise.CrashLoop: false, supervise.Stopped: false, supervise.Ready: false} {
+		if got := late(supervise.Status{Services: []supervise.ServiceStatus{{State: state, Late: true}}}); got != want {
+			t.Errorf("%s: got %v, want %v", state, got, want)
+		}
 	}
 }
 

@@ -112,8 +112,9 @@ func TestFault_F22_DrainUnderLoad(t *testing.T) {
 		})
 	}
 	var slowest time.Duration
-	for round := 0; round < rounds || done.Load() < calls; round++ {
+	for round := range rounds {
 		time.Sleep(300 * time.Millisecond)
+		harness.Eventually(t, 5*time.Minute, "enough calls were made", func() bool { return done.Load() >= calls*int64(round+1)/int64(rounds) })
 		order := watchOrder(t, p)
 		begun := time.Now()
 		p.signal(syscall.SIGTERM)
