@@ -40,11 +40,17 @@ layers() { gotest -count=1 -run Layers ./pkg; }
 build() { make --no-print-directory build tools && (cd tools && go build -o "$work/" ./testsum ./covercheck); }
 unit() {
 	local packages
-	packages=$(go list ./... | grep -vE '/test/(e2e|faults|bench)(/|$)') || return 1
+	packages=$(go list ./... | grep -vE '/test/(e2e|faults)(/|$)') || return 1
 	gotest -race -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/unit.out" $packages
 }
 tooltests() { (cd tools && go test -json -coverprofile="$work/tools.out" ./... | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"); }
-endtoend() { PRISM_TEST_BIN=$root/bin gotest -count=1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/e2e.out" ./test/e2e/...; }
+endtoend() { # the programs are built to count what they cover
+	mkdir -p "$work/programs"
+	PRISM_E2E_COVER=$work/programs gotest -count=1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/e2e.out" ./test/e2e/...
+	local status=$?
+	go tool covdata textfmt -i="$work/programs" -o="$work/programs.out" || status=1
+	return $status
+}
 faults() { PRISM_TEST_BIN=$root/bin gotest -count=1 -p 1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/faults.out" ./test/faults/...; }
 gate() {
 	local profiles=()

@@ -103,6 +103,9 @@ type Receipt struct {
 	ID   [16]byte // hash of principal, RPC and the caller's key; unique in a namespace
 	Body [16]byte // hash of the request
 	Keep time.Duration
+	// Max bounds the receipts of the namespace; 0, or more than the store
+	// keeps by itself: the store's own bound.
+	Max int64
 }
 
 // IsZero reports whether no receipt is asked for.

@@ -191,7 +191,7 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 	}
 	if record.Model == "keyvalue" {
 		n.keyvalue = keyvalue.New(be.set, prism.Namespace(record.Name),
-			keyvalue.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL}, r.sealer, r.clock)
+			keyvalue.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL, Receipts: record.Limits.Receipts}, r.sealer, r.clock)
 	}
 	return n, nil
 }

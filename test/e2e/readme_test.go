@@ -24,13 +24,7 @@ func TestReadmeTourRunsAsTyped(t *testing.T) {
 		takeTour(t, bin)
 		return
 	}
-	if why := noNamespaces(); why != "" {
-		if os.Getenv("PRISM_TEST_REQUIRE") == "all" {
-			t.Fatal(why)
-		}
-		t.Skip("NOT TESTED: " + why)
-	}
-	bin := programs(t)
+	need(t, noNamespaces())
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +32,7 @@ func TestReadmeTourRunsAsTyped(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, "unshare", "-n", "-p", "-f", "--mount-proc", "--kill-child", self, "-test.run", "^TestReadmeTourRunsAsTyped$", "-test.v")
-	c.Env = append(os.Environ(), insideTour+"="+bin)
+	c.Env = append(os.Environ(), insideTour+"="+programs(t))
 	out, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("the tour: %v\n%s", err, out)
@@ -101,7 +95,7 @@ func takeTour(t *testing.T, bin string) {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"HOME=" + home, "PATH=" + bin + ":/usr/bin:/bin", "TERM=xterm", "LANG=C.UTF-8"}
+	env := []string{"HOME=" + home, "PATH=" + bin + ":/usr/bin:/bin", "TERM=xterm", "LANG=C.UTF-8", "GOCOVERDIR=" + os.Getenv("PRISM_E2E_COVER")}
 	for _, c := range tour(t) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		sh := exec.CommandContext(ctx, "sh", "-c", c.line)
@@ -150,18 +144,12 @@ func noNamespaces() string {
 	return ""
 }
 
-// programs is the folder of prismd and prismctl: the one that make test has
-// built, or one of this test's own.
+// programs is the folder of prismd and prismctl, which TestMain has seen to.
 func programs(t *testing.T) string {
 	t.Helper()
-	if bin := os.Getenv("PRISM_TEST_BIN"); bin != "" {
-		return bin
-	}
-	bin := t.TempDir()
-	c := exec.Command("go", "build", "-o", bin+"/", "./cmd/prismd", "./cmd/prismctl")
-	c.Dir = filepath.Join("..", "..")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	bin := os.Getenv("PRISM_TEST_BIN")
+	if bin == "" {
+		t.Fatal("TestMain has built no programs")
 	}
 	return bin
 }

@@ -52,6 +52,7 @@ func (s *Store) Check(op *Op) error {
 	if e != nil {
 		return e
 	}
+	op.Receipt.Max = s.policy.Receipts
 	return nil
 }
 

@@ -59,6 +59,7 @@ const MaxTTL = 10 * 365 * 24 * time.Hour
 type Policy struct {
 	DefaultTTL time.Duration // given to a write that asks for none; 0: none
 	MaxTTL     time.Duration // refuses longer; 0: no bound
+	Receipts   int64         // idempotency keys that are kept; 0: the store's bound
 }
 
 // A Store is one key-value namespace.

@@ -111,7 +111,7 @@ func (t *Tx) Commit(ctx context.Context) ([]Written, error) {
 	}
 	t.over = true
 	if !t.once.IsZero() {
-		t.once.Body = t.body()
+		t.once.Body, t.once.Max = t.body(), t.store.policy.Receipts
 	}
 	results, err := t.store.set.KeyValueTransactional.Commit(ctx, t.store.ns, t.checks, t.writes, t.once)
 	if err != nil {

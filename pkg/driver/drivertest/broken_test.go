@@ -127,6 +127,7 @@ var defects = []defect{
 		"a receipt of a batch is known to the single call and the other way round",
 		"a receipt with another body is KEY_REUSED and changes nothing",
 		"receipts are bounded and the oldest go first",
+		"a receipt may bound them further",
 		"what changes nothing is not told",
 	}, wrap: func(s driver.Set) driver.Set {
 		s.KeyValue = ignoresReceipts{s.KeyValue}

@@ -50,6 +50,7 @@ var basicPromises = []promise{
 	{"receipts outlive a restart", testReceiptReopen, "reopen"},
 	{"a receipt is forgotten after its time", testReceiptExpires, "clock"},
 	{"receipts are bounded and the oldest go first", testReceiptBound, "bounds"},
+	{"a receipt may bound them further", testReceiptMax, "bounds"},
 	{"a context that has ended changes nothing", testEndedContext, ""},
 }
 
@@ -555,23 +556,34 @@ func testReceiptExpires(t *T) {
 }
 
 func testReceiptBound(t *T) {
-	const bound = 10
-	t.open(Options{Receipts: bound})
+	t.open(Options{Receipts: receiptBound})
+	t.boundsReceipts(0)
+}
+
+func testReceiptMax(t *T) { t.boundsReceipts(receiptBound) }
+
+const receiptBound = 10
+
+// boundsReceipts writes with three times as many receipts as are kept.
+func (t *T) boundsReceipts(asked int64) {
 	call := func(i int) bool {
-		res, err := t.set().KeyValue.Set(t.Ctx, t.key("k"), fmt.Append(nil, i), driver.SetOptions{}, t.receipt(fmt.Sprint(i), fmt.Sprint(i)))
+		r := t.receipt(fmt.Sprint(i), fmt.Sprint(i))
+		r.Max = asked
+		res, err := t.set().KeyValue.Set(t.Ctx, t.key("k"), fmt.Append(nil, i), driver.SetOptions{}, r)
 		t.must(err)
 		return res.Replayed
 	}
-	for i := range 3 * bound {
+	const all = 3 * receiptBound
+	for i := range all {
 		call(i)
 	}
-	for i := 2*bound + bound/2; i < 3*bound; i++ {
+	for i := all - receiptBound/2; i < all; i++ {
 		if !call(i) {
-			t.Errorf("receipt %d of %d is gone, the bound is %d", i, 3*bound, bound)
+			t.Errorf("receipt %d of %d is gone, the bound is %d", i, all, receiptBound)
 		}
 	}
 	if call(0) {
-		t.Errorf("receipt 0 of %d is still there, the bound is %d", 3*bound, bound)
+		t.Errorf("receipt 0 of %d is still there, the bound is %d", all, receiptBound)
 	}
 }
 

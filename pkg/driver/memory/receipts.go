@@ -87,7 +87,11 @@ func (r *receipts) replay(q driver.Receipt, nowMS int64) (results []driver.Resul
 // keep stores the answer to a receipt that is not there.
 func (r *receipts) keep(q driver.Receipt, nowMS int64, results ...driver.Result) {
 	r.sweep(nowMS, 2) // pays for itself: one in, up to two out
-	if len(r.index) >= r.max {
+	bound := r.max
+	if q.Max > 0 {
+		bound = int(min(int64(bound), q.Max))
+	}
+	for len(r.index) >= bound {
 		r.drop(r.oldest)
 	}
 	i := r.take()

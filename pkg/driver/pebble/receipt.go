@@ -78,7 +78,11 @@ func (g *group) keep(ns *namespace, r driver.Receipt, answers []driver.Result) e
 	g.buf = append(g.buf[:0], r.ID[:]...)
 	g.buf = binary.BigEndian.AppendUint64(g.buf, uint64(k.expires))
 	_ = g.batch.Set(g.key, g.buf, nil)
-	if bound := g.s.options.Receipts; ns.meta.receipts > bound {
+	bound := g.s.options.Receipts
+	if r.Max > 0 {
+		bound = min(bound, r.Max)
+	}
+	if ns.meta.receipts > bound {
 		return g.evict(ns, ns.meta.receipts-bound+bound/trimPart)
 	}
 	return nil
