@@ -15,7 +15,6 @@ type sheet struct {
 	late       uint64
 	waited     uint64
 	unfinished uint64
-	last       time.Duration // when the latest answer came
 	lastSent   time.Duration // when the latest request went
 }
 

@@ -80,7 +80,7 @@ func TestSortBy(t *testing.T) {
 	}
 	for _, format := range []string{"table", "json", "jsonl", "yaml", "csv"} {
 		out, _, err := run(t, false, []string{"--sort-by", "name", "-o", format}, true, three()...)
-		if err != nil || out == "" || strings.Index(out, "a") < 0 {
+		if err != nil || out == "" || !strings.Contains(out, "a") {
 			t.Errorf("%s: %q, %v", format, out, err)
 		}
 	}

@@ -127,7 +127,7 @@ func TestEveryMethodOfKeyValue(t *testing.T) {
 	}
 }
 
-func second[A any](_ A, err error) error      { return err }
+func second[A any](_ A, err error) error        { return err }
 func third[A, B any](_ A, _ B, err error) error { return err }
 
 func TestScansBatchesAndCounts(t *testing.T) {

@@ -36,6 +36,7 @@ func overSDK(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	s := &sdk{Stub: wire.NewStub(g.Dial(t, "data"), now.Now), c: c}
+	s.Bound = wire.Bounds(t, g)
 	s.Via = func(ctx context.Context, ns string, op *kvv1.PipelineOp) (*kvv1.PipelineResult, error) {
 		return c.KeyValue(ns).Do(ctx, op, wantsID(op))
 	}

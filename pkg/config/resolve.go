@@ -94,8 +94,6 @@ const (
 	defaultTimeout = "30s"
 )
 
-var outputs = []string{"table", "wide", "json", "jsonl", "yaml", "name", "csv"}
-
 func settingRows() []row {
 	endpoint := field{rules: []rule{{name: "endpoint"}}}
 	name := field{rules: []rule{{name: "name"}}}

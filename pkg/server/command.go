@@ -55,6 +55,7 @@ func Main(args []string, stdout, stderr io.Writer, b Build) int {
 	signals := make(chan os.Signal, 2) // room for both: the second may follow at once
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	hup := hangups()
 	go func() {
 		<-signals
 		stop()
@@ -68,7 +69,7 @@ func Main(args []string, stdout, stderr io.Writer, b Build) int {
 	case err != nil:
 		return report(stderr, err)
 	}
-	go s.reloadOnSignal(ctx)
+	go s.reloadOn(ctx, hup)
 	if err := s.Run(ctx, force); err != nil {
 		report(stderr, err)
 		if errors.Is(err, ErrForced) {

@@ -2,7 +2,12 @@
 
 package server
 
-import "context"
+import (
+	"context"
+	"os"
+)
 
-// reloadOnSignal does nothing here: there is no SIGHUP. The file is watched.
-func (s *Server) reloadOnSignal(context.Context) {}
+func hangups() <-chan os.Signal { return nil }
+
+// reloadOn does nothing here: there is no SIGHUP. The file is watched.
+func (s *Server) reloadOn(context.Context, <-chan os.Signal) {}

@@ -9,11 +9,16 @@ import (
 	"syscall"
 )
 
-// reloadOnSignal reads the configuration again on each SIGHUP.
-func (s *Server) reloadOnSignal(ctx context.Context) {
+// hangups are the SIGHUPs from now on: from the first moment, since one that
+// nobody has asked for ends a process.
+func hangups() <-chan os.Signal {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+	return hup
+}
+
+// reloadOn reads the configuration again on each signal.
+func (s *Server) reloadOn(ctx context.Context, hup <-chan os.Signal) {
 	for {
 		select {
 		case <-hup:

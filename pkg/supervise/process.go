@@ -24,7 +24,7 @@ type Process struct {
 	Nonce  string `json:"nonce,omitempty"`  // in its environment
 	Cgroup string `json:"cgroup,omitempty"` // its cgroup's folder, if it has one
 
-	native native // what only a live parent can hold
+	native native //lint:ignore U1000 empty on Linux, a job object on Windows
 }
 
 func newNonce() string {

@@ -14,6 +14,8 @@ import (
 )
 
 // native is empty: cgroups and pidfds are found again from the record.
+//
+//lint:ignore U1000 the type of a field that other systems use
 type native struct{}
 
 // stat is what we use of /proc/PID/stat.

@@ -146,3 +146,13 @@ func fileOf(driverName string, o drivertest.Options) string {
 	return fmt.Sprintf("apiVersion: prism/v1\nauth: {mode: off}\nbackends:\n  - {name: main, driver: %s, options: {%s}}\n", driverName, strings.Join(options, ", "))
 }
 
+// Bounds sets how many receipts a namespace of g keeps.
+func Bounds(t drivertest.TB, g *harness.Gateway) func(ctx context.Context, ns string, max int64) error {
+	admin := g.Admin(t)
+	return func(ctx context.Context, ns string, max int64) error {
+		_, err := admin.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{
+			Spec: &adminv1.NamespaceSpec{Name: ns, Limits: &adminv1.NamespaceLimits{Receipts: max}}, UpdateMask: []string{"limits"},
+		})
+		return failed(err)
+	}
+}

@@ -32,16 +32,33 @@ type Stub struct {
 	now func() time.Time
 	// Via, if set, carries single operations instead of the unary calls.
 	Via func(ctx context.Context, ns string, op *kvv1.PipelineOp) (*kvv1.PipelineResult, error)
+	// Bound sets how many receipts a namespace keeps: over the wire that is
+	// the namespace's, not the call's.
+	Bound func(ctx context.Context, ns string, max int64) error
 	*seen
 }
 
-// seen remembers the answers to receipts.
+// seen remembers the answers to receipts, and the bounds of namespaces.
 type seen struct {
 	mu      sync.Mutex
 	answers map[[16]byte][]driver.Result
+	bounds  map[prism.Namespace]int64
 }
 
-func newSeen() *seen { return &seen{answers: map[[16]byte][]driver.Result{}} }
+func newSeen() *seen {
+	return &seen{answers: map[[16]byte][]driver.Result{}, bounds: map[prism.Namespace]int64{}}
+}
+
+// bound brings a namespace to the bound that a receipt asks for.
+func (s *Stub) bound(ctx context.Context, ns prism.Namespace, r driver.Receipt) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.IsZero() || s.bounds[ns] == r.Max || s.Bound == nil {
+		return nil
+	}
+	s.bounds[ns] = r.Max
+	return s.Bound(ctx, string(ns), r.Max)
+}
 
 // mark sets Replayed in what was answered before with r.
 func (s *seen) mark(r driver.Receipt, results []driver.Result) {
@@ -203,6 +220,9 @@ func (s *Stub) result(answer any) (r driver.Result) {
 func (s *Stub) call(ctx context.Context, ns prism.Namespace, op driver.Op) (driver.Result, error) {
 	var answer any
 	var err error
+	if err := s.bound(ctx, ns, op.Receipt); err != nil {
+		return driver.Result{}, err
+	}
 	if op.Kind == driver.OpGetAndSet && op.Options.KeepTTL {
 		if op.Options.TTL, err = s.left(ctx, prism.Key{Namespace: ns, Name: op.Key}); err != nil {
 			return driver.Result{}, err

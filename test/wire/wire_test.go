@@ -11,6 +11,7 @@ import (
 
 func stub(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
 	s := wire.NewStub(g.Dial(t, "data"), now.Now)
+	s.Bound = wire.Bounds(t, g)
 	return wire.Calls{
 		KeyValue: s, KeyValueVersioned: s, KeyValueTTL: s, KeyValueOrderedScan: s, KeyValueBatch: s,
 		KeyValueAtomic: s, KeyValueCAS: s, KeyValueTransactional: s, KeyValueWatch: s,

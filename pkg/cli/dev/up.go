@@ -28,7 +28,6 @@ type upOptions struct {
 	Wait       time.Duration
 
 	child bool // the supervisor that --detach has started
-	flags []string
 }
 
 func newUp(f *cli.Factory, run func(context.Context, *upOptions) error) *cobra.Command {

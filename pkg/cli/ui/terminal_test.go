@@ -14,11 +14,7 @@ import (
 
 	"github.com/charmbracelet/x/vt"
 	"github.com/creack/pty"
-
-	"github.com/prism-data-layer/prism/pkg/clock"
 )
-
-func clockReal() clock.Clock { return clock.Real() }
 
 // A terminal is a pseudo-terminal with a screen behind it.
 type terminal struct {

@@ -280,4 +280,3 @@ drain: {timeout: 1s}
 	report.Rounds = 3
 	report.Print()
 }
-

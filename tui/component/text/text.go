@@ -29,12 +29,19 @@ func Clean(s string) string {
 	for rest := escape(s); rest != ""; {
 		c, w := ansi.FirstGraphemeCluster(rest, ansi.GraphemeWidth)
 		rest = rest[len(c):]
-		if w == 0 || w != ansi.StringWidthWc(c) {
+		if w == 0 || w != ansi.StringWidthWc(c) || homeless(c) {
 			c = "\uFFFD"
 		}
 		b.WriteString(c)
 	}
 	return b.String()
+}
+
+// homeless reports whether a cluster is a mark without a letter: it would join
+// whatever is drawn before it.
+func homeless(c string) bool {
+	r, _ := utf8.DecodeRuneInString(c)
+	return unicode.Is(unicode.M, r)
 }
 
 func plain(s string) bool {
