@@ -29,7 +29,7 @@ func Clean(s string) string {
 	for rest := escape(s); rest != ""; {
 		c, w := ansi.FirstGraphemeCluster(rest, ansi.GraphemeWidth)
 		rest = rest[len(c):]
-		if w == 0 || w != ansi.StringWidthWc(c) || homeless(c) {
+		if w == 0 || w != ansi.StringWidthWc(c) || homeless(c, w) {
 			c = "\uFFFD"
 		}
 		b.WriteString(c)
@@ -37,12 +37,9 @@ func Clean(s string) string {
 	return b.String()
 }
 
-// homeless reports whether a cluster is a mark without a letter: it would join
-// whatever is drawn before it.
-func homeless(c string) bool {
-	r, _ := utf8.DecodeRuneInString(c)
-	return unicode.Is(unicode.M, r)
-}
+// homeless reports whether a cluster of w cells would join whatever is drawn
+// before it: a mark without a letter, a skin without a face.
+func homeless(c string, w int) bool { return ansi.StringWidth(" "+c) != w+1 }
 
 func plain(s string) bool {
 	for i := 0; i < len(s); i++ {
