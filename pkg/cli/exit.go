@@ -65,14 +65,17 @@ func (i Interrupt) Is(target error) bool { return target == context.Canceled }
 // Code is the one switch from an error to an exit code.
 func Code(err error) int {
 	var (
-		coded interface{ ExitCode() int }
-		i     Interrupt
+		failure *Failure
+		silent  ErrSilent
+		i       Interrupt
 	)
 	switch {
 	case err == nil:
 		return ExitOK
-	case errors.As(err, &coded):
-		return coded.ExitCode()
+	case errors.As(err, &failure):
+		return failure.ExitCode()
+	case errors.As(err, &silent):
+		return silent.ExitCode()
 	case errors.As(err, &i):
 		if i.Terminated {
 			return ExitTerminated

@@ -21,11 +21,6 @@ import (
 // bare stub, as the SDK's Transaction tells no versions.
 func TestPromisesOverTheSDK(t *testing.T) {
 	t.Parallel()
-	drivertest.Run(t, wire.Harness("memory over the SDK", "memory", false, overSDK))
-}
-
-func TestPromisesOverTheSDKOnPebble(t *testing.T) {
-	t.Parallel()
 	drivertest.Run(t, wire.Harness("pebble over the SDK", "pebble", true, overSDK))
 }
 

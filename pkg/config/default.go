@@ -21,6 +21,15 @@ namespaces:
 // DefaultName is what problems and origins call the built-in settings.
 const DefaultName = "built-in"
 
+// complete gives a file that declares neither backends nor namespaces those of
+// Default: it then says only where the gateway listens, or who may call.
+func (g *Gateway) complete() {
+	if len(g.Backends) == 0 && len(g.Namespaces) == 0 {
+		d := Default()
+		g.Backends, g.Namespaces = d.Backends, d.Namespaces
+	}
+}
+
 // Default is the gateway that runs where there is no file.
 func Default() *Gateway {
 	g, err := ParseGateway(DefaultName, []byte(defaultGateway), Load{Lookup: func(string) (string, bool) { return "", false }})

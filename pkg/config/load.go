@@ -65,7 +65,8 @@ func ReadFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// LoadGateway reads prismd's file. Relative paths in it start at its folder.
+// LoadGateway reads prismd's file. Relative paths in it start at its folder. A
+// file that declares neither backends nor namespaces gets those of [Default].
 func LoadGateway(path string, opts Load) (*Gateway, error) {
 	data, err := ReadFile(path)
 	if err != nil {
@@ -74,7 +75,11 @@ func LoadGateway(path string, opts Load) (*Gateway, error) {
 	if opts.Dir == "" {
 		opts.Dir = filepath.Dir(path)
 	}
-	return ParseGateway(path, data, opts)
+	g, err := ParseGateway(path, data, opts)
+	if err == nil {
+		g.complete()
+	}
+	return g, err
 }
 
 // LoadProject reads a project's .prism.yaml.

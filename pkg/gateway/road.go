@@ -5,6 +5,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 
 	"github.com/prism-data-layer/prism/pkg/auth"
 	"github.com/prism-data-layer/prism/pkg/clock"
@@ -151,7 +153,7 @@ func (c *call) done(ctx context.Context, ns string, took time.Duration, err erro
 		c.method.meter.Observe(codes.OK, took)
 		return nil
 	}
-	e := *prism.From(err)
+	e := *causeOf(err)
 	if e.Namespace == "" && e.Reason != prism.ReasonPermissionDenied {
 		e.Namespace = ns
 	}
@@ -164,6 +166,20 @@ func (c *call) done(ctx context.Context, ns string, took time.Duration, err erro
 		return wire.ToStatusResume(&e, position).Err()
 	}
 	return wire.ToStatus(&e).Err()
+}
+
+// causeOf is prism.From that also knows what gRPC says of a stream: that its
+// caller has left is no bug of ours, nor is a message that cannot be read.
+func causeOf(err error) *prism.Error {
+	var own *prism.Error
+	st, ok := status.FromError(err)
+	switch {
+	case errors.As(err, &own), !ok:
+		return prism.From(err)
+	case st.Code() == codes.Internal:
+		return prism.New(prism.ReasonInvalidArgument, "the message cannot be read")
+	}
+	return wire.FromStatus(err)
 }
 
 // log writes what an operator must see: our bugs and damaged data loudly, the

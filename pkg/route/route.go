@@ -128,7 +128,7 @@ func (r *Router) Resolve(_ context.Context, s session.Session, name string, acti
 	found := (*r.table.Load())[name]
 	if found == nil {
 		if s.Principal().MayListNamespaces() && s.MayUse(prism.Namespace(name)) {
-			return Target{}, prism.NotFound("namespace", name).WithNamespace(prism.Namespace(name))
+			return Target{}, prism.NotFound("namespace", name).WithMeta("kind", "namespace").WithNamespace(prism.Namespace(name))
 		}
 		return Target{}, denied()
 	}

@@ -4,7 +4,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
+
+// oneSignal is the time within which a signal that comes twice is one: no
+// person is that fast.
+const oneSignal = 50 * time.Millisecond
 
 // OnSignals lets the first interrupt, termination or hang-up stop s gracefully
 // and the second kill everything at once. told, which may be nil, is called
@@ -15,6 +20,7 @@ func OnSignals(s *Supervisor, told func(sig os.Signal, again bool)) (restore fun
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	quit, gone := make(chan struct{}), make(chan struct{})
 	var first os.Signal
+	var since time.Time
 	go func() {
 		defer close(gone)
 		for {
@@ -23,7 +29,9 @@ func OnSignals(s *Supervisor, told func(sig os.Signal, again bool)) (restore fun
 				again := first != nil
 				// A terminal that closes sends its hang-up twice, from the kernel
 				// and from the shell; that is not a person in a hurry.
-				if again && sig == syscall.SIGHUP {
+				// Some programs, timeout(1) among them, signal a process and then
+				// its group.
+				if again && (sig == syscall.SIGHUP || time.Since(since) < oneSignal) {
 					continue
 				}
 				if told != nil {
@@ -33,7 +41,7 @@ func OnSignals(s *Supervisor, told func(sig os.Signal, again bool)) (restore fun
 					s.Kill()
 					continue
 				}
-				first = sig
+				first, since = sig, time.Now()
 				s.Stop()
 			case <-quit:
 				return

@@ -243,6 +243,7 @@ func TestSecondInterruptKillsAtOnce(t *testing.T) {
 		restore := OnSignals(r.Supervisor, nil)
 		syscall.Kill(os.Getpid(), syscall.SIGINT)
 		r.in("stubborn", Stopping)
+		time.Sleep(2 * oneSignal) // sooner it would be one and the same
 		syscall.Kill(os.Getpid(), syscall.SIGINT)
 		select {
 		case err := <-r.over:

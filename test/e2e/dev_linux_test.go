@@ -215,7 +215,7 @@ func TestFault_F30_HoweverUpEndsNothingIsLeft(t *testing.T) {
 				if err := syscall.Kill(to, s); err != nil {
 					t.Log(err) // the second may come too late
 				}
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(100 * time.Millisecond) // a person's double Ctrl-C
 			}
 			if code := f.ends(); code != c.code {
 				t.Errorf("exit %d, want %d\n%s", code, c.code, f)

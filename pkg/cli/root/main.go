@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/dev"
@@ -92,6 +93,10 @@ func crashed(f *cli.Factory, path string, r any, stack []byte) int {
 	return cli.ExitCrash
 }
 
+// oneSignal is the time within which a signal that comes twice is one: no
+// person is that fast.
+const oneSignal = 50 * time.Millisecond
+
 // Signals returns a context that ends with the first SIGINT or SIGTERM. The
 // second one ends the process at once; a command that owns its children
 // (dev up) asks for signals of its own.
@@ -101,17 +106,21 @@ func Signals(ctx context.Context, exit func(int)) (context.Context, func()) {
 	done := make(chan struct{})
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		for seen := 0; ; seen++ {
+		var first time.Time
+		for {
 			select {
 			case <-done:
 				return
 			case s := <-got:
 				why := cli.Interrupt{Terminated: s == syscall.SIGTERM}
-				if seen > 0 {
+				switch {
+				case first.IsZero():
+					first = time.Now()
+					cancel(why)
+				case time.Since(first) > oneSignal: // timeout(1) signals a process, then its group
 					exit(cli.Code(why))
 					return
 				}
-				cancel(why)
 			}
 		}
 	}()

@@ -30,6 +30,7 @@ func TestTheFirstSignalCancelsAndTheSecondEnds(t *testing.T) {
 		if got := cli.Code(context.Cause(ctx)); got != want {
 			t.Errorf("%v: the cause is code %d, want %d", sig, got, want)
 		}
+		time.Sleep(100 * time.Millisecond) // sooner it would be one and the same
 		send()
 		select {
 		case got := <-ended:
