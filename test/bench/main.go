@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -22,6 +23,7 @@ func main() {
 		serveEcho(os.Args[2])
 		return
 	}
+	debug.SetGCPercent(400) // the client of both sides should cost little
 	bin := flag.String("bin", "bin", "the `folder` of prismd and prismctl")
 	only := flag.String("only", "", "run only the rows whose name matches the `regexp`")
 	rounds := flag.Int("rounds", 5, "rounds of each row")
