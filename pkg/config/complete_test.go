@@ -9,7 +9,7 @@ import (
 func TestAFileThatOnlyListensGetsTheBuiltInStores(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int{
-		"apiVersion: prism/v1\nlog: {level: warn}\n":                          len(Default().Namespaces),
+		"apiVersion: prism/v1\nlog: {level: warn}\n":                       len(Default().Namespaces),
 		"apiVersion: prism/v1\nbackends: [{name: mine, driver: memory}]\n": 0,
 	} {
 		path := filepath.Join(t.TempDir(), "prism.yaml")
