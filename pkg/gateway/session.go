@@ -175,8 +175,11 @@ func (x *sessions) RefreshSession(ctx context.Context, r *sessionv1.RefreshSessi
 
 func (x *sessions) CloseSession(ctx context.Context, r *sessionv1.CloseSessionRequest) (*sessionv1.CloseSessionResponse, error) {
 	return self(ctx, x.road, x.m["CloseSession"], r, func(ctx context.Context, s session.Session, r *sessionv1.CloseSessionRequest) (*sessionv1.CloseSessionResponse, error) {
+		if s.Implicit() {
+			return nil, prism.New(prism.ReasonFailedPrecond, "there is no session to close: the implicit one ends by itself")
+		}
 		pending, err := x.road.Sessions.Close(ctx, s, r.Force)
-		return &sessionv1.CloseSessionResponse{PendingOperations: int32(pending)}, err
+		return &sessionv1.CloseSessionResponse{PendingOperations: int32(max(pending-1, 0))}, err // without this call
 	})
 }
 

@@ -49,9 +49,11 @@ func TestSessionLivesAndEnds(t *testing.T) {
 	want(t, "the old token after its grace", err, codes.Unauthenticated, prism.ReasonInvalidSession)
 
 	in = harness.In(ctx, next.SessionToken)
-	if _, err := s.CloseSession(in, &sessionv1.CloseSessionRequest{}); err != nil {
-		t.Fatal(err)
+	if closed := must[*sessionv1.CloseSessionResponse](t)(s.CloseSession(in, &sessionv1.CloseSessionRequest{})); closed.PendingOperations != 0 {
+		t.Errorf("CloseSession counts itself: %v", closed)
 	}
+	_, err = s.CloseSession(ctx, &sessionv1.CloseSessionRequest{})
+	want(t, "closing the implicit session", err, codes.FailedPrecondition, prism.ReasonFailedPrecond)
 	_, err = kv.Get(in, &kvv1.GetRequest{Namespace: ns, Key: "k"})
 	want(t, "a closed session", err, codes.Unauthenticated, prism.ReasonInvalidSession)
 
