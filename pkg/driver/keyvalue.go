@@ -243,7 +243,7 @@ type Op struct {
 	Value    []byte
 	Expected []byte
 	Delta    int64
-	Options  SetOptions // TTL also for Expire
+	Options  SetOptions // TTL also for Expire; for Increment and Append, of a key that they make
 	If       Condition
 	Receipt  Receipt
 }

@@ -79,6 +79,14 @@ func (s *Store) checkExpiry(op *Op) error {
 		if o.TTL == 0 && !o.KeepTTL {
 			o.TTL = s.policy.DefaultTTL
 		}
+	case OpIncrement, OpAppend: // only a key that they make needs an end
+		if o.TTL = s.policy.DefaultTTL; o.TTL == 0 {
+			o.TTL = s.policy.MaxTTL
+		}
+		if o.TTL > 0 && s.set.KeyValueBatch == nil {
+			return s.missing("keyvalue_batch")
+		}
+		return nil
 	case OpCompareAndSwap, OpExpire:
 	case OpPersist:
 		if s.policy.MaxTTL > 0 {

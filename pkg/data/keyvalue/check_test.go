@@ -1,6 +1,7 @@
 package keyvalue_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,22 @@ func TestTheNamespacesPolicyRulesExpiry(t *testing.T) {
 			wants(t, err, c.reason, fields...)
 		case err != nil || op.Options.TTL != c.want:
 			t.Errorf("%s with %+v under %+v: %v, ttl %s, want %s", c.op, c.given, c.policy, err, op.Options.TTL, c.want)
+		}
+	}
+}
+
+func TestADefaultEndsKeysThatAnAtomicMade(t *testing.T) {
+	t.Parallel()
+	for _, p := range []keyvalue.Policy{{DefaultTTL: time.Minute}, {MaxTTL: time.Minute}} {
+		s := keyvalue.New(open(t, nil), "kv", p, keyvalue.NewSealer(secret), clock.Real())
+		for i, op := range []keyvalue.Op{{Kind: keyvalue.OpIncrement, Delta: 1}, {Kind: keyvalue.OpAppend, Value: []byte("1")}} {
+			op.Key = fmt.Sprint("k", i)
+			if r := do(t, s, op); r.Number != 1 {
+				t.Errorf("%+v gives %d", op, r.Number)
+			}
+			if at := do(t, s, keyvalue.Op{Kind: keyvalue.OpExpiresAt, Key: op.Key}).ExpiresAt; at.IsZero() {
+				t.Errorf("%+v under %+v: the key stays for ever", op, p)
+			}
 		}
 	}
 }

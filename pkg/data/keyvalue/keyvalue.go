@@ -195,10 +195,14 @@ func (s *Store) run(ctx context.Context, op *Op) (r Result, err error) {
 		return s.set.KeyValueTTL.Persist(ctx, key, op.Receipt)
 	case OpTouch:
 		return s.set.KeyValueTTL.Touch(ctx, key, op.Receipt)
-	case OpIncrement:
+	case OpIncrement, OpAppend:
+		if op.Options.TTL > 0 {
+			return s.alone(ctx, op)
+		}
+		if op.Kind == OpAppend {
+			return s.set.KeyValueAtomic.Append(ctx, key, op.Value, op.Receipt)
+		}
 		return s.set.KeyValueAtomic.Increment(ctx, key, op.Delta, op.Receipt)
-	case OpAppend:
-		return s.set.KeyValueAtomic.Append(ctx, key, op.Value, op.Receipt)
 	case OpSetIfAbsent:
 		return s.set.KeyValueAtomic.SetIfAbsent(ctx, key, op.Value, op.Options, op.Receipt)
 	case OpGetAndSet:
@@ -208,6 +212,16 @@ func (s *Store) run(ctx context.Context, op *Op) (r Result, err error) {
 	default: // Check has let nothing else through
 		return s.set.KeyValueCAS.CompareAndDelete(ctx, key, op.Expected, op.Receipt)
 	}
+}
+
+// alone runs an operation as a batch of one: for what the single method has no
+// argument for.
+func (s *Store) alone(ctx context.Context, op *Op) (Result, error) {
+	var results [1]Result
+	if err := s.set.KeyValueBatch.Batch(ctx, s.ns, []Op{*op}, results[:]); err != nil {
+		return Result{}, err
+	}
+	return results[0], results[0].Err
 }
 
 // TTLLeft turns an expiry into what is left of it, at least a millisecond: a

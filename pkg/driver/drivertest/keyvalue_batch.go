@@ -18,6 +18,7 @@ var batchPromises = []promise{
 	{"an operation that fails leaves the others alone", testBatchPartial, "keyvalue_versioned"},
 	{"a thousand operations fit a batch", testBatchThousand, ""},
 	{"every kind of operation means what its method means", testBatchKinds, "keyvalue_versioned keyvalue_ttl keyvalue_atomic keyvalue_cas"},
+	{"the time to live of an increment or an append is for a key that it makes", testBatchMakesExpiry, "keyvalue_ttl keyvalue_atomic anybytes"},
 	{"versions in a batch grow and differ", testBatchVersions, ""},
 	{"every item has a receipt of its own", testBatchReceipts, ""},
 	{"a receipt of a batch is known to the single call and the other way round", testBatchReceiptShared, "anybytes"},
@@ -62,6 +63,32 @@ func testBatchSet(t *T) {
 		t.has(name, pattern(i, i))
 		if v := t.get(name).Version; v != results[i].Version {
 			t.Errorf("%s has version %d, the batch told %d", name, v, results[i].Version)
+		}
+	}
+}
+
+func testBatchMakesExpiry(t *T) {
+	for _, kind := range []driver.OpKind{driver.OpIncrement, driver.OpAppend} {
+		name := fmt.Sprint("made", kind)
+		op := driver.Op{Kind: kind, Key: name, Delta: 1, Value: []byte("1"), Options: driver.SetOptions{TTL: time.Hour}}
+		t.allDone(t.batch(op))
+		made, err := t.set().KeyValueTTL.ExpiresAt(t.Ctx, t.key(name))
+		t.must(err)
+		if made.IsZero() {
+			t.Errorf("%s: the key that was made does not expire", name)
+		}
+		op.Options.TTL = 3 * time.Hour
+		t.allDone(t.batch(op))
+		again, err := t.set().KeyValueTTL.ExpiresAt(t.Ctx, t.key(name))
+		t.must(err)
+		if !again.Equal(made) {
+			t.Errorf("%s: the expiry of a key that was there went from %v to %v", name, made, again)
+		}
+		t.put(name+"-for-ever", "1")
+		op.Key = name + "-for-ever"
+		t.allDone(t.batch(op))
+		if end, err := t.set().KeyValueTTL.ExpiresAt(t.Ctx, t.key(op.Key)); err != nil || !end.IsZero() {
+			t.Errorf("%s: a key without an end got %v, %v", op.Key, end, err)
 		}
 	}
 }

@@ -272,9 +272,15 @@ func (sp *space) put(e *entry, op *driver.Op, value []byte, now int64) driver.Re
 	return driver.Result{Version: e.version}
 }
 
-// keep stores value, which is the store's own, and keeps the expiry.
+// keep stores value, which is the store's own, and keeps the expiry; a key that
+// it makes gets the operation's.
 func (sp *space) keep(e *entry, op *driver.Op, value []byte, now int64) driver.Result {
-	return driver.Result{Version: sp.write(e, op.Key, value, now).version}
+	made := e == nil
+	e = sp.write(e, op.Key, value, now)
+	if made && op.Options.TTL > 0 {
+		sp.end(e, op.Options.TTL, now)
+	}
+	return driver.Result{Version: e.version}
 }
 
 // write gives a key a new value and version; e is nil for a new key.

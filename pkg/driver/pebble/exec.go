@@ -148,6 +148,15 @@ func (g *group) once(ns *namespace, op *driver.Op) (driver.Result, error) {
 	return r, g.keep(ns, op.Receipt, []driver.Result{r})
 }
 
+// keeping keeps the expiry of a key that is there; one that is made gets what
+// the operation says.
+func keeping(live bool, o driver.SetOptions) driver.SetOptions {
+	if live {
+		return driver.SetOptions{KeepTTL: true}
+	}
+	return driver.SetOptions{TTL: o.TTL}
+}
+
 // frees reports whether an operation may use the reserve of a full disk.
 func frees(k driver.OpKind) bool {
 	return k == driver.OpDelete || k == driver.OpDeleteIf || k == driver.OpCompareAndDelete
@@ -254,7 +263,7 @@ func (g *group) change(ns *namespace, key prism.Key, op *driver.Op) (r driver.Re
 			return r, prism.New(prism.ReasonOverflow, "%d plus %d does not fit 64 bits", n, op.Delta)
 		}
 		r.Number = n + op.Delta
-		r.Version, err = g.set(ns, key, &c, strconv.AppendInt(nil, r.Number, 10), driver.SetOptions{KeepTTL: true})
+		r.Version, err = g.set(ns, key, &c, strconv.AppendInt(nil, r.Number, 10), keeping(live, op.Options))
 
 	case driver.OpAppend:
 		var value []byte
@@ -266,7 +275,7 @@ func (g *group) change(ns *namespace, key prism.Key, op *driver.Op) (r driver.Re
 		}
 		value = slices.Concat(value, op.Value) // never in place: a cell may hold a caller's memory
 		r.Number = int64(len(value))
-		r.Version, err = g.set(ns, key, &c, value, driver.SetOptions{KeepTTL: true})
+		r.Version, err = g.set(ns, key, &c, value, keeping(live, op.Options))
 
 	case driver.OpSetIfAbsent:
 		if live {
