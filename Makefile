@@ -53,7 +53,7 @@ cover: ## run the tests once and print the coverage of every package against its
 
 bench: build ## print the table of speed and memory beside what people know (minutes; wants a quiet machine)
 	go build -trimpath -o bin/prism-bench ./test/bench
-	bin/prism-bench -bin bin
+	bin/prism-bench -bin bin -md docs/bench.md
 
 release: ## build both programs for six targets into dist/, with checksums
 	@rm -rf dist && mkdir -p dist

@@ -29,6 +29,7 @@ func main() {
 	rounds := flag.Int("rounds", 5, "rounds of each row")
 	length := flag.Duration("length", 2*time.Second, "of one measurement")
 	out := flag.String("json", "", "write the figures to a `file` too")
+	page := flag.String("md", "", "write the table to a Markdown `file` too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -47,6 +48,11 @@ func main() {
 	b.print(os.Stdout)
 	if *out != "" {
 		if err := b.write(*out); err != nil {
+			fatal(err)
+		}
+	}
+	if *page != "" {
+		if err := b.writePage(*page); err != nil {
 			fatal(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -70,24 +71,46 @@ func meets(v float64, op string, goal float64) bool {
 }
 
 func (b *bench) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%d rounds of %s, alternately; medians. %s, %d cores, %s/%s.\n\n", b.rounds, b.length, runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(w, "\n%s\n\n", b.setting())
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "figure\tunit\tours\ttheirs\tratio\tlow–high\tgoal\t\t")
 	for _, x := range b.rows {
-		theirs, ratio, spread := "", "", ""
-		if x.Ratio != 0 {
-			theirs, ratio, spread = number(x.Theirs), fmt.Sprintf("%.2f", x.Ratio), fmt.Sprintf("%.2f–%.2f", x.Low, x.High)
-		}
-		verdict := "met"
-		switch {
-		case x.Goal == "-":
-			verdict = ""
-		case !x.Met:
-			verdict = "NOT MET"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", x.Name, x.Unit, number(x.Ours), theirs, ratio, spread, x.Goal, verdict)
+		fmt.Fprintln(t, strings.Join(x.cells(), "\t")+"\t")
 	}
 	t.Flush()
+}
+
+// setting says how it was measured.
+func (b *bench) setting() string {
+	return fmt.Sprintf("%d rounds of %s, alternately; medians. %s, %d cores, %s/%s.", b.rounds, b.length, runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+}
+
+// cells are the row as it is printed: name, unit, ours, theirs, ratio, spread,
+// goal, verdict.
+func (x row) cells() []string {
+	theirs, ratio, spread := "", "", ""
+	if x.Ratio != 0 {
+		theirs, ratio, spread = number(x.Theirs), fmt.Sprintf("%.2f", x.Ratio), fmt.Sprintf("%.2f–%.2f", x.Low, x.High)
+	}
+	verdict := "met"
+	switch {
+	case x.Goal == "-":
+		verdict = ""
+	case !x.Met:
+		verdict = "NOT MET"
+	}
+	return []string{x.Name, x.Unit, number(x.Ours), theirs, ratio, spread, x.Goal, verdict}
+}
+
+// writePage writes the table for docs/bench.md.
+func (b *bench) writePage(path string) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "# Speed and memory\n\nMade by `make bench` from a run; do not edit. What is compared with what, and what falls short and why,\nstands in [operations.md](operations.md#speed). Only ratios taken in one run count.\n\n%s\n\n", b.setting())
+	text.WriteString("| figure | unit | ours | theirs | ratio | low–high | goal | |\n|---|---|---|---|---|---|---|---|\n")
+	for _, x := range b.rows {
+		fmt.Fprintf(&text, "| %s |\n", strings.Join(x.cells(), " | "))
+	}
+	return os.WriteFile(path, []byte(text.String()), 0o644)
 }
 
 func number(v float64) string {
