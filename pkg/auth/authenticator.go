@@ -110,30 +110,40 @@ func bearer(authorization string) (string, bool) {
 }
 
 func (a *Authenticator) proveKey(ctx context.Context, id string, hash Hash) (Principal, error) {
-	// The generation is read before the record, so that a change in between
-	// makes the entry stale and not wrong.
-	generation := a.keys.KeyGeneration()
-	a.mu.RLock()
-	e := a.known[id]
-	a.mu.RUnlock()
-	if e == nil || e.generation != generation {
-		var err error
-		if e, err = a.load(ctx, id, hash, generation); err != nil {
-			return Principal{}, err
+	for {
+		// The generation is read before the record, so that a change in between
+		// makes the entry stale and not wrong.
+		generation := a.keys.KeyGeneration()
+		e := a.remembered(id)
+		if e == nil || e.generation != generation {
+			var err error
+			if e, err = a.load(ctx, id, hash, generation); err != nil {
+				return Principal{}, err
+			}
+		}
+		if subtle.ConstantTimeCompare(e.hash[:], hash[:]) != 1 {
+			return Principal{}, refuse(CauseMismatch, id)
+		}
+		now := a.clock.Now()
+		if (Principal{e.identity}).Live(now) {
+			// Once a second is enough, and keeps two processors off one cache line.
+			if ms := now.UnixMilli(); ms-e.used.Load() >= 1000 {
+				e.used.Store(ms)
+			}
+			return Principal{e.identity}, nil
+		}
+		// An entry that was replaced or forgotten since it was read says nothing
+		// about the key: only the one in force may refuse.
+		if !e.identity.ended.Load() || a.remembered(id) == e {
+			return Principal{}, refuse(deadCause(e.identity), id)
 		}
 	}
-	if subtle.ConstantTimeCompare(e.hash[:], hash[:]) != 1 {
-		return Principal{}, refuse(CauseMismatch, id)
-	}
-	now := a.clock.Now()
-	if !(Principal{e.identity}).Live(now) {
-		return Principal{}, refuse(deadCause(e.identity), id)
-	}
-	// Once a second is enough, and keeps two processors off one cache line.
-	if ms := now.UnixMilli(); ms-e.used.Load() >= 1000 {
-		e.used.Store(ms)
-	}
-	return Principal{e.identity}, nil
+}
+
+func (a *Authenticator) remembered(id string) *entry {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.known[id]
 }
 
 func deadCause(id *identity) Cause {

@@ -67,8 +67,8 @@ func TestDurationFlag(t *testing.T) {
 	if err := d.Set("5"); err == nil || !strings.Contains(err.Error(), "unit") {
 		t.Errorf("5 has no unit: %v", err)
 	}
-	if d.Type() != "DURATION" || d.Milliseconds() != 1500 && d.Milliseconds() == 0 {
-		t.Errorf("%s %d", d.Type(), d.Milliseconds())
+	if err := d.Set("1500ms"); err != nil || d.Type() != "DURATION" || d.Milliseconds() != 1500 {
+		t.Errorf("%v: %s %d", err, d.Type(), d.Milliseconds())
 	}
 }
 

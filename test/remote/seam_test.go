@@ -129,7 +129,7 @@ func TestAnErrorComesBackWithAllItsFields(t *testing.T) {
 
 func TestACallersEndReachesTheDriver(t *testing.T) {
 	t.Parallel()
-	begun := make(chan struct{}, 1)
+	begun := make(chan struct{}, 3) // a place for each of the calls
 	o := &odd{get: func(ctx context.Context) error {
 		begun <- struct{}{}
 		<-ctx.Done()
@@ -147,10 +147,13 @@ func TestACallersEndReachesTheDriver(t *testing.T) {
 	if _, _, err := far.KeyValue.Get(ctx, key); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, prism.ReasonDeadlineExceeded) {
 		t.Errorf("deadline: got %v", err)
 	}
-	if _, _, err := far.KeyValue.Get(ctx, key); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("ended before: got %v", err)
+	// The second may have ended on its way on a busy machine; the third never
+	// sets out. The other side's clock may have ended the second a moment early.
+	<-ctx.Done()
+	came := len(begun)
+	if _, _, err := far.KeyValue.Get(ctx, key); !errors.Is(err, context.DeadlineExceeded) || len(begun) != came {
+		t.Errorf("ended before: got %v, %d calls reached the driver", err, len(begun)-came)
 	}
-	<-begun // of the second call; the third never reached the driver
 
 	ctx, cancel = context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
