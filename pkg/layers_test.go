@@ -38,12 +38,13 @@ auth                → nothing
 session             → auth
 session/*           → session
 control             → auth session pattern
-route               → auth session plan control data/* pattern driver driver/around guard telemetry
+route               → auth session plan control data data/* pattern driver driver/around guard telemetry
 gateway             → proto/prism/*/v1 wire wire/frame telemetry auth session route data/*
 admin               → proto/prism/*/v1 wire telemetry auth session route control plan driver
 plan                → driver pattern
 guard               → driver driver/around telemetry
-data/*              → driver
+data                → driver
+data/*              → driver data
 pattern             → driver
 pattern/*           → pattern driver
 pattern/all         → pattern pattern/*
@@ -97,10 +98,10 @@ google.golang.org/grpc               → proto/prism/*/v1 wire gateway admin ser
 `
 
 // bare lists the rooms that make do with the standard library.
-const bare = `prism clock auth session driver driver/around data/* route tui/keys`
+const bare = `prism clock auth session driver driver/around data data/* route tui/keys`
 
 // prismctlKnowsNot lists what must not be linked into prismctl: the wire is a wall.
-const prismctlKnowsNot = `driver driver/* data/* pattern pattern/* gateway admin route session control server guard plan`
+const prismctlKnowsNot = `driver driver/* data data/* pattern pattern/* gateway admin route session control server guard plan`
 
 const module = "github.com/prism-data-layer/prism"
 

@@ -16,7 +16,7 @@ import (
 )
 
 // full has something in every capability field.
-func full() driver.Set { return driver.Fill(driver.Info{}, everything{}) }
+func full() driver.Set { return driver.Fill(driver.Info{}, everything{}, parts...) }
 
 // everything satisfies each interface by holding it; nothing of it is called.
 type everything struct {
@@ -30,6 +30,37 @@ type everything struct {
 	driver.KeyValueCAS
 	driver.KeyValueTransactional
 	driver.KeyValueWatch
+}
+
+// parts are for the models beside key-value: methods of one name meet in none.
+var parts = []any{
+	struct {
+		driver.Cache
+		driver.CacheBounded
+		driver.CacheLock
+	}{},
+	struct {
+		driver.Queue
+		driver.QueueVisibility
+		driver.QueueDelayed
+		driver.QueuePriority
+		driver.QueueDeadLetter
+	}{},
+	struct {
+		driver.Stream
+		driver.StreamPartitioning
+		driver.StreamReplay
+		driver.StreamRetention
+		driver.StreamConsumerGroups
+	}{},
+	struct {
+		driver.PubSub
+		driver.PubSubWildcards
+		driver.PubSubGroups
+		driver.PubSubFiltering
+		driver.PubSubOrdering
+		driver.PubSubPersistent
+	}{},
 }
 
 // capabilityFields are the fields of Set that are interfaces, but for Store.
@@ -99,15 +130,20 @@ func TestTheTableAndTheFieldsOfSetAgreeBothWays(t *testing.T) {
 	}
 }
 
+// models are the beginnings of the fields' names, and their public names.
+var models = map[string]string{"KeyValue": "keyvalue", "Cache": "cache", "Queue": "queue", "Stream": "stream", "PubSub": "pubsub"}
+
 // capabilityName is how a field's name is said in public: the model, then the
 // words of the rest; the model alone is its basic capability.
 func capabilityName(field string) string {
-	rest, ok := strings.CutPrefix(field, "KeyValue")
-	if !ok {
-		return field
+	var model, rest string
+	for m := range models {
+		if r, ok := strings.CutPrefix(field, m); ok {
+			model, rest = models[m], r
+		}
 	}
 	if rest == "" {
-		return "keyvalue_basic"
+		return model + "_basic"
 	}
 	var b strings.Builder
 	for i, r := range rest {
@@ -117,7 +153,7 @@ func capabilityName(field string) string {
 		}
 		b.WriteRune(r)
 	}
-	return "keyvalue_" + strings.ToLower(b.String())
+	return model + "_" + strings.ToLower(b.String())
 }
 
 func TestTheTableAndTheProtoOptionsAgreeBothWays(t *testing.T) {

@@ -40,6 +40,29 @@ type Set struct {
 	KeyValueCAS           KeyValueCAS
 	KeyValueTransactional KeyValueTransactional
 	KeyValueWatch         KeyValueWatch
+
+	Cache        Cache
+	CacheBounded CacheBounded
+	CacheLock    CacheLock
+
+	Queue           Queue
+	QueueVisibility QueueVisibility
+	QueueDelayed    QueueDelayed
+	QueuePriority   QueuePriority
+	QueueDeadLetter QueueDeadLetter
+
+	Stream               Stream
+	StreamPartitioning   StreamPartitioning
+	StreamReplay         StreamReplay
+	StreamRetention      StreamRetention
+	StreamConsumerGroups StreamConsumerGroups
+
+	PubSub           PubSub
+	PubSubWildcards  PubSubWildcards
+	PubSubGroups     PubSubGroups
+	PubSubFiltering  PubSubFiltering
+	PubSubOrdering   PubSubOrdering
+	PubSubPersistent PubSubPersistent
 }
 
 // Info is what is true of an opened store as a whole.

@@ -248,6 +248,9 @@ type Op struct {
 	Receipt  Receipt
 }
 
+// Reads reports whether o changes nothing.
+func (o *Op) Reads() bool { return o.Kind.Reads() }
+
 // A Result is the answer of an operation; each method says which fields it
 // sets. Receipts keep it, so it holds only what can be stored.
 type Result struct {

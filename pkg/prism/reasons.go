@@ -35,6 +35,8 @@ const (
 	ReasonDeclaredInFile  Reason = "DECLARED_IN_FILE"
 	ReasonNamespaceBusy   Reason = "NAMESPACE_NOT_ACTIVE"
 	ReasonTransactionOver Reason = "TRANSACTION_OVER"
+	ReasonLeaseLost       Reason = "LEASE_LOST"
+	ReasonTaken           Reason = "SUBSCRIPTION_TAKEN"
 
 	ReasonInvalidConfig Reason = "INVALID_CONFIG"
 	ReasonNewerFormat   Reason = "NEWER_FORMAT"
@@ -102,6 +104,7 @@ var infos = []Info{
 	{ReasonAlreadyExists, 409, 1, "ALREADY_EXISTS", false, 0, "it is there already", "update it, or choose another name"},
 	{ReasonConflict, 409, 2, "ABORTED", true, 0, "another writer changed a key that this transaction read", "run the whole transaction again"},
 	{ReasonInProgress, 409, 3, "ABORTED", true, 50 * time.Millisecond, "the same call is still running", "wait and send it again with the same idempotency key"},
+	{ReasonTaken, 409, 4, "ABORTED", false, 0, "another reader took over the subscription", "use a name of its own for each reader"},
 	{ReasonCompacted, 410, 1, "OUT_OF_RANGE", false, 0, "the position is older than the history that is kept", "read the present state, then watch from its position"},
 
 	{ReasonVersionMismatch, 412, 1, "FAILED_PRECONDITION", false, 0, "the key has another version than you asked for", "read the key again and decide anew"},
@@ -109,6 +112,7 @@ var infos = []Info{
 	{ReasonDeclaredInFile, 412, 3, "FAILED_PRECONDITION", false, 0, "that field is declared in a file, and the file owns it", "change the file that the error names"},
 	{ReasonNamespaceBusy, 412, 4, "FAILED_PRECONDITION", false, 0, "the namespace is being created, deleted or moved", "wait until prismctl namespace describe says Active"},
 	{ReasonTransactionOver, 412, 5, "FAILED_PRECONDITION", false, 0, "the transaction has ended", "begin another transaction"},
+	{ReasonLeaseLost, 412, 6, "FAILED_PRECONDITION", false, 0, "the lease is over: it passed, or its message was settled", "do not repeat it; the message comes again if it is still there"},
 
 	{ReasonInvalidConfig, 422, 1, "INVALID_ARGUMENT", false, 0, "the configuration is not valid", "correct the lines that the error names"},
 	{ReasonNewerFormat, 422, 2, "FAILED_PRECONDITION", false, 0, "the data was written by a newer version", "use the newer version, or another data folder"},

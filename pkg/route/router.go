@@ -14,6 +14,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/control"
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/around"
@@ -26,7 +27,7 @@ type Router struct {
 	dir     string // embedded backends live in folders below it
 	clock   clock.Clock
 	log     *slog.Logger
-	sealer  *keyvalue.Sealer
+	sealer  *data.Sealer
 	wrap    func(backend string, s driver.Set) driver.Set
 
 	table atomic.Pointer[map[string]*namespace]
@@ -51,7 +52,7 @@ type Options struct {
 func New(o Options) *Router {
 	r := &Router{
 		drivers: o.Drivers, dir: o.Dir, clock: o.Clock, log: o.Log,
-		sealer: keyvalue.NewSealer(o.Secret), wrap: o.Wrap,
+		sealer: data.NewSealer(o.Secret), wrap: o.Wrap,
 		backends: map[string]*backend{},
 	}
 	r.table.Store(&map[string]*namespace{})

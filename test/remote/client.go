@@ -31,7 +31,7 @@ func Dial(path string) (driver.Set, error) {
 			without = append(without, k.Name)
 		}
 	}
-	s := driver.Fill(hello.Info, c, without...)
+	s := driver.Fill(hello.Info, c).Without(without...)
 	if s.KeyValueOrderedScan != nil {
 		s.KeyValueOrderedScan = orderedScan{c}
 	}

@@ -1,9 +1,9 @@
 package keyvalue
 
 import (
-	"strings"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -129,10 +129,7 @@ func join(e *prism.Error, err error) *prism.Error {
 
 // missing is the refusal of a call that the backend cannot serve.
 func (s *Store) missing(capability string) *prism.Error {
-	return prism.New(prism.ReasonCapabilityMissing, "namespace %q lacks %s", s.ns, capability).
-		WithMeta("missing", capability).
-		WithMeta("capabilities", strings.Join(s.set.Names(), ",")).
-		WithNamespace(s.ns)
+	return data.Missing(&s.set, s.ns, capability)
 }
 
 // Require refuses when the backend lacks a capability: for fields that ask for

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -219,7 +220,7 @@ func TestTheNamespacesPolicyRulesExpiry(t *testing.T) {
 func TestADefaultEndsKeysThatAnAtomicMade(t *testing.T) {
 	t.Parallel()
 	for _, p := range []keyvalue.Policy{{DefaultTTL: time.Minute}, {MaxTTL: time.Minute}} {
-		s := keyvalue.New(open(t, nil), "kv", p, keyvalue.NewSealer(secret), clock.Real())
+		s := keyvalue.New(open(t, nil), "kv", p, data.NewSealer(secret), clock.Real())
 		for i, op := range []keyvalue.Op{{Kind: keyvalue.OpIncrement, Delta: 1}, {Kind: keyvalue.OpAppend, Value: []byte("1")}} {
 			op.Key = fmt.Sprint("k", i)
 			if r := do(t, s, op); r.Number != 1 {
@@ -235,7 +236,7 @@ func TestADefaultEndsKeysThatAnAtomicMade(t *testing.T) {
 func TestADefaultEndsKeysThatAskedForNothing(t *testing.T) {
 	t.Parallel()
 	c := clock.NewFake(start)
-	s := keyvalue.New(open(t, c), "kv", keyvalue.Policy{DefaultTTL: time.Minute}, keyvalue.NewSealer(secret), c)
+	s := keyvalue.New(open(t, c), "kv", keyvalue.Policy{DefaultTTL: time.Minute}, data.NewSealer(secret), c)
 	set(t, s, "k", "v")
 	at := do(t, s, keyvalue.Op{Kind: keyvalue.OpExpiresAt, Key: "k"}).ExpiresAt
 	if got := s.TTLLeft(at); got != time.Minute {

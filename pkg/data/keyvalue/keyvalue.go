@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -67,13 +68,13 @@ type Store struct {
 	set    driver.Set
 	ns     prism.Namespace
 	policy Policy
-	sealer *Sealer
+	sealer *data.Sealer
 	clock  clock.Clock
 }
 
 // New returns the namespace ns of set. The sealer authenticates its cursors
 // and positions.
-func New(set driver.Set, ns prism.Namespace, p Policy, s *Sealer, c clock.Clock) *Store {
+func New(set driver.Set, ns prism.Namespace, p Policy, s *data.Sealer, c clock.Clock) *Store {
 	return &Store{set: set, ns: ns, policy: p, sealer: s, clock: c}
 }
 

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -244,7 +245,7 @@ func TestAttack_A26_NamespacesAndKeysDoNotRunTogether(t *testing.T) {
 		keys := rapid.SliceOfN(rapid.SliceOfN(rapid.IntRange(0, len(parts)*len(namespaces)-1), 1, 4), batch, batch).Draw(r, "keys")
 		stores := map[prism.Namespace]*keyvalue.Store{}
 		for _, ns := range namespaces {
-			stores[ns] = keyvalue.New(set, ns, none, keyvalue.NewSealer(secret), clock.Real())
+			stores[ns] = keyvalue.New(set, ns, none, data.NewSealer(secret), clock.Real())
 		}
 		model := map[prism.Key]string{}
 		for i, draw := range keys {

@@ -1,21 +1,8 @@
 package keyvalue
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"strconv"
-	"time"
-	"unicode/utf8"
-
-	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/prism"
-)
-
-// How long receipts are kept: a caller's own key may come back after a day, an
-// id that a client made for its own retries only after a reconnect.
-const (
-	KeepCallers = 24 * time.Hour
-	KeepRetries = 10 * time.Minute
 )
 
 // rpcNames scope a receipt: one name for each RPC, however it arrived.
@@ -32,70 +19,20 @@ func Once(op *Op, principal, key string, retry []byte) error {
 	switch {
 	case key == "" && len(retry) == 0, op.Kind.Reads():
 		return nil
-	case len(retry) > prism.MaxIdempotencyKeyBytes:
-		return prism.InvalidField("retry_id", "must be at most 128 bytes")
 	case int(op.Kind) >= len(rpcNames):
 		return prism.InvalidField("op", "must be set")
 	}
-	if err := checkIdempotencyKey(key); err != nil {
+	r, err := data.Receipt(principal, rpcNames[op.Kind], key, retry)
+	if err != nil {
 		return err
 	}
-	if key != "" {
-		op.Receipt = receipt(principal, rpcNames[op.Kind], key, KeepCallers)
-	} else {
-		op.Receipt = retryReceipt(principal, rpcNames[op.Kind], retry)
-	}
-	op.Receipt.Body = bodyOf(op)
+	r.Body = bodyOf(op)
+	op.Receipt = r
 	return nil
 }
 
-func checkIdempotencyKey(key string) error {
-	switch {
-	case len(key) > prism.MaxIdempotencyKeyBytes:
-		return prism.InvalidField("idempotency_key", "must be at most 128 bytes")
-	case !utf8.ValidString(key):
-		return prism.InvalidField("idempotency_key", "must be valid UTF-8")
-	}
-	return nil
-}
-
-func receipt(principal, rpc, key string, keep time.Duration) driver.Receipt {
-	var buf [256]byte
-	b := append(buf[:0], principal...)
-	b = append(b, 0)
-	b = append(b, rpc...)
-	b = append(b, 0)
-	b = append(b, key...)
-	sum := sha256.Sum256(b)
-	return driver.Receipt{ID: [16]byte(sum[:16]), Keep: keep}
-}
-
-// counterBytes is the end of a retry id, which our clients count up. It stays as
-// it is at the end of the receipt's id, so that the receipts of one client lie
-// side by side in a store that keeps order: neighbours are cheaper to write.
-const counterBytes = 8
-
-func retryReceipt(principal, rpc string, retry []byte) driver.Receipt {
-	n := max(len(retry)-counterBytes, 0)
-	r := receipt(principal, rpc+"?"+strconv.Itoa(len(retry)), string(retry[:n]), KeepRetries)
-	clear(r.ID[counterBytes:])
-	copy(r.ID[counterBytes:], retry[n:])
-	return r
-}
-
-// bodyOf hashes all that op asks for, so that a key used for something else is
-// noticed.
+// bodyOf hashes all that op asks for.
 func bodyOf(op *Op) [16]byte {
-	h := sha256.New()
-	var n [8]byte
-	number := func(v uint64) {
-		binary.LittleEndian.PutUint64(n[:], v)
-		h.Write(n[:])
-	}
-	part := func(b []byte) {
-		number(uint64(len(b)))
-		h.Write(b)
-	}
 	flags := uint64(op.Kind)
 	if op.Options.KeepTTL {
 		flags |= 1 << 8
@@ -103,14 +40,6 @@ func bodyOf(op *Op) [16]byte {
 	if op.If.Absent {
 		flags |= 1 << 9
 	}
-	number(flags)
-	number(uint64(op.Delta))
-	number(uint64(op.Options.TTL))
-	number(op.If.Version)
-	part([]byte(op.Key))
-	part(op.Value)
-	part(op.Expected)
-	var sum [sha256.Size]byte
-	h.Sum(sum[:0])
-	return [16]byte(sum[:16])
+	return data.NewBody().Number(flags).Number(uint64(op.Delta)).Number(uint64(op.Options.TTL)).Number(op.If.Version).
+		Bytes([]byte(op.Key)).Bytes(op.Value).Bytes(op.Expected).Sum()
 }

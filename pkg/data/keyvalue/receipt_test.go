@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -134,7 +135,7 @@ func TestAttack_A27_OneRequestIDHasOneEffect(t *testing.T) {
 	t.Parallel()
 	store := open(t, nil)
 	s := on(store, none)
-	other := keyvalue.New(store, "other", none, keyvalue.NewSealer(secret), nil)
+	other := keyvalue.New(store, "other", none, data.NewSealer(secret), nil)
 	add := func(s *keyvalue.Store, principal string, delta int64) (keyvalue.Result, error) {
 		op := keyvalue.Op{Kind: keyvalue.OpIncrement, Key: "n", Delta: delta}
 		if err := keyvalue.Once(&op, principal, "id", nil); err != nil {

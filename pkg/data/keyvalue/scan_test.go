@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -346,8 +347,8 @@ func TestAttack_A28_ACursorIsOfOnePrincipalNamespaceAndQuery(t *testing.T) {
 	t.Parallel()
 	set := open(t, nil)
 	s := on(set, none)
-	other := keyvalue.New(set, "other", none, keyvalue.NewSealer(secret), clock.Real())
-	foreign := keyvalue.New(set, "kv", none, keyvalue.NewSealer([]byte("another gateway")), clock.Real())
+	other := keyvalue.New(set, "other", none, data.NewSealer(secret), clock.Real())
+	foreign := keyvalue.New(set, "kv", none, data.NewSealer([]byte("another gateway")), clock.Real())
 	for _, to := range []*keyvalue.Store{s, other} {
 		fill(t, to, 1, "ka", "kb", "kc", "kd")
 	}

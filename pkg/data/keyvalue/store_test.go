@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/memory"
@@ -36,7 +37,7 @@ func open(t testing.TB, c clock.Clock) driver.Set {
 
 // on is the namespace kv of a set.
 func on(set driver.Set, p keyvalue.Policy) *keyvalue.Store {
-	return keyvalue.New(set, "kv", p, keyvalue.NewSealer(secret), clock.Real())
+	return keyvalue.New(set, "kv", p, data.NewSealer(secret), clock.Real())
 }
 
 // fresh is a namespace of a store of its own, less some capabilities.

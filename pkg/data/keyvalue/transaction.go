@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -36,14 +37,11 @@ func (s *Store) Begin(principal, idempotencyKey string) (*Tx, error) {
 			return nil, err
 		}
 	}
-	if err := checkIdempotencyKey(idempotencyKey); err != nil {
+	once, err := data.Receipt(principal, "Transaction", idempotencyKey, nil)
+	if err != nil {
 		return nil, err
 	}
-	tx := &Tx{store: s, read: map[string]struct{}{}, at: map[string]int{}}
-	if idempotencyKey != "" {
-		tx.once = receipt(principal, "Transaction", idempotencyKey, KeepCallers)
-	}
-	return tx, nil
+	return &Tx{store: s, once: once, read: map[string]struct{}{}, at: map[string]int{}}, nil
 }
 
 // Get returns the transaction's own write of the key if it has one, and

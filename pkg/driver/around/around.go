@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -53,9 +52,12 @@ type Hook[S any] interface {
 var ErrPanicked = errors.New("driver panicked")
 
 // anyWrite reports whether any of ops changes something.
-func anyWrite(ops []driver.Op) bool {
+func anyWrite[O any, P interface {
+	*O
+	Reads() bool
+}](ops []O) bool {
 	for i := range ops {
-		if !ops[i].Kind.Reads() {
+		if !P(&ops[i]).Reads() {
 			return true
 		}
 	}

@@ -77,7 +77,7 @@ func TestEveryMethodPassesTheHookOnceAndReachesTheDriver(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
 	rec := newRecorder()
-	s := around.Wrap(driver.Fill(driver.Info{}, f), rec)
+	s := around.Wrap(filled(driver.Info{}, f), rec)
 	seen := 0
 	each(t, s, func(capability, method string, call func() []reflect.Value) {
 		*rec.calls, *rec.ends = nil, nil
@@ -117,7 +117,7 @@ func TestARefusedCallDoesNotReachTheDriver(t *testing.T) {
 	f := &fake{}
 	rec := newRecorder()
 	rec.refuse = prism.New(prism.ReasonOverloaded, "no")
-	each(t, around.Wrap(driver.Fill(driver.Info{}, f), rec), func(capability, method string, call func() []reflect.Value) {
+	each(t, around.Wrap(filled(driver.Info{}, f), rec), func(capability, method string, call func() []reflect.Value) {
 		if method == "Health" || method == "Close" {
 			return
 		}
@@ -135,7 +135,7 @@ func TestMutationsAreMarked(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder()
 	reads := []string{"Usage", "Get", "Exists", "ExpiresAt", "Scan", "Count", "First", "Batch", "Watch"}
-	each(t, around.Wrap(driver.Fill(driver.Info{}, &fake{}), rec), func(_, method string, call func() []reflect.Value) {
+	each(t, around.Wrap(filled(driver.Info{}, &fake{}), rec), func(_, method string, call func() []reflect.Value) {
 		*rec.calls = nil
 		call()
 		if len(*rec.calls) == 0 {
@@ -150,7 +150,7 @@ func TestMutationsAreMarked(t *testing.T) {
 func TestABatchTellsItsSizeAndWhetherItWrites(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder()
-	s := around.Wrap(driver.Fill(driver.Info{}, &fake{}), rec)
+	s := around.Wrap(filled(driver.Info{}, &fake{}), rec)
 	get, set := driver.Op{Kind: driver.OpGet}, driver.Op{Kind: driver.OpSet}
 	for _, c := range []struct {
 		ops    []driver.Op
@@ -177,7 +177,7 @@ func TestAWatcherPassesTheHookAtEachNext(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
 	rec := newRecorder()
-	s := around.Wrap(driver.Fill(driver.Info{}, f), rec)
+	s := around.Wrap(filled(driver.Info{}, f), rec)
 	w, err := s.KeyValueWatch.Watch(t.Context(), "orders", "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func TestAWatcherPassesTheHookAtEachNext(t *testing.T) {
 
 func TestAWrappedSetHasExactlyTheInnerCapabilities(t *testing.T) {
 	t.Parallel()
-	full := driver.Fill(driver.Info{Driver: "fake"}, &fake{})
+	full := filled(driver.Info{Driver: "fake"}, &fake{})
 	for _, c := range driver.Capabilities() {
 		for _, s := range []driver.Set{full, full.Without(c.Name), {Store: full.Store}} {
 			w := around.Wrap(s, newRecorder())
@@ -215,7 +215,7 @@ func TestAWrappedSetHasExactlyTheInnerCapabilities(t *testing.T) {
 func TestAPanicOfTheDriverEndsTheCall(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder()
-	s := around.Wrap(driver.Fill(driver.Info{}, &fake{panics: true}), rec)
+	s := around.Wrap(filled(driver.Info{}, &fake{panics: true}), rec)
 	defer func() {
 		if recover() == nil {
 			t.Error("the panic did not go on")
@@ -230,7 +230,7 @@ func TestAPanicOfTheDriverEndsTheCall(t *testing.T) {
 func TestWrapsNest(t *testing.T) {
 	t.Parallel()
 	outer, inner := newRecorder(), newRecorder()
-	s := around.Wrap(around.Wrap(driver.Fill(driver.Info{}, &fake{}), inner), outer)
+	s := around.Wrap(around.Wrap(filled(driver.Info{}, &fake{}), inner), outer)
 	e, found, err := s.KeyValue.Get(t.Context(), prism.Key{Namespace: "orders", Name: "k"})
 	if e.Version != 7 || !found || err != nil {
 		t.Errorf("got %+v %v %v", e, found, err)
@@ -254,7 +254,7 @@ func (idle) Begin(ctx context.Context, _ around.Call) (context.Context, span, er
 func (idle) End(span, error) {}
 
 func TestAWrappedCallAllocatesNothing(t *testing.T) {
-	s := around.Wrap(driver.Fill(driver.Info{}, &fake{}), idle{})
+	s := around.Wrap(filled(driver.Info{}, &fake{}), idle{})
 	ctx, key, value := t.Context(), prism.Key{Namespace: "orders", Name: "k"}, []byte("v")
 	ops, results := make([]driver.Op, 2), make([]driver.Result, 2)
 	for name, call := range map[string]func(){
@@ -270,7 +270,7 @@ func TestAWrappedCallAllocatesNothing(t *testing.T) {
 
 func BenchmarkWrappedGet(b *testing.B) {
 	key := prism.Key{Namespace: "orders", Name: "k"}
-	bare := driver.Fill(driver.Info{}, &fake{})
+	bare := filled(driver.Info{}, &fake{})
 	for name, s := range map[string]driver.Set{"bare": bare, "wrapped": around.Wrap(bare, idle{})} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

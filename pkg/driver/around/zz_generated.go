@@ -46,6 +46,63 @@ func Wrap[S any, H Hook[S]](set driver.Set, hook H) driver.Set {
 	if set.KeyValueWatch != nil {
 		set.KeyValueWatch = &keyValueWatch[S, H]{set.KeyValueWatch, hook}
 	}
+	if set.Cache != nil {
+		set.Cache = &cache[S, H]{set.Cache, hook}
+	}
+	if set.CacheBounded != nil {
+		set.CacheBounded = &cacheBounded[S, H]{set.CacheBounded, hook}
+	}
+	if set.CacheLock != nil {
+		set.CacheLock = &cacheLock[S, H]{set.CacheLock, hook}
+	}
+	if set.Queue != nil {
+		set.Queue = &queue[S, H]{set.Queue, hook}
+	}
+	if set.QueueVisibility != nil {
+		set.QueueVisibility = &queueVisibility[S, H]{set.QueueVisibility, hook}
+	}
+	if set.QueueDelayed != nil {
+		set.QueueDelayed = &queueDelayed[S, H]{set.QueueDelayed, hook}
+	}
+	if set.QueuePriority != nil {
+		set.QueuePriority = &queuePriority[S, H]{set.QueuePriority, hook}
+	}
+	if set.QueueDeadLetter != nil {
+		set.QueueDeadLetter = &queueDeadLetter[S, H]{set.QueueDeadLetter, hook}
+	}
+	if set.Stream != nil {
+		set.Stream = &stream[S, H]{set.Stream, hook}
+	}
+	if set.StreamPartitioning != nil {
+		set.StreamPartitioning = &streamPartitioning[S, H]{set.StreamPartitioning, hook}
+	}
+	if set.StreamReplay != nil {
+		set.StreamReplay = &streamReplay[S, H]{set.StreamReplay, hook}
+	}
+	if set.StreamRetention != nil {
+		set.StreamRetention = &streamRetention[S, H]{set.StreamRetention, hook}
+	}
+	if set.StreamConsumerGroups != nil {
+		set.StreamConsumerGroups = &streamConsumerGroups[S, H]{set.StreamConsumerGroups, hook}
+	}
+	if set.PubSub != nil {
+		set.PubSub = &pubSub[S, H]{set.PubSub, hook}
+	}
+	if set.PubSubWildcards != nil {
+		set.PubSubWildcards = &pubSubWildcards[S, H]{set.PubSubWildcards, hook}
+	}
+	if set.PubSubGroups != nil {
+		set.PubSubGroups = &pubSubGroups[S, H]{set.PubSubGroups, hook}
+	}
+	if set.PubSubFiltering != nil {
+		set.PubSubFiltering = &pubSubFiltering[S, H]{set.PubSubFiltering, hook}
+	}
+	if set.PubSubOrdering != nil {
+		set.PubSubOrdering = &pubSubOrdering[S, H]{set.PubSubOrdering, hook}
+	}
+	if set.PubSubPersistent != nil {
+		set.PubSubPersistent = &pubSubPersistent[S, H]{set.PubSubPersistent, hook}
+	}
 	return set
 }
 
@@ -368,7 +425,7 @@ type keyValueTransactional[S any, H Hook[S]] struct {
 }
 
 func (w *keyValueTransactional[S, H]) Commit(ctx context.Context, ns prism.Namespace, checks []driver.Check, writes []driver.Op, r driver.Receipt) (r0 []driver.Result, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_transactional", Method: "Commit", Namespace: ns, Mutates: true, Ops: len(writes)})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_transactional", Method: "Commit", Namespace: ns, Mutates: true, Ops: len(checks)})
 	if err != nil {
 		return r0, err
 	}
@@ -392,19 +449,592 @@ func (w *keyValueWatch[S, H]) Watch(ctx context.Context, ns prism.Namespace, pre
 	defer func() { w.hook.End(span, err) }()
 	r0, err = w.inner.Watch(ctx, ns, prefix, after)
 	if err == nil {
-		r0 = &watcher[S, H]{r0, w.hook, ns}
+		r0 = &watcher[S, H]{r0, w.hook, "keyvalue_watch", ns}
 	}
 	return r0, err
 }
 
+type cache[S any, H Hook[S]] struct {
+	inner driver.Cache
+	hook  H
+}
+
+func (w *cache[S, H]) Get(ctx context.Context, key prism.Key) (r0 driver.CacheEntry, r1 bool, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "cache_basic", Method: "Get", Namespace: key.Namespace, Ops: 1})
+	if err != nil {
+		return r0, r1, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, r1, err = w.inner.Get(ctx, key)
+	return r0, r1, err
+}
+
+func (w *cache[S, H]) Do(ctx context.Context, ns prism.Namespace, ops []driver.CacheOp, results []driver.CacheResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "cache_basic", Method: "Do", Namespace: ns, Mutates: anyWrite(ops), Ops: len(ops)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Do(ctx, ns, ops, results)
+	return err
+}
+
+type cacheBounded[S any, H Hook[S]] struct {
+	inner driver.CacheBounded
+	hook  H
+}
+
+func (w *cacheBounded[S, H]) Stats(ctx context.Context, ns prism.Namespace) (r0 driver.CacheStats, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "cache_bounded", Method: "Stats", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Stats(ctx, ns)
+	return r0, err
+}
+
+type cacheLock[S any, H Hook[S]] struct {
+	inner driver.CacheLock
+	hook  H
+}
+
+func (w *cacheLock[S, H]) Lock(ctx context.Context, key prism.Key, owner driver.LockOwner, hold time.Duration) (r0 driver.CacheLease, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "cache_lock", Method: "Lock", Namespace: key.Namespace, Mutates: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Lock(ctx, key, owner, hold)
+	return r0, err
+}
+
+func (w *cacheLock[S, H]) Fill(ctx context.Context, key prism.Key, owner driver.LockOwner, value []byte, ttl time.Duration) (r0 bool, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "cache_lock", Method: "Fill", Namespace: key.Namespace, Mutates: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Fill(ctx, key, owner, value, ttl)
+	return r0, err
+}
+
+func (w *cacheLock[S, H]) Unlock(ctx context.Context, key prism.Key, owner driver.LockOwner) (r0 bool, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "cache_lock", Method: "Unlock", Namespace: key.Namespace, Mutates: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Unlock(ctx, key, owner)
+	return r0, err
+}
+
+type queue[S any, H Hook[S]] struct {
+	inner driver.Queue
+	hook  H
+}
+
+func (w *queue[S, H]) CreateQueue(ctx context.Context, ns prism.Namespace, queue string, o driver.QueueOptions) (r0 bool, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_basic", Method: "CreateQueue", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.CreateQueue(ctx, ns, queue, o)
+	return r0, err
+}
+
+func (w *queue[S, H]) Publish(ctx context.Context, ns prism.Namespace, queue string, messages []driver.QueueMessage, results []driver.QueueResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_basic", Method: "Publish", Namespace: ns, Mutates: true, Ops: len(messages)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Publish(ctx, ns, queue, messages, results)
+	return err
+}
+
+func (w *queue[S, H]) Receive(ctx context.Context, ns prism.Namespace, queue string, q driver.QueueReceive) (r0 []driver.Delivery, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_basic", Method: "Receive", Namespace: ns, Mutates: true, Waits: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Receive(ctx, ns, queue, q)
+	return r0, err
+}
+
+func (w *queue[S, H]) Ack(ctx context.Context, ns prism.Namespace, queue string, receipts []driver.LeaseReceipt, results []driver.QueueResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_basic", Method: "Ack", Namespace: ns, Mutates: true, Ops: len(receipts)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Ack(ctx, ns, queue, receipts, results)
+	return err
+}
+
+func (w *queue[S, H]) Peek(ctx context.Context, ns prism.Namespace, queue string, q driver.QueuePeek) (r0 driver.QueuePage, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_basic", Method: "Peek", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Peek(ctx, ns, queue, q)
+	return r0, err
+}
+
+func (w *queue[S, H]) Info(ctx context.Context, ns prism.Namespace, queue string) (r0 driver.QueueInfo, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_basic", Method: "Info", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Info(ctx, ns, queue)
+	return r0, err
+}
+
+func (w *queue[S, H]) Queues(ctx context.Context, ns prism.Namespace) (r0 []string, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_basic", Method: "Queues", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Queues(ctx, ns)
+	return r0, err
+}
+
+type queueVisibility[S any, H Hook[S]] struct {
+	inner driver.QueueVisibility
+	hook  H
+}
+
+func (w *queueVisibility[S, H]) Extend(ctx context.Context, ns prism.Namespace, queue string, receipts []driver.LeaseReceipt, d time.Duration, results []driver.QueueResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_visibility", Method: "Extend", Namespace: ns, Mutates: true, Ops: len(receipts)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Extend(ctx, ns, queue, receipts, d, results)
+	return err
+}
+
+func (w *queueVisibility[S, H]) Release(ctx context.Context, ns prism.Namespace, queue string, receipts []driver.LeaseReceipt, delay time.Duration, reason string, results []driver.QueueResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_visibility", Method: "Release", Namespace: ns, Mutates: true, Ops: len(receipts)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Release(ctx, ns, queue, receipts, delay, reason, results)
+	return err
+}
+
+type queueDelayed[S any, H Hook[S]] struct {
+	inner driver.QueueDelayed
+	hook  H
+}
+
+func (w *queueDelayed[S, H]) Delayed(ctx context.Context, ns prism.Namespace, queue string) (r0 int64, r1 time.Time, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_delayed", Method: "Delayed", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, r1, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, r1, err = w.inner.Delayed(ctx, ns, queue)
+	return r0, r1, err
+}
+
+type queuePriority[S any, H Hook[S]] struct {
+	inner driver.QueuePriority
+	hook  H
+}
+
+func (w *queuePriority[S, H]) Priorities(ctx context.Context, ns prism.Namespace, queue string) (r0 []int64, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_priority", Method: "Priorities", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Priorities(ctx, ns, queue)
+	return r0, err
+}
+
+type queueDeadLetter[S any, H Hook[S]] struct {
+	inner driver.QueueDeadLetter
+	hook  H
+}
+
+func (w *queueDeadLetter[S, H]) Reject(ctx context.Context, ns prism.Namespace, queue string, receipts []driver.LeaseReceipt, reason string, results []driver.QueueResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_dead_letter", Method: "Reject", Namespace: ns, Mutates: true, Ops: len(receipts)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Reject(ctx, ns, queue, receipts, reason, results)
+	return err
+}
+
+func (w *queueDeadLetter[S, H]) Redrive(ctx context.Context, ns prism.Namespace, queue string, ids []uint64, limit int) (r0 int64, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_dead_letter", Method: "Redrive", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Redrive(ctx, ns, queue, ids, limit)
+	return r0, err
+}
+
+func (w *queueDeadLetter[S, H]) Purge(ctx context.Context, ns prism.Namespace, queue string, ids []uint64) (r0 int64, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "queue_dead_letter", Method: "Purge", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Purge(ctx, ns, queue, ids)
+	return r0, err
+}
+
+type stream[S any, H Hook[S]] struct {
+	inner driver.Stream
+	hook  H
+}
+
+func (w *stream[S, H]) CreateTopic(ctx context.Context, ns prism.Namespace, topic string, o driver.TopicOptions) (r0 bool, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_basic", Method: "CreateTopic", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.CreateTopic(ctx, ns, topic, o)
+	return r0, err
+}
+
+func (w *stream[S, H]) Append(ctx context.Context, ns prism.Namespace, topic string, messages []driver.StreamMessage, results []driver.StreamResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_basic", Method: "Append", Namespace: ns, Mutates: true, Ops: len(messages)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Append(ctx, ns, topic, messages, results)
+	return err
+}
+
+func (w *stream[S, H]) Read(ctx context.Context, ns prism.Namespace, topic string, q driver.StreamRead) (r0 []driver.StreamRecord, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_basic", Method: "Read", Namespace: ns, Waits: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Read(ctx, ns, topic, q)
+	return r0, err
+}
+
+func (w *stream[S, H]) TopicInfo(ctx context.Context, ns prism.Namespace, topic string) (r0 driver.TopicInfo, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_basic", Method: "TopicInfo", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.TopicInfo(ctx, ns, topic)
+	return r0, err
+}
+
+func (w *stream[S, H]) Topics(ctx context.Context, ns prism.Namespace) (r0 []string, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_basic", Method: "Topics", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Topics(ctx, ns)
+	return r0, err
+}
+
+type streamPartitioning[S any, H Hook[S]] struct {
+	inner driver.StreamPartitioning
+	hook  H
+}
+
+func (w *streamPartitioning[S, H]) AppendTo(ctx context.Context, ns prism.Namespace, topic string, partition int32, messages []driver.StreamMessage, results []driver.StreamResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_partitioning", Method: "AppendTo", Namespace: ns, Mutates: true, Ops: len(messages)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.AppendTo(ctx, ns, topic, partition, messages, results)
+	return err
+}
+
+type streamReplay[S any, H Hook[S]] struct {
+	inner driver.StreamReplay
+	hook  H
+}
+
+func (w *streamReplay[S, H]) OffsetAt(ctx context.Context, ns prism.Namespace, topic string, partition int32, t time.Time) (r0 int64, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_replay", Method: "OffsetAt", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.OffsetAt(ctx, ns, topic, partition, t)
+	return r0, err
+}
+
+type streamRetention[S any, H Hook[S]] struct {
+	inner driver.StreamRetention
+	hook  H
+}
+
+func (w *streamRetention[S, H]) SetRetention(ctx context.Context, ns prism.Namespace, topic string, r driver.Retention) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_retention", Method: "SetRetention", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.SetRetention(ctx, ns, topic, r)
+	return err
+}
+
+func (w *streamRetention[S, H]) Truncate(ctx context.Context, ns prism.Namespace, topic string, partition int32, offset int64) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_retention", Method: "Truncate", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Truncate(ctx, ns, topic, partition, offset)
+	return err
+}
+
+type streamConsumerGroups[S any, H Hook[S]] struct {
+	inner driver.StreamConsumerGroups
+	hook  H
+}
+
+func (w *streamConsumerGroups[S, H]) Committed(ctx context.Context, ns prism.Namespace, topic string, group string) (r0 []driver.PartitionOffset, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_consumer_groups", Method: "Committed", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Committed(ctx, ns, topic, group)
+	return r0, err
+}
+
+func (w *streamConsumerGroups[S, H]) Commit(ctx context.Context, ns prism.Namespace, topic string, group string, offsets []driver.PartitionOffset) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_consumer_groups", Method: "Commit", Namespace: ns, Mutates: true, Ops: len(offsets)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Commit(ctx, ns, topic, group, offsets)
+	return err
+}
+
+func (w *streamConsumerGroups[S, H]) Groups(ctx context.Context, ns prism.Namespace, topic string) (r0 []string, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_consumer_groups", Method: "Groups", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Groups(ctx, ns, topic)
+	return r0, err
+}
+
+type pubSub[S any, H Hook[S]] struct {
+	inner driver.PubSub
+	hook  H
+}
+
+func (w *pubSub[S, H]) Publish(ctx context.Context, ns prism.Namespace, events []driver.Event, results []driver.PublishResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_basic", Method: "Publish", Namespace: ns, Mutates: true, Ops: len(events)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Publish(ctx, ns, events, results)
+	return err
+}
+
+func (w *pubSub[S, H]) Subscribe(ctx context.Context, ns prism.Namespace, s driver.Subscription) (r0 driver.Subscriber, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_basic", Method: "Subscribe", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Subscribe(ctx, ns, s)
+	if err == nil {
+		r0 = &subscriber[S, H]{r0, w.hook, "pubsub_basic", ns}
+	}
+	return r0, err
+}
+
+type pubSubWildcards[S any, H Hook[S]] struct {
+	inner driver.PubSubWildcards
+	hook  H
+}
+
+func (w *pubSubWildcards[S, H]) SubscribePattern(ctx context.Context, ns prism.Namespace, s driver.Subscription) (r0 driver.Subscriber, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_wildcards", Method: "SubscribePattern", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.SubscribePattern(ctx, ns, s)
+	if err == nil {
+		r0 = &subscriber[S, H]{r0, w.hook, "pubsub_wildcards", ns}
+	}
+	return r0, err
+}
+
+type pubSubGroups[S any, H Hook[S]] struct {
+	inner driver.PubSubGroups
+	hook  H
+}
+
+func (w *pubSubGroups[S, H]) SubscribeGroup(ctx context.Context, ns prism.Namespace, group string, s driver.Subscription) (r0 driver.Subscriber, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_groups", Method: "SubscribeGroup", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.SubscribeGroup(ctx, ns, group, s)
+	if err == nil {
+		r0 = &subscriber[S, H]{r0, w.hook, "pubsub_groups", ns}
+	}
+	return r0, err
+}
+
+type pubSubFiltering[S any, H Hook[S]] struct {
+	inner driver.PubSubFiltering
+	hook  H
+}
+
+func (w *pubSubFiltering[S, H]) SubscribeFiltered(ctx context.Context, ns prism.Namespace, s driver.Subscription) (r0 driver.Subscriber, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_filtering", Method: "SubscribeFiltered", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.SubscribeFiltered(ctx, ns, s)
+	if err == nil {
+		r0 = &subscriber[S, H]{r0, w.hook, "pubsub_filtering", ns}
+	}
+	return r0, err
+}
+
+type pubSubOrdering[S any, H Hook[S]] struct {
+	inner driver.PubSubOrdering
+	hook  H
+}
+
+func (w *pubSubOrdering[S, H]) PublishOrdered(ctx context.Context, ns prism.Namespace, events []driver.Event, results []driver.PublishResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_ordering", Method: "PublishOrdered", Namespace: ns, Mutates: true, Ops: len(events)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.PublishOrdered(ctx, ns, events, results)
+	return err
+}
+
+type pubSubPersistent[S any, H Hook[S]] struct {
+	inner driver.PubSubPersistent
+	hook  H
+}
+
+func (w *pubSubPersistent[S, H]) PublishPersistent(ctx context.Context, ns prism.Namespace, events []driver.Event, results []driver.PublishResult) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_persistent", Method: "PublishPersistent", Namespace: ns, Mutates: true, Ops: len(events)})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.PublishPersistent(ctx, ns, events, results)
+	return err
+}
+
+func (w *pubSubPersistent[S, H]) Replay(ctx context.Context, ns prism.Namespace, r driver.Replay) (r0 driver.Replayer, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_persistent", Method: "Replay", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Replay(ctx, ns, r)
+	if err == nil {
+		r0 = &replayer[S, H]{r0, w.hook, "pubsub_persistent", ns}
+	}
+	return r0, err
+}
+
+func (w *pubSubPersistent[S, H]) Subscriptions(ctx context.Context, ns prism.Namespace) (r0 []driver.DurableSubscription, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_persistent", Method: "Subscriptions", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Subscriptions(ctx, ns)
+	return r0, err
+}
+
+func (w *pubSubPersistent[S, H]) DeleteSubscription(ctx context.Context, ns prism.Namespace, name string) (r0 bool, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_persistent", Method: "DeleteSubscription", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.DeleteSubscription(ctx, ns, name)
+	return r0, err
+}
+
 type watcher[S any, H Hook[S]] struct {
-	inner     driver.Watcher
-	hook      H
-	namespace prism.Namespace
+	inner      driver.Watcher
+	hook       H
+	capability string
+	namespace  prism.Namespace
 }
 
 func (w *watcher[S, H]) Next(ctx context.Context) (r0 driver.Changes, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_watch", Method: "Next", Namespace: w.namespace, Waits: true, Ops: 1})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: w.capability, Method: "Next", Namespace: w.namespace, Waits: true, Ops: 1})
 	if err != nil {
 		return r0, err
 	}
@@ -415,3 +1045,54 @@ func (w *watcher[S, H]) Next(ctx context.Context) (r0 driver.Changes, err error)
 }
 
 func (w *watcher[S, H]) Close() error { return w.inner.Close() }
+
+type subscriber[S any, H Hook[S]] struct {
+	inner      driver.Subscriber
+	hook       H
+	capability string
+	namespace  prism.Namespace
+}
+
+func (w *subscriber[S, H]) Next(ctx context.Context) (r0 driver.Events, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: w.capability, Method: "Next", Namespace: w.namespace, Waits: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Next(ctx)
+	return r0, err
+}
+
+func (w *subscriber[S, H]) Close() error { return w.inner.Close() }
+
+type replayer[S any, H Hook[S]] struct {
+	inner      driver.Replayer
+	hook       H
+	capability string
+	namespace  prism.Namespace
+}
+
+func (w *replayer[S, H]) Next(ctx context.Context) (r0 driver.Replayed, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: w.capability, Method: "Next", Namespace: w.namespace, Waits: true, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Next(ctx)
+	return r0, err
+}
+
+func (w *replayer[S, H]) Ack(ctx context.Context, p driver.Position) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: w.capability, Method: "Ack", Namespace: w.namespace, Mutates: true, Ops: 1})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Ack(ctx, p)
+	return err
+}
+
+func (w *replayer[S, H]) Close() error { return w.inner.Close() }

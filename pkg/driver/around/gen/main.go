@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -220,11 +221,8 @@ func (m method) param(typ string) string {
 type writer struct {
 	*contract
 	bytes.Buffer
-	handles []handle // interfaces that a method hands out
+	handles []string // interfaces that a method hands out
 }
-
-// handle is an interface that one capability's method returns.
-type handle struct{ name, capability string }
 
 func (w *writer) printf(f string, args ...any) { fmt.Fprintf(&w.Buffer, f, args...) }
 
@@ -246,7 +244,7 @@ func (w *writer) file() ([]byte, error) {
 		}
 	}
 	for i := 0; i < len(w.handles); i++ {
-		if err := w.forwarder(w.handles[i].name, w.handles[i].capability, true); err != nil {
+		if err := w.forwarder(w.handles[i], "", true); err != nil {
 			return nil, err
 		}
 	}
@@ -265,8 +263,8 @@ func (w *writer) forwarder(name, capability string, isHandle bool) error {
 		return err
 	}
 	w.printf("\ntype %s[S any, H Hook[S]] struct {\ninner driver.%s\nhook H\n", lower(name), name)
-	if isHandle {
-		w.printf("namespace prism.Namespace\n")
+	if isHandle { // which several capabilities may give
+		w.printf("capability string\nnamespace prism.Namespace\n")
 	}
 	w.printf("}\n")
 	for _, m := range methods {
@@ -309,8 +307,16 @@ func (w *writer) method(name, capability string, m method, isHandle bool) error 
 			ns = key + ".Namespace"
 		}
 	}
-	w.printf("%s, span, err := w.hook.Begin(%s, Call{Capability: %q, Method: %q, Namespace: %s%s})\n",
-		args[0], args[0], capability, m.name, ns, m.facts(name, isHandle))
+	facts, err := m.facts(isHandle)
+	if err != nil {
+		return fmt.Errorf("%s.%s: %w", name, m.name, err)
+	}
+	source := strconv.Quote(capability)
+	if isHandle {
+		source = "w.capability"
+	}
+	w.printf("%s, span, err := w.hook.Begin(%s, Call{Capability: %s, Method: %q, Namespace: %s%s})\n",
+		args[0], args[0], source, m.name, ns, facts)
 	w.printf("if err != nil {\nreturn %s\n}\n", strings.Join(kept, ", "))
 	w.printf("err = ErrPanicked\ndefer func() { w.hook.End(span, err) }()\n")
 	var handed []string
@@ -319,11 +325,9 @@ func (w *writer) method(name, capability string, m method, isHandle bool) error 
 		if !ok || w.interfaces[h] == nil {
 			continue
 		}
-		handed = append(handed, fmt.Sprintf("r%d = &%s[S, H]{r%d, w.hook, %s}\n", i, lower(h), i, ns))
-		if !slices.ContainsFunc(w.handles, func(o handle) bool { return o.name == h }) {
-			w.handles = append(w.handles, handle{h, capability})
-		} else if !slices.Contains(w.handles, handle{h, capability}) {
-			return fmt.Errorf("%s is handed out by two capabilities", h)
+		handed = append(handed, fmt.Sprintf("r%d = &%s[S, H]{r%d, w.hook, %s, %s}\n", i, lower(h), i, source, ns))
+		if !slices.Contains(w.handles, h) {
+			w.handles = append(w.handles, h)
 		}
 	}
 	if len(handed) == 0 {
@@ -335,23 +339,64 @@ func (w *writer) method(name, capability string, m method, isHandle bool) error 
 }
 
 // facts are the fields of Call that differ from zero.
-func (m method) facts(iface string, isHandle bool) string {
-	var s string
-	ops := m.param("[]driver.Op")
-	switch {
-	case m.param("driver.Receipt") != "", iface == storeField && m.name == "Drop":
-		s += ", Mutates: true"
-	case ops != "":
-		s += ", Mutates: anyWrite(" + ops + ")"
+func (m method) facts(isHandle bool) (string, error) {
+	mutates, known := effects[m.name]
+	if !known {
+		return "", errors.New("say in effects whether it changes data")
 	}
-	if isHandle {
+	var s string
+	ops := "1"
+	for _, p := range m.params {
+		if what, ok := strings.CutPrefix(p.typ, "[]driver."); ok && !strings.HasSuffix(what, "Result") && ops == "1" {
+			ops = "len(" + p.name + ")"
+			if mutates == byOps {
+				s += ", Mutates: anyWrite(" + p.name + ")"
+			}
+		}
+	}
+	if mutates == always {
+		s += ", Mutates: true"
+	}
+	if isHandle && mutates == never || waits[m.name] {
 		s += ", Waits: true"
 	}
-	if ops != "" {
-		return s + ", Ops: len(" + ops + ")"
-	}
-	return s + ", Ops: 1"
+	return s + ", Ops: " + ops, nil
 }
+
+// effect is when a method changes data.
+type effect int
+
+const (
+	never effect = iota
+	always
+	byOps // when one of its operations does
+)
+
+// effects says of every method of the contract whether it changes data; one
+// that is not here is an error, so that none is forgotten.
+var effects = map[string]effect{
+	"Usage": never, "Drop": always,
+
+	"Get": never, "Set": always, "Delete": always, "Exists": never, "SetIf": always, "DeleteIf": always,
+	"Expire": always, "ExpiresAt": never, "Persist": always, "Touch": always,
+	"Scan": never, "Count": never, "First": never, "Batch": byOps, "Commit": always, "Watch": never, "Next": never,
+	"Increment": always, "Append": always, "SetIfAbsent": always, "GetAndSet": always,
+	"CompareAndSwap": always, "CompareAndDelete": always,
+
+	"Do": byOps, "Stats": never, "Lock": always, "Fill": always, "Unlock": always,
+
+	"CreateQueue": always, "Publish": always, "Receive": always, "Ack": always, "Peek": never, "Info": never, "Queues": never,
+	"Extend": always, "Release": always, "Delayed": never, "Priorities": never, "Reject": always, "Redrive": always, "Purge": always,
+
+	"CreateTopic": always, "Read": never, "TopicInfo": never, "Topics": never, "AppendTo": always, "OffsetAt": never,
+	"SetRetention": always, "Truncate": always, "Committed": never, "Groups": never,
+
+	"Subscribe": never, "SubscribePattern": never, "SubscribeGroup": never, "SubscribeFiltered": never,
+	"PublishOrdered": always, "PublishPersistent": always, "Replay": never, "Subscriptions": never, "DeleteSubscription": always,
+}
+
+// waits are methods that may last until something happens, handles aside.
+var waits = map[string]bool{"Receive": true, "Read": true}
 
 // lower makes a type's unexported name: KeyValueTTL becomes keyValueTTL.
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }

@@ -35,6 +35,7 @@ func TestAContractThatCannotBeForwardedIsRefused(t *testing.T) {
 		{"a callback", set + "// Foo is capability foo.\ntype Foo interface { A(ctx context.Context, ns prism.Namespace, f func()) error }", "does not cross a process"},
 		{"a channel as a result", set + "// Foo is capability foo.\ntype Foo interface { A(ctx context.Context, ns prism.Namespace) (chan int, error) }", "does not cross a process"},
 		{"an array", set + "// Foo is capability foo.\ntype Foo interface { A(ctx context.Context, ns prism.Namespace, a [2]int) error }", "arrays"},
+		{"a method of unknown effect", set + "// Foo is capability foo.\ntype Foo interface { A(ctx context.Context, ns prism.Namespace) error }", "effects"},
 		{"an embedded interface from elsewhere", set + "// Foo is capability foo.\ntype Foo interface { io.Closer }", "neither a method"},
 		{"an embedded name that is not there", set + "// Foo is capability foo.\ntype Foo interface { Bar }", "no interface"},
 		{"no Go", "package", "expected"},
@@ -56,7 +57,7 @@ func TestAContractThatCannotBeForwardedIsRefused(t *testing.T) {
 func TestAnUnnamedParameterGetsAName(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	src := "package driver\ntype Set struct { Foo Foo }\n// Foo is capability foo.\ntype Foo interface { A(context.Context, prism.Namespace) error }"
+	src := "package driver\ntype Set struct { Foo Foo }\n// Foo is capability foo.\ntype Foo interface { Get(context.Context, prism.Namespace) error }"
 	if err := os.WriteFile(filepath.Join(dir, "x.go"), []byte(src), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func TestAnUnnamedParameterGetsAName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"A(p0 context.Context, p1 prism.Namespace) (err error)", "p0, span, err := w.hook.Begin(p0,"} {
+	for _, want := range []string{"Get(p0 context.Context, p1 prism.Namespace) (err error)", "p0, span, err := w.hook.Begin(p0,"} {
 		if !bytes.Contains(out, []byte(want)) {
 			t.Errorf("want %q in:\n%s", want, out)
 		}

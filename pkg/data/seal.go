@@ -1,4 +1,7 @@
-package keyvalue
+// Package data is what all models share above the drivers: tokens that only
+// this gateway can have made, receipts, and the refusal of a call that the
+// backend cannot serve. One folder below it for each model.
+package data
 
 import (
 	"crypto/hmac"

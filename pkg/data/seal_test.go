@@ -1,17 +1,27 @@
-package keyvalue_test
+package data_test
 
 import (
 	"bytes"
 	"encoding/base64"
 	"testing"
 
-	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
+var secret = []byte("0123456789abcdef0123456789abcdef")
+
+func wants(t *testing.T, err error, reason prism.Reason, field string) {
+	t.Helper()
+	e := prism.From(err)
+	if e == nil || e.Reason != reason || len(e.Fields) != 1 || e.Fields[0].Field != field || e.Fields[0].Message == "" {
+		t.Errorf("got %v, want %s on %s", err, reason, field)
+	}
+}
+
 func TestASealedTokenOpensForItsOwnerOnly(t *testing.T) {
 	t.Parallel()
-	s := keyvalue.NewSealer(secret)
+	s := data.NewSealer(secret)
 	token := []byte("the last key\x00\xff")
 	sealed := s.Seal(token, "scan", "ann")
 	if got, err := s.Open("cursor", sealed, "scan", "ann"); err != nil || !bytes.Equal(got, token) {
@@ -24,14 +34,14 @@ func TestASealedTokenOpensForItsOwnerOnly(t *testing.T) {
 		_, err := s.Open("cursor", sealed, owner...)
 		wants(t, err, prism.ReasonInvalidCursor, "cursor")
 	}
-	_, err := keyvalue.NewSealer([]byte("another secret of another gateway")).Open("position", sealed, "scan", "ann")
+	_, err := data.NewSealer([]byte("another secret of another gateway")).Open("position", sealed, "scan", "ann")
 	wants(t, err, prism.ReasonInvalidCursor, "position")
 }
 
 // Neither do parts of the owner run into each other, nor into the token.
 func TestPartsOfAnOwnerDoNotRunTogether(t *testing.T) {
 	t.Parallel()
-	s := keyvalue.NewSealer(secret)
+	s := data.NewSealer(secret)
 	proof := func(token string, owner ...string) string {
 		raw, err := base64.RawURLEncoding.DecodeString(s.Seal([]byte(token), owner...))
 		if err != nil {
@@ -55,7 +65,7 @@ const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 func TestATokenThatWasTamperedWithIsRefusedWhereverItWas(t *testing.T) {
 	t.Parallel()
-	s := keyvalue.NewSealer(secret)
+	s := data.NewSealer(secret)
 	for _, token := range []string{"", "a", "ab", "abc", "the last key"} {
 		sealed := s.Seal([]byte(token), "scan")
 		refused := func(text string) {
@@ -93,7 +103,7 @@ func TestATokenThatWasTamperedWithIsRefusedWhereverItWas(t *testing.T) {
 
 // Whatever opens was sealed here, byte for byte.
 func FuzzCursor(f *testing.F) {
-	s := keyvalue.NewSealer(secret)
+	s := data.NewSealer(secret)
 	owner := []string{"scan\x00\"dev\"", "kv"}
 	for _, token := range []string{"", "\x01", "\x01the last key"} {
 		sealed := s.Seal([]byte(token), owner...)
