@@ -19,6 +19,9 @@ const (
 	MaxPageItems           = 1000
 	MaxPageBytes           = 4<<20 - 64<<10 // a reply of 4 MiB less room for framing
 	MaxPipelineFrames      = 16
+	MaxAttributes          = 64
+	MaxAttributeNameBytes  = 128
+	MaxAttributeBytes      = 1024
 )
 
 // A Namespace is the name of a dataset: the unit of configuration, access,

@@ -6,9 +6,12 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/prism"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
+	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	configv1 "github.com/prism-data-layer/prism/proto/prism/config/v1"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	optionsv1 "github.com/prism-data-layer/prism/proto/prism/options/v1"
+	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
+	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
 )
 
@@ -29,7 +32,7 @@ type Method struct {
 // keyed says that it carries an idempotency key or a retry id.
 func (m *Method) Retryable(keyed bool) bool {
 	switch m.Idempotency {
-	case optionsv1.Idempotency_IDEMPOTENCY_READ:
+	case optionsv1.Idempotency_IDEMPOTENCY_READ, optionsv1.Idempotency_IDEMPOTENCY_NATURAL:
 		return true
 	case optionsv1.Idempotency_IDEMPOTENCY_KEYED:
 		return keyed
@@ -41,6 +44,10 @@ func (m *Method) Retryable(keyed bool) bool {
 func Files() []protoreflect.FileDescriptor {
 	return []protoreflect.FileDescriptor{
 		keyvaluev1.File_prism_keyvalue_v1_keyvalue_proto,
+		cachev1.File_prism_cache_v1_cache_proto,
+		queuev1.File_prism_queue_v1_queue_proto,
+		queuev1.File_prism_queue_v1_workqueue_proto,
+		pubsubv1.File_prism_pubsub_v1_pubsub_proto,
 		sessionv1.File_prism_session_v1_session_proto,
 		configv1.File_prism_config_v1_config_proto,
 		adminv1.File_prism_admin_v1_admin_proto,

@@ -135,6 +135,7 @@ func TestWhatMayBeSentAgain(t *testing.T) {
 		optionsv1.Idempotency_IDEMPOTENCY_READ:        {true, true},
 		optionsv1.Idempotency_IDEMPOTENCY_KEYED:       {false, true},
 		optionsv1.Idempotency_IDEMPOTENCY_NONE:        {false, false},
+		optionsv1.Idempotency_IDEMPOTENCY_NATURAL:     {true, true},
 	} {
 		m := &wire.Method{Idempotency: i}
 		if got := [2]bool{m.Retryable(false), m.Retryable(true)}; got != want {
@@ -153,8 +154,10 @@ func TestKeyedDataMethodsTakeAnIdempotencyKey(t *testing.T) {
 		}
 		in := m.Descriptor.Input()
 		f := in.Fields().ByName("idempotency_key")
-		if items := in.Fields().ByName("items"); f == nil && items != nil {
-			f = items.Message().Fields().ByName("idempotency_key")
+		for i := 0; f == nil && i < in.Fields().Len(); i++ {
+			if item := in.Fields().Get(i).Message(); item != nil {
+				f = item.Fields().ByName("idempotency_key")
+			}
 		}
 		if f == nil || f.Kind() != protoreflect.StringKind {
 			t.Errorf("%s has no idempotency_key", name)

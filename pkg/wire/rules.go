@@ -19,6 +19,9 @@ const (
 	MaxCursorBytes = 4096
 	MaxTTL         = 10 * 365 * 24 * time.Hour
 	MaxTimeout     = time.Hour
+	MaxDelay       = 365 * 24 * time.Hour
+	MinLease       = time.Second
+	MaxLease       = 12 * time.Hour
 )
 
 // Validate checks a whole message against the rules in its fields' options and
@@ -60,6 +63,9 @@ func validate(m protoreflect.Message, path string, e *prism.Error) {
 				}
 				return true
 			})
+			if text := violatesMap(RuleOf(f), v.Map()); text != "" {
+				e.WithField(name, text)
+			}
 		case f.IsList():
 			if RuleOf(f) == optionsv1.Rule_RULE_BATCH && v.List().Len() > prism.MaxBatchItems {
 				e.WithField(name, "must have at most 1000 items")
@@ -123,7 +129,7 @@ func violates(r optionsv1.Rule, v protoreflect.Value) string {
 		if len(v.String()) > MaxTextBytes {
 			return "must be at most 1024 bytes"
 		}
-	case optionsv1.Rule_RULE_CURSOR, optionsv1.Rule_RULE_POSITION:
+	case optionsv1.Rule_RULE_CURSOR, optionsv1.Rule_RULE_POSITION, optionsv1.Rule_RULE_TOKEN:
 		if len(v.String()) > MaxCursorBytes {
 			return "must be at most 4096 bytes"
 		}
@@ -139,8 +145,45 @@ func violates(r optionsv1.Rule, v protoreflect.Value) string {
 		if ms := v.Int(); ms < 0 || ms > MaxTimeout.Milliseconds() {
 			return "must be 0 to 1 hour"
 		}
+	case optionsv1.Rule_RULE_DELAY:
+		if ms := v.Int(); ms < 0 || ms > MaxDelay.Milliseconds() {
+			return "must be 0 to 1 year"
+		}
+	case optionsv1.Rule_RULE_LEASE:
+		if ms := v.Int(); ms < MinLease.Milliseconds() || ms > MaxLease.Milliseconds() {
+			return "must be 1 second to 12 hours"
+		}
+	case optionsv1.Rule_RULE_PRIORITY:
+		if n := v.Int(); n < 0 || n > 9 {
+			return "must be 0 to 9"
+		}
+	case optionsv1.Rule_RULE_TOPIC:
+		if s := v.String(); s != "" && !prism.ValidTopic(s) {
+			return "must be 1 to 1024 bytes of tokens parted by dots, without spaces, control characters, * and >"
+		}
+	case optionsv1.Rule_RULE_PATTERN:
+		if s := v.String(); s != "" && !prism.ValidPattern(s) {
+			return "must be a topic in which a token may be *, and the last one >"
+		}
 	}
 	return ""
+}
+
+// violatesMap is violates for a map.
+func violatesMap(r optionsv1.Rule, m protoreflect.Map) (text string) {
+	if r != optionsv1.Rule_RULE_ATTRIBUTES {
+		return ""
+	}
+	if m.Len() > prism.MaxAttributes {
+		return "must have at most 64 attributes"
+	}
+	m.Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+		if n := len(k.String()); n == 0 || n > prism.MaxAttributeNameBytes || len(v.String()) > prism.MaxAttributeBytes {
+			text = "must have names of 1 to 128 bytes and values of at most 1024"
+		}
+		return text == ""
+	})
+	return text
 }
 
 // RuleOf is the rule of a field.

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -104,6 +105,75 @@ var edges = map[optionsv1.Rule]edge{
 		good: []any{uint64(1), uint64(math.MaxUint64)},
 		bad:  map[string][]any{"must be at least 1": {uint64(0)}},
 	},
+	optionsv1.Rule_RULE_TOPIC: {
+		good: []any{"a", "orders.eu", "é", text(prism.MaxKeyBytes)},
+		bad: map[string][]any{"must be 1 to 1024 bytes of tokens parted by dots, without spaces, control characters, * and >": {
+			text(prism.MaxKeyBytes + 1), ".", "a.", ".a", "a..b", "a b", "a\x00", "a\nb", "*", "a.*", ">", "a.>", "a*b", "\x1b[2J",
+		}},
+	},
+	optionsv1.Rule_RULE_PATTERN: {
+		good: []any{"a", "a.*.b", "*", ">", "a.>"},
+		bad: map[string][]any{"must be a topic in which a token may be *, and the last one >": {
+			text(prism.MaxKeyBytes + 1), ".", "a..b", "a b", "a\x00", "a*", ">.a", "a.b>",
+		}},
+	},
+	optionsv1.Rule_RULE_TOKEN: {
+		good: []any{"t", text(wire.MaxCursorBytes)},
+		bad:  map[string][]any{"must be at most 4096 bytes": {text(wire.MaxCursorBytes + 1)}},
+	},
+	optionsv1.Rule_RULE_DELAY: {
+		good: []any{int64(0), int64(1), wire.MaxDelay.Milliseconds()},
+		bad:  map[string][]any{"must be 0 to 1 year": {int64(-1), int64(math.MinInt64), int64(math.MaxInt64), wire.MaxDelay.Milliseconds() + 1}},
+	},
+	optionsv1.Rule_RULE_LEASE: {
+		good: []any{wire.MinLease.Milliseconds(), wire.MaxLease.Milliseconds()},
+		bad:  map[string][]any{"must be 1 second to 12 hours": {int64(-1), wire.MinLease.Milliseconds() - 1, wire.MaxLease.Milliseconds() + 1, int64(math.MaxInt64)}},
+	},
+	optionsv1.Rule_RULE_PRIORITY: {
+		good: []any{int64(0), int64(9)},
+		bad:  map[string][]any{"must be 0 to 9": {int64(-1), int64(10), int64(math.MaxInt32)}},
+	},
+}
+
+func TestAttributesAreBounded(t *testing.T) {
+	t.Parallel()
+	many := func(n int) map[string]string {
+		m := map[string]string{}
+		for i := range n {
+			m[strconv.Itoa(i)] = ""
+		}
+		return m
+	}
+	for _, c := range []struct {
+		attributes map[string]string
+		want       string
+	}{
+		{many(prism.MaxAttributes), ""},
+		{many(prism.MaxAttributes + 1), "must have at most 64 attributes"},
+		{map[string]string{text(prism.MaxAttributeNameBytes): text(prism.MaxAttributeBytes)}, ""},
+		{map[string]string{text(prism.MaxAttributeNameBytes + 1): ""}, "must have names of 1 to 128 bytes and values of at most 1024"},
+		{map[string]string{"": ""}, "must have names of 1 to 128 bytes and values of at most 1024"},
+		{map[string]string{"a": text(prism.MaxAttributeBytes + 1)}, "must have names of 1 to 128 bytes and values of at most 1024"},
+	} {
+		found := 0
+		for _, d := range requests() {
+			for i := range d.Fields().Len() {
+				f := d.Fields().Get(i)
+				if wire.RuleOf(f) != optionsv1.Rule_RULE_ATTRIBUTES {
+					continue
+				}
+				found++
+				m := valid(t, d)
+				for k, v := range c.attributes {
+					m.Mutable(f).Map().Set(protoreflect.ValueOfString(k).MapKey(), protoreflect.ValueOfString(v))
+				}
+				check(t, m, f, len(c.attributes), string(f.Name()), c.want)
+			}
+		}
+		if found < 3 {
+			t.Errorf("only %d fields of attributes", found)
+		}
+	}
 }
 
 var notUTF8 = []string{"\xff", "a\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80"}
@@ -178,7 +248,7 @@ func TestEveryFieldRefusesWhatItsRuleForbids(t *testing.T) {
 			f := d.Fields().Get(i)
 			r := wire.RuleOf(f)
 			seen[r] = true
-			if r != optionsv1.Rule_RULE_UNSPECIFIED && r != optionsv1.Rule_RULE_BATCH {
+			if r != optionsv1.Rule_RULE_UNSPECIFIED && r != optionsv1.Rule_RULE_BATCH && r != optionsv1.Rule_RULE_ATTRIBUTES {
 				if _, ok := edges[r]; !ok {
 					t.Fatalf("%s has %s, which has no table of values", f.FullName(), r)
 				}
@@ -361,6 +431,8 @@ var byName = map[string][]optionsv1.Rule{
 // request must have a rule or a line here.
 var free = map[protoreflect.FullName]string{
 	"prism.keyvalue.v1.IncrementRequest.delta":          "any number is one",
+	"prism.cache.v1.IncrementRequest.delta":             "any number is one",
+	"prism.cache.v1.IncrementRequest.initial":           "any number is one",
 	"prism.keyvalue.v1.PipelineFrame.id":                "the caller's own",
 	"prism.keyvalue.v1.PipelineOp.retry_id":             "bytes; bounded where the receipt is made",
 	"prism.session.v1.CreateSessionRequest.metadata":    "bounded by the session",

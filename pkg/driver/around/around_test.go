@@ -134,7 +134,12 @@ func TestARefusedCallDoesNotReachTheDriver(t *testing.T) {
 func TestMutationsAreMarked(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder()
-	reads := []string{"Usage", "Get", "Exists", "ExpiresAt", "Scan", "Count", "First", "Batch", "Watch"}
+	reads := []string{
+		"Usage", "Get", "Exists", "ExpiresAt", "Scan", "Count", "First", "Batch", "Watch",
+		"Do", "Stats", "Peek", "Info", "Queues", "Delayed", "Priorities",
+		"Read", "TopicInfo", "Topics", "OffsetAt", "Committed", "Groups",
+		"Subscribe", "SubscribePattern", "SubscribeGroup", "SubscribeFiltered", "Replay", "Subscriptions",
+	}
 	each(t, around.Wrap(filled(driver.Info{}, &fake{}), rec), func(_, method string, call func() []reflect.Value) {
 		*rec.calls = nil
 		call()

@@ -425,7 +425,7 @@ type keyValueTransactional[S any, H Hook[S]] struct {
 }
 
 func (w *keyValueTransactional[S, H]) Commit(ctx context.Context, ns prism.Namespace, checks []driver.Check, writes []driver.Op, r driver.Receipt) (r0 []driver.Result, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_transactional", Method: "Commit", Namespace: ns, Mutates: true, Ops: len(checks)})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_transactional", Method: "Commit", Namespace: ns, Mutates: true, Ops: len(writes)})
 	if err != nil {
 		return r0, err
 	}
@@ -850,7 +850,7 @@ func (w *streamConsumerGroups[S, H]) Committed(ctx context.Context, ns prism.Nam
 }
 
 func (w *streamConsumerGroups[S, H]) Commit(ctx context.Context, ns prism.Namespace, topic string, group string, offsets []driver.PartitionOffset) (err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_consumer_groups", Method: "Commit", Namespace: ns, Mutates: true, Ops: len(offsets)})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "stream_consumer_groups", Method: "Commit", Namespace: ns, Mutates: true, Ops: 1})
 	if err != nil {
 		return err
 	}

@@ -347,7 +347,7 @@ func (m method) facts(isHandle bool) (string, error) {
 	var s string
 	ops := "1"
 	for _, p := range m.params {
-		if what, ok := strings.CutPrefix(p.typ, "[]driver."); ok && !strings.HasSuffix(what, "Result") && ops == "1" {
+		if items.MatchString(p.typ) {
 			ops = "len(" + p.name + ")"
 			if mutates == byOps {
 				s += ", Mutates: anyWrite(" + p.name + ")"
@@ -362,6 +362,9 @@ func (m method) facts(isHandle bool) (string, error) {
 	}
 	return s + ", Ops: " + ops, nil
 }
+
+// items are the types of what a call does one by one.
+var items = regexp.MustCompile(`^\[\]driver\.(\w*Op|\w*Message|Event|LeaseReceipt)$`)
 
 // effect is when a method changes data.
 type effect int

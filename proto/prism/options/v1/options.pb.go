@@ -37,6 +37,9 @@ const (
 	Idempotency_IDEMPOTENCY_KEYED Idempotency = 2
 	// Never sent again by itself: the caller decides.
 	Idempotency_IDEMPOTENCY_NONE Idempotency = 3
+	// Doing it twice has the effect of doing it once; the second answer may say
+	// that it was done before.
+	Idempotency_IDEMPOTENCY_NATURAL Idempotency = 4
 )
 
 // Enum value maps for Idempotency.
@@ -46,12 +49,14 @@ var (
 		1: "IDEMPOTENCY_READ",
 		2: "IDEMPOTENCY_KEYED",
 		3: "IDEMPOTENCY_NONE",
+		4: "IDEMPOTENCY_NATURAL",
 	}
 	Idempotency_value = map[string]int32{
 		"IDEMPOTENCY_UNSPECIFIED": 0,
 		"IDEMPOTENCY_READ":        1,
 		"IDEMPOTENCY_KEYED":       2,
 		"IDEMPOTENCY_NONE":        3,
+		"IDEMPOTENCY_NATURAL":     4,
 	}
 )
 
@@ -180,6 +185,21 @@ const (
 	Rule_RULE_POSITION Rule = 12
 	// A version that the gateway gave: at least 1 when set.
 	Rule_RULE_VERSION Rule = 13
+	// A pub/sub topic: 1 to 1,024 bytes, tokens parted by dots, without spaces,
+	// control characters, * and >.
+	Rule_RULE_TOPIC Rule = 14
+	// A topic in which a token may be *, and the last one >.
+	Rule_RULE_PATTERN Rule = 15
+	// At most 64 attributes of at most 128 bytes each, values of at most 1,024.
+	Rule_RULE_ATTRIBUTES Rule = 16
+	// An opaque token that this gateway gave: a lease, a message id, a lock.
+	Rule_RULE_TOKEN Rule = 17
+	// Zero to one year, in milliseconds.
+	Rule_RULE_DELAY Rule = 18
+	// 0 to 9.
+	Rule_RULE_PRIORITY Rule = 19
+	// One second to 12 hours, in milliseconds.
+	Rule_RULE_LEASE Rule = 20
 )
 
 // Enum value maps for Rule.
@@ -199,6 +219,13 @@ var (
 		11: "RULE_TIMEOUT",
 		12: "RULE_POSITION",
 		13: "RULE_VERSION",
+		14: "RULE_TOPIC",
+		15: "RULE_PATTERN",
+		16: "RULE_ATTRIBUTES",
+		17: "RULE_TOKEN",
+		18: "RULE_DELAY",
+		19: "RULE_PRIORITY",
+		20: "RULE_LEASE",
 	}
 	Rule_value = map[string]int32{
 		"RULE_UNSPECIFIED":     0,
@@ -215,6 +242,13 @@ var (
 		"RULE_TIMEOUT":         11,
 		"RULE_POSITION":        12,
 		"RULE_VERSION":         13,
+		"RULE_TOPIC":           14,
+		"RULE_PATTERN":         15,
+		"RULE_ATTRIBUTES":      16,
+		"RULE_TOKEN":           17,
+		"RULE_DELAY":           18,
+		"RULE_PRIORITY":        19,
+		"RULE_LEASE":           20,
 	}
 )
 
@@ -338,12 +372,13 @@ var File_prism_options_v1_options_proto protoreflect.FileDescriptor
 
 const file_prism_options_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x1eprism/options/v1/options.proto\x12\x10prism.options.v1\x1a google/protobuf/descriptor.proto*m\n" +
+	"\x1eprism/options/v1/options.proto\x12\x10prism.options.v1\x1a google/protobuf/descriptor.proto*\x86\x01\n" +
 	"\vIdempotency\x12\x1b\n" +
 	"\x17IDEMPOTENCY_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10IDEMPOTENCY_READ\x10\x01\x12\x15\n" +
 	"\x11IDEMPOTENCY_KEYED\x10\x02\x12\x14\n" +
-	"\x10IDEMPOTENCY_NONE\x10\x03*\xdd\x01\n" +
+	"\x10IDEMPOTENCY_NONE\x10\x03\x12\x17\n" +
+	"\x13IDEMPOTENCY_NATURAL\x10\x04*\xdd\x01\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x13\n" +
@@ -353,7 +388,7 @@ const file_prism_options_v1_options_proto_rawDesc = "" +
 	"\x15PERMISSION_ADMIN_READ\x10\x04\x12\x1a\n" +
 	"\x16PERMISSION_ADMIN_WRITE\x10\x05\x12 \n" +
 	"\x1cPERMISSION_ADMIN_OPERATIONAL\x10\x06\x12\x1a\n" +
-	"\x16PERMISSION_ADMIN_AUDIT\x10\a*\xf8\x01\n" +
+	"\x16PERMISSION_ADMIN_AUDIT\x10\a*\xf2\x02\n" +
 	"\x04Rule\x12\x14\n" +
 	"\x10RULE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tRULE_NAME\x10\x01\x12\f\n" +
@@ -373,7 +408,18 @@ const file_prism_options_v1_options_proto_rawDesc = "" +
 	"\x12\x10\n" +
 	"\fRULE_TIMEOUT\x10\v\x12\x11\n" +
 	"\rRULE_POSITION\x10\f\x12\x10\n" +
-	"\fRULE_VERSION\x10\r:@\n" +
+	"\fRULE_VERSION\x10\r\x12\x0e\n" +
+	"\n" +
+	"RULE_TOPIC\x10\x0e\x12\x10\n" +
+	"\fRULE_PATTERN\x10\x0f\x12\x13\n" +
+	"\x0fRULE_ATTRIBUTES\x10\x10\x12\x0e\n" +
+	"\n" +
+	"RULE_TOKEN\x10\x11\x12\x0e\n" +
+	"\n" +
+	"RULE_DELAY\x10\x12\x12\x11\n" +
+	"\rRULE_PRIORITY\x10\x13\x12\x0e\n" +
+	"\n" +
+	"RULE_LEASE\x10\x14:@\n" +
 	"\n" +
 	"capability\x12\x1e.google.protobuf.MethodOptions\x18\xe0\x89\x03 \x01(\tR\n" +
 	"capability:a\n" +
