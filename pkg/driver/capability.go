@@ -1,5 +1,10 @@
 package driver
 
+import (
+	"slices"
+	"strings"
+)
+
 // A Capability is one small interface under its public name.
 type Capability struct {
 	Name string // as in the proto options, the matrix and the documentation
@@ -66,6 +71,15 @@ func (s *Set) Names() []string {
 		}
 	}
 	return names
+}
+
+// NamesOf lists the capabilities of s that belong to a model: "keyvalue" for
+// keyvalue_basic and its like.
+func (s *Set) NamesOf(models ...string) []string {
+	return slices.DeleteFunc(s.Names(), func(name string) bool {
+		model, _, _ := strings.Cut(name, "_")
+		return !slices.Contains(models, model)
+	})
 }
 
 // Without returns s with the named capabilities taken away.

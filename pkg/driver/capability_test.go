@@ -228,6 +228,17 @@ func TestAnUnknownCapabilityIsNotThere(t *testing.T) {
 	}
 }
 
+func TestCapabilitiesOfAModel(t *testing.T) {
+	t.Parallel()
+	s := full()
+	if got, want := s.NamesOf("cache"), []string{"cache_basic", "cache_bounded", "cache_lock"}; !slices.Equal(got, want) {
+		t.Errorf("cache: %v, want %v", got, want)
+	}
+	if got := s.NamesOf("queue", "stream"); len(got) != 10 || got[0] != "queue_basic" || got[9] != "stream_consumer_groups" {
+		t.Errorf("queue and stream: %v", got)
+	}
+}
+
 type nothing struct{ driver.Store }
 
 func TestARegistryFindsDriversByName(t *testing.T) {

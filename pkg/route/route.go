@@ -64,11 +64,16 @@ func (t Target) KeyValue() (*keyvalue.Store, error) {
 	if t.n == nil {
 		return nil, denied()
 	}
-	if t.n.keyvalue == nil {
-		return nil, prism.New(prism.ReasonCapabilityMissing, "namespace %q is of model %s, not keyvalue", t.n.record.Name, t.n.record.Model).
-			WithMeta("missing", "keyvalue_basic").WithNamespace(t.Namespace())
+	return as(t, t.n.keyvalue, "keyvalue", "keyvalue_basic")
+}
+
+// as is the store of one model of the namespace, nil if it is of another.
+func as[S any](t Target, store *S, model, basic string) (*S, error) {
+	if store == nil {
+		return nil, prism.New(prism.ReasonCapabilityMissing, "namespace %q is of model %s, not %s", t.n.record.Name, t.n.record.Model, model).
+			WithMeta("missing", basic).WithNamespace(t.Namespace())
 	}
-	return t.n.keyvalue, nil
+	return store, nil
 }
 
 // Done is closed when a running stream must end: the namespace is deleted,

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -190,7 +192,8 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 	} else {
 		n.state = &liveness{done: make(chan struct{})}
 	}
-	if record.Model == "keyvalue" {
+	switch record.Model {
+	case "keyvalue":
 		n.keyvalue = keyvalue.New(be.set, prism.Namespace(record.Name),
 			keyvalue.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL, Receipts: record.Limits.Receipts}, r.sealer, r.clock)
 	}
@@ -373,8 +376,8 @@ func (r *Router) Namespace(ctx context.Context, name string) (NamespaceStatus, b
 		return NamespaceStatus{}, false
 	}
 	s := NamespaceStatus{Durability: n.backend.set.Info.Durability, Durable: n.backend.set.Info.Durable, Inflight: n.inflight.Load()}
-	if n.keyvalue != nil {
-		s.Capabilities = n.keyvalue.Capabilities()
+	if m, err := modelOf(n.record.Model); err == nil {
+		s.Capabilities = m.capabilities(&n.backend.set)
 	}
 	if u, err := n.backend.set.Store.Usage(ctx, prism.Namespace(name)); err == nil {
 		s.Usage = u
@@ -383,11 +386,12 @@ func (r *Router) Namespace(ctx context.Context, name string) (NamespaceStatus, b
 }
 
 // Bind says which backend a new namespace of a model goes to: the one wished
-// for, or else the first durable one that can serve the model. Nothing is
-// chosen from needs yet: that is the planner's, which is to come.
-func (r *Router) Bind(model, wish string) (control.Binding, error) {
-	if model != "keyvalue" {
-		return control.Binding{}, prism.InvalidField("model", "must be keyvalue: this gateway has no other model yet")
+// for, or else the first by name that the model prefers. Nothing is chosen from
+// needs yet: that is the planner's, which is to come.
+func (r *Router) Bind(name, wish string) (control.Binding, error) {
+	m, err := modelOf(name)
+	if err != nil {
+		return control.Binding{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -396,22 +400,22 @@ func (r *Router) Bind(model, wish string) (control.Binding, error) {
 		switch {
 		case be == nil:
 			return control.Binding{}, prism.InvalidField("backend", fmt.Sprintf("%q is not declared", wish))
-		case be.set.KeyValue == nil:
-			return control.Binding{}, prism.InvalidField("backend", fmt.Sprintf("%q lacks keyvalue_basic", wish))
+		case !m.servedBy(&be.set):
+			return control.Binding{}, prism.InvalidField("backend", fmt.Sprintf("%q lacks %s", wish, strings.Join(m.any, " and ")))
 		}
 		return control.Binding{Backend: wish, Driver: be.Driver}, nil
 	}
-	names := make([]string, 0, len(r.backends))
-	for name, be := range r.backends {
-		if be.set.KeyValue != nil && be.set.Info.Durable {
-			names = append(names, name)
+	names := slices.Sorted(maps.Keys(r.backends))
+	for _, name := range names {
+		if be := r.backends[name]; m.servedBy(&be.set) && m.preferredOn(&be.set) {
+			return control.Binding{Backend: name, Driver: be.Driver}, nil
 		}
 	}
-	if len(names) == 0 {
-		return control.Binding{}, prism.New(prism.ReasonFailedPrecond, "no durable backend is declared: name one with backend")
+	kind := "durable backend"
+	if m.prefer != "" {
+		kind = "backend with " + m.prefer
 	}
-	slices.Sort(names)
-	return control.Binding{Backend: names[0], Driver: r.backends[names[0]].Driver}, nil
+	return control.Binding{}, prism.New(prism.ReasonFailedPrecond, "no %s that can serve %s is declared: name one with backend", kind, m.name)
 }
 
 // Close ends every stream and closes the backends.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/control"
@@ -128,8 +130,8 @@ func namespaceOf(n config.Namespace) (control.Namespace, error) {
 		kind, pattern := c.Subject()
 		record.Access.Consumers = append(record.Access.Consumers, control.Grant{Principal: kind + ":" + pattern, Permissions: c.Permissions})
 	}
-	if record.Model != "keyvalue" {
-		return record, prism.New(prism.ReasonInvalidConfig, "namespace %q: this gateway has no model %s yet, only keyvalue", n.Name, n.Model)
+	if !slices.Contains(route.Models(), record.Model) {
+		return record, prism.New(prism.ReasonInvalidConfig, "namespace %q: this gateway has no model %s yet, only %s", n.Name, n.Model, strings.Join(route.Models(), ", "))
 	}
 	return record, nil
 }

@@ -142,4 +142,4 @@ func (s *Store) Require(capability string) error {
 }
 
 // Capabilities lists what the namespace can do.
-func (s *Store) Capabilities() []string { return s.set.Names() }
+func (s *Store) Capabilities() []string { return s.set.NamesOf("keyvalue") }
