@@ -63,6 +63,11 @@ func suites() []suite {
 		{"keyvalue_cas", casPromises},
 		{"keyvalue_transactional", transactionalPromises},
 		{"keyvalue_watch", watchPromises},
+		{"stream_basic", streamPromises},
+		{"stream_partitioning", partitioningPromises},
+		{"stream_replay", replayPromises},
+		{"stream_retention", retentionPromises},
+		{"stream_consumer_groups", groupPromises},
 	}
 }
 

@@ -61,6 +61,8 @@ type store struct {
 	closed atomic.Bool
 	spaces *xsync.Map[prism.Namespace, *space]
 
+	streams *streams
+
 	poke chan struct{} // next came nearer
 	next atomic.Int64  // the first expiry, in store time and milliseconds
 	stop chan struct{}
@@ -91,11 +93,12 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 	}
 	s.seq.Store(uint64(s.opened.UnixMicro()))
 	s.next.Store(never)
+	s.streams = newStreams(s)
 	go s.sweep()
 	return driver.Fill(driver.Info{
 		Driver:     "memory",
 		Durability: "acked means in this process's memory; a restart loses it",
-	}, s), nil
+	}, s, s.streams), nil
 }
 
 // now is the store's time in nanoseconds: the wall clock at opening plus the
@@ -192,8 +195,12 @@ func (s *store) Health(context.Context) driver.Health {
 // Usage is exact: keys past their expiry are swept first.
 func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, error) {
 	sp, err := s.find(ctx, ns)
-	if sp == nil || err != nil {
+	if err != nil {
 		return driver.Usage{}, err
+	}
+	u := s.streams.usage(ns)
+	if sp == nil {
+		return u, nil
 	}
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
@@ -201,7 +208,10 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 		return driver.Usage{}, s.goneError()
 	}
 	sp.sweepAll()
-	return driver.Usage{Keys: int64(len(sp.keys)), Bytes: sp.bytes, Receipts: int64(sp.receipts.len())}, nil
+	u.Keys += int64(len(sp.keys))
+	u.Bytes += sp.bytes
+	u.Receipts += int64(sp.receipts.len())
+	return u, nil
 }
 
 // goneError is what a call meets whose space went away under it: nothing for a
@@ -216,8 +226,12 @@ func (s *store) goneError() error {
 // Drop forgets a namespace. Its watchers end with COMPACTED.
 func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 	sp, err := s.find(ctx, ns)
-	if sp == nil || err != nil {
+	if err != nil {
 		return err
+	}
+	s.streams.drop(ns)
+	if sp == nil {
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,6 +257,7 @@ func (s *store) Close() error {
 	<-s.done
 	s.spaces.Range(func(_ prism.Namespace, sp *space) bool { sp.release(); return true })
 	s.spaces.Clear()
+	s.streams.close()
 	return nil
 }
 
