@@ -8,21 +8,17 @@ import (
 )
 
 func (k *keyValue) Watch(r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv1.WatchResponse]) error {
-	c, err := k.road.enter(st.Context(), k.watch, r.Namespace)
+	c, kv, err := k.walk(st.Context(), k.watch, r)
 	if err != nil {
 		return err
 	}
 	var position string // to resume from: one that this gateway gave
-	err = k.follow(&c, r, st, &position)
+	err = k.follow(&c, kv, r, st, &position)
 	return c.leaveStream(st.Context(), err, position)
 }
 
 // follow sends changes until the stream ends; position is after what was sent.
-func (k *keyValue) follow(c *call, r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv1.WatchResponse], position *string) error {
-	kv, err := c.target.KeyValue()
-	if err != nil {
-		return err
-	}
+func (k *keyValue) follow(c *call, kv *keyvalue.Store, r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv1.WatchResponse], position *string) error {
 	ctx, cancel := c.live(st.Context())
 	defer cancel()
 	w, err := kv.Watch(ctx, r.Prefix, r.Position, r.IncludeValues)

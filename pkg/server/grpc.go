@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
@@ -44,7 +46,7 @@ const (
 
 func (l limits) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.ForceServerCodecV2(wire.Codec()),
+		grpc.ForceServerCodecV2(wire.ServerCodec()),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connectionWindow),
@@ -85,6 +87,9 @@ func registerReflection(g *grpc.Server) { reflection.Register(g) }
 // call either, and none of them holds up a drain. Our own streams have a road
 // of their own.
 func (s *Server) around(srv any, st grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if info.IsClientStream { // of any other the handler sees the one message itself
+		st = readable{st}
+	}
 	if !strings.HasPrefix(info.FullMethod, "/grpc.") {
 		return handler(srv, st)
 	}
@@ -101,6 +106,37 @@ func (s *Server) around(srv any, st grpc.ServerStream, info *grpc.StreamServerIn
 	case <-s.draining:
 		return wire.ToStatus(prism.New(prism.ReasonDraining, "the gateway is about to stop")).Err()
 	}
+}
+
+// readable ends a stream with the refusal of a message that cannot be read.
+type readable struct{ grpc.ServerStream }
+
+func (r readable) RecvMsg(m any) error {
+	if err := r.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if err := wire.Unreadable(m); err != nil {
+		return wire.ToStatus(err).Err()
+	}
+	return nil
+}
+
+// healthService is gRPC's own, which cannot tell a message that cannot be read
+// from one that asks for nothing.
+type healthService struct{ *health.Server }
+
+func (h healthService) Check(ctx context.Context, r *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
+	if err := wire.Unreadable(r); err != nil {
+		return nil, wire.ToStatus(err).Err()
+	}
+	return h.Server.Check(ctx, r)
+}
+
+func (h healthService) Watch(r *healthv1.HealthCheckRequest, st grpc.ServerStreamingServer[healthv1.HealthCheckResponse]) error {
+	if err := wire.Unreadable(r); err != nil {
+		return wire.ToStatus(err).Err()
+	}
+	return h.Server.Watch(r, st)
 }
 
 // credential is what the caller of a stream brought.
