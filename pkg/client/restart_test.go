@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +15,9 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/client"
+	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
@@ -142,6 +145,42 @@ func TestWatchGoesOnOverRestarts(t *testing.T) {
 		if k.String() != text {
 			t.Errorf("kind %d is %q", k, k)
 		}
+	}
+}
+
+// A watcher that was too slow for the gateway goes on where it was, without a
+// gap and without anything twice.
+func TestWatchGoesOnAfterItWasTooSlow(t *testing.T) {
+	t.Parallel()
+	now := clock.NewFake(time.Now())
+	g := harness.Start(t, harness.Options{Clock: now})
+	var why []prism.Reason
+	c := dial(t, g)
+	w, err := c.KeyValue(ns).Watch(t.Context(), client.WatchOptions{Values: true, Resumed: func(_ string, e *prism.Error) { why = append(why, e.Reason) }})
+	ok(t, err)
+	defer w.Close()
+	const keys = 40
+	for i := range keys {
+		_, err := c.KeyValue(ns).Set(t.Context(), fmt.Sprint(i), make([]byte, 256<<10))
+		ok(t, err)
+	}
+	harness.Eventually(t, 30*time.Second, "the gateway gives the watcher up", func() bool {
+		now.Advance(time.Second)
+		status, err := g.Admin(t).GetStatus(t.Context(), &adminv1.GetStatusRequest{})
+		return err == nil && status.ActiveStreams <= 1 // of the pipeline
+	})
+	for seen := 0; seen < keys; {
+		changes, err := w.Next()
+		ok(t, err)
+		for _, change := range changes {
+			if change.Key != fmt.Sprint(seen) {
+				t.Fatalf("change %d is of key %s", seen, change.Key)
+			}
+			seen++
+		}
+	}
+	if !slices.Contains(why, prism.ReasonSlowConsumer) {
+		t.Errorf("it was resumed for %v", why)
 	}
 }
 

@@ -26,20 +26,22 @@ func (k *keyValue) follow(c *call, kv *keyvalue.Store, r *kvv1.WatchRequest, st 
 		return err
 	}
 	defer w.Close()
+	out := newOutbox(c.road.Clock, st.Send)
+	defer out.close()
 	*position = r.Position
 	for {
 		events, after, err := w.Next(ctx)
 		if err != nil {
 			return why(ctx, err)
 		}
-		if err := sendChanges(st, events, after); err != nil {
+		if err := out.send(ctx, changes(events, after)); err != nil {
 			return why(ctx, err)
 		}
 		*position = after
 	}
 }
 
-func sendChanges(st grpc.ServerStreamingServer[kvv1.WatchResponse], events []keyvalue.WatchEvent, after string) error {
+func changes(events []keyvalue.WatchEvent, after string) *kvv1.WatchResponse {
 	resp := &kvv1.WatchResponse{Position: after, Changes: make([]*kvv1.Change, len(events))}
 	for i := range events {
 		e := &events[i]
@@ -50,5 +52,5 @@ func sendChanges(st grpc.ServerStreamingServer[kvv1.WatchResponse], events []key
 			resp.Changes[i].Value = append([]byte{}, e.Value...) // empty is not absent
 		}
 	}
-	return st.Send(resp)
+	return resp
 }
