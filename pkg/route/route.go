@@ -12,6 +12,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/auth"
 	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/data/queue"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/session"
 )
@@ -33,6 +34,8 @@ type namespace struct {
 	limiter *limiter
 
 	keyvalue *keyvalue.Store
+	queue    *queue.Store
+	hub      *queue.Hub // of all versions with this binding
 
 	inflight *atomic.Int64 // of all versions with this binding
 	state    *liveness
@@ -65,6 +68,14 @@ func (t Target) KeyValue() (*keyvalue.Store, error) {
 		return nil, denied()
 	}
 	return as(t, t.n.keyvalue, "keyvalue", "keyvalue_basic")
+}
+
+// Queue is the namespace as logs.
+func (t Target) Queue() (*queue.Store, error) {
+	if t.n == nil {
+		return nil, denied()
+	}
+	return as(t, t.n.queue, "queue", "stream_basic")
 }
 
 // as is the store of one model of the namespace, nil if it is of another.

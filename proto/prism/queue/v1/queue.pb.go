@@ -1204,10 +1204,9 @@ func (x *SubscribeRequest) GetAutoAcknowledge() bool {
 type SubscribeResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Messages []*Message             `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
-	// The partitions that this member reads now, in every batch.
-	Partitions []int32 `protobuf:"varint,2,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
-	// Give it to whoever asks where this stream was.
-	Position      string `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	// The partitions that this member reads now, in every batch. The first batch
+	// comes at once, and one without messages whenever they change.
+	Partitions    []int32 `protobuf:"varint,2,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1254,13 +1253,6 @@ func (x *SubscribeResponse) GetPartitions() []int32 {
 		return x.Partitions
 	}
 	return nil
-}
-
-func (x *SubscribeResponse) GetPosition() string {
-	if x != nil {
-		return x.Position
-	}
-	return ""
 }
 
 type Message struct {
@@ -1575,7 +1567,8 @@ func (x *AcknowledgeRequest) GetMessageIds() []string {
 type AcknowledgeResponse struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	AcknowledgedCount int64                  `protobuf:"varint,1,opt,name=acknowledged_count,json=acknowledgedCount,proto3" json:"acknowledged_count,omitempty"`
-	// Not in flight: acknowledged before, or read by another member now.
+	// Not in flight: acknowledged before, or not sent to the group since the
+	// gateway was started or the group moved.
 	FailedIds     []string `protobuf:"bytes,2,rep,name=failed_ids,json=failedIds,proto3" json:"failed_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2170,13 +2163,12 @@ const file_prism_queue_v1_queue_proto_rawDesc = "" +
 	"\x05group\x18\x03 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x05group\x123\n" +
 	"\x05start\x18\x04 \x01(\v2\x1d.prism.queue.v1.StartPositionR\x05start\x123\n" +
 	"\x12max_unacknowledged\x18\x05 \x01(\x05B\x04\xa8\xd4\x18\x04R\x11maxUnacknowledged\x12)\n" +
-	"\x10auto_acknowledge\x18\x06 \x01(\bR\x0fautoAcknowledge\"\x84\x01\n" +
+	"\x10auto_acknowledge\x18\x06 \x01(\bR\x0fautoAcknowledge\"h\n" +
 	"\x11SubscribeResponse\x123\n" +
 	"\bmessages\x18\x01 \x03(\v2\x17.prism.queue.v1.MessageR\bmessages\x12\x1e\n" +
 	"\n" +
 	"partitions\x18\x02 \x03(\x05R\n" +
-	"partitions\x12\x1a\n" +
-	"\bposition\x18\x03 \x01(\tR\bposition\"\xc5\x02\n" +
+	"partitions\"\xc5\x02\n" +
 	"\aMessage\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x12\x1c\n" +

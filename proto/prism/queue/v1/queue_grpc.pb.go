@@ -59,7 +59,8 @@ type QueueServiceClient interface {
 	// anew when members come and go. Messages of a partition come in order; each
 	// batch says what the member reads now. What is not acknowledged comes again,
 	// to whoever reads the partition next. The stream ends with a Resume detail
-	// whenever it can be continued: subscribe again, the group's offsets are kept.
+	// whenever it can be continued: subscribe again with the same group, whose
+	// offsets are kept.
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SubscribeResponse], error)
 	// Read follows one partition from an offset, without a group: for replay, and
 	// for readers that keep their own offsets. With end_offset it ends there.
@@ -241,7 +242,8 @@ type QueueServiceServer interface {
 	// anew when members come and go. Messages of a partition come in order; each
 	// batch says what the member reads now. What is not acknowledged comes again,
 	// to whoever reads the partition next. The stream ends with a Resume detail
-	// whenever it can be continued: subscribe again, the group's offsets are kept.
+	// whenever it can be continued: subscribe again with the same group, whose
+	// offsets are kept.
 	Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error
 	// Read follows one partition from an offset, without a group: for replay, and
 	// for readers that keep their own offsets. With end_offset it ends there.
