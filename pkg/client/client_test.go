@@ -89,32 +89,56 @@ func TestEveryMethodOfKeyValue(t *testing.T) {
 	if at, err = kv.Touch(ctx, "k"); err != nil || !at.IsZero() {
 		t.Errorf("Touch of a key without end: %v %v", at, err)
 	}
-	if n, err := kv.Increment(ctx, "n", 7); err != nil || n != 7 {
+	last := v2
+	// later wants a version that is the key's own and newer than those before.
+	later := func(what, key string, version uint64) {
+		t.Helper()
+		if e, err := kv.Get(ctx, key); err != nil || e.Version != version || version <= last {
+			t.Errorf("%s tells version %d after %d, the key has %d, %v", what, version, last, e.Version, err)
+		}
+		last = version
+	}
+	n, v, err := kv.Increment(ctx, "n", 7)
+	if err != nil || n != 7 {
 		t.Errorf("Increment: %d %v", n, err)
 	}
-	if size, err := kv.Append(ctx, "k", []byte("xyz")); err != nil || size != 4 {
+	later("Increment", "n", v)
+	size, v, err := kv.Append(ctx, "k", []byte("xyz"))
+	if err != nil || size != 4 {
 		t.Errorf("Append: %d %v", size, err)
 	}
-	if applied, v, err := kv.SetIfAbsent(ctx, "k", nil); err != nil || applied || v == 0 {
+	later("Append", "k", v)
+	if applied, v, err := kv.SetIfAbsent(ctx, "k", nil); err != nil || applied || v != last {
 		t.Errorf("SetIfAbsent: %v %d %v", applied, v, err)
 	}
-	if before, found, err := kv.GetAndSet(ctx, "k", []byte("new")); err != nil || !found || string(before) != "wxyz" {
-		t.Errorf("GetAndSet: %q %v %v", before, found, err)
+	swapped, err := kv.GetAndSet(ctx, "k", []byte("new"))
+	if err != nil || !swapped.Found || string(swapped.Previous) != "wxyz" {
+		t.Errorf("GetAndSet: %+v %v", swapped, err)
 	}
-	if applied, v, err := kv.CompareAndSwap(ctx, "k", []byte("new"), []byte("swapped")); err != nil || !applied || v == 0 {
+	later("GetAndSet", "k", swapped.Version)
+	applied, v, err := kv.CompareAndSwap(ctx, "k", []byte("new"), []byte("swapped"))
+	if err != nil || !applied {
 		t.Errorf("CompareAndSwap: %v %d %v", applied, v, err)
 	}
-	if applied, err := kv.CompareAndDelete(ctx, "k", []byte("other")); err != nil || applied {
-		t.Errorf("CompareAndDelete: %v %v", applied, err)
+	later("CompareAndSwap", "k", v)
+	if applied, v, err := kv.CompareAndDelete(ctx, "k", []byte("other")); err != nil || applied || v != last {
+		t.Errorf("CompareAndDelete of another value: %v %d %v", applied, v, err)
+	}
+	if applied, v, err := kv.CompareAndDelete(ctx, "n", []byte("7")); err != nil || !applied || v <= last {
+		t.Errorf("CompareAndDelete: %v %d %v", applied, v, err)
 	}
 	if there, err := kv.Exists(ctx, "k"); err != nil || !there {
 		t.Errorf("Exists: %v %v", there, err)
 	}
-	if found, err := kv.Delete(ctx, "k", client.IdempotencyKey("d")); err != nil || !found {
-		t.Errorf("Delete: %v %v", found, err)
+	found, gone, err := kv.Delete(ctx, "k", client.IdempotencyKey("d"))
+	if err != nil || !found || gone <= last {
+		t.Errorf("Delete: %v %d %v", found, gone, err)
 	}
-	if found, err := kv.Delete(ctx, "k", client.IdempotencyKey("d")); err != nil || !found {
-		t.Errorf("the same Delete again: %v %v", found, err)
+	if found, v, err := kv.Delete(ctx, "k", client.IdempotencyKey("d")); err != nil || !found || v != gone {
+		t.Errorf("the same Delete again: %v %d %v", found, v, err)
+	}
+	if found, v, err := kv.Delete(ctx, "k"); err != nil || found || v != 0 {
+		t.Errorf("Delete of a missing key: %v %d %v", found, v, err)
 	}
 	for _, err := range []error{
 		second(kv.Expire(ctx, "none", time.Second)), third(kv.TTL(ctx, "none")), second(kv.Touch(ctx, "none")), second(kv.Persist(ctx, "none")),

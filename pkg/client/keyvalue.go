@@ -97,13 +97,15 @@ func (k *KeyValue) Set(ctx context.Context, key string, value []byte, opts ...Wr
 	return r.Version, err
 }
 
-// Delete removes a key and tells whether it was there.
-func (k *KeyValue) Delete(ctx context.Context, key string, opts ...WriteOption) (found bool, err error) {
+// Delete removes a key and tells whether it was there; version is the
+// deletion's own, 0 if there was nothing to delete.
+func (k *KeyValue) Delete(ctx context.Context, key string, opts ...WriteOption) (found bool, version uint64, err error) {
 	w := writeOf(opts)
 	r, err := k.mutate(ctx, &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Delete{Delete: &kvv1.DeleteRequest{
 		Key: key, IfVersion: w.ifVersion, IdempotencyKey: w.key,
 	}}}, w, len(key))
-	return r.GetDelete().GetFound(), err
+	d := r.GetDelete()
+	return d.GetFound(), d.GetVersion(), err
 }
 
 // Exists tells whether a key is there.
@@ -152,22 +154,24 @@ func (k *KeyValue) Touch(ctx context.Context, key string, opts ...WriteOption) (
 	return timeOf(r.GetTouch().ExpiresAtMs), nil
 }
 
-// Increment adds delta to a number and returns the sum.
-func (k *KeyValue) Increment(ctx context.Context, key string, delta int64, opts ...WriteOption) (int64, error) {
+// Increment adds delta to a number and returns the sum and its version.
+func (k *KeyValue) Increment(ctx context.Context, key string, delta int64, opts ...WriteOption) (sum int64, version uint64, err error) {
 	w := writeOf(opts)
 	r, err := k.mutate(ctx, &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Increment{Increment: &kvv1.IncrementRequest{
 		Key: key, Delta: delta, IdempotencyKey: w.key,
 	}}}, w, len(key))
-	return r.GetIncrement().GetValue(), err
+	n := r.GetIncrement()
+	return n.GetValue(), n.GetVersion(), err
 }
 
-// Append adds to the end of a value and returns its size.
-func (k *KeyValue) Append(ctx context.Context, key string, value []byte, opts ...WriteOption) (size int64, err error) {
+// Append adds to the end of a value and returns its size in bytes and version.
+func (k *KeyValue) Append(ctx context.Context, key string, value []byte, opts ...WriteOption) (size int64, version uint64, err error) {
 	w := writeOf(opts)
 	r, err := k.mutate(ctx, &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Append{Append: &kvv1.AppendRequest{
 		Key: key, Value: value, IdempotencyKey: w.key,
 	}}}, w, len(key)+len(value))
-	return r.GetAppend().GetSizeBytes(), err
+	a := r.GetAppend()
+	return a.GetSizeBytes(), a.GetVersion(), err
 }
 
 // SetIfAbsent stores value if the key is not there; version is the key's then.
@@ -180,14 +184,21 @@ func (k *KeyValue) SetIfAbsent(ctx context.Context, key string, value []byte, op
 	return s.GetApplied(), s.GetVersion(), err
 }
 
+// Replaced is the answer of GetAndSet.
+type Replaced struct {
+	Previous []byte
+	Found    bool   // whether there was a value before
+	Version  uint64 // of the value that was stored
+}
+
 // GetAndSet stores value and returns the one before.
-func (k *KeyValue) GetAndSet(ctx context.Context, key string, value []byte, opts ...WriteOption) (previous []byte, found bool, err error) {
+func (k *KeyValue) GetAndSet(ctx context.Context, key string, value []byte, opts ...WriteOption) (Replaced, error) {
 	w := writeOf(opts)
 	r, err := k.mutate(ctx, &kvv1.PipelineOp{Op: &kvv1.PipelineOp_GetAndSet{GetAndSet: &kvv1.GetAndSetRequest{
 		Key: key, Value: value, TtlMs: w.ttlMs, IdempotencyKey: w.key,
 	}}}, w, len(key)+len(value))
 	g := r.GetGetAndSet()
-	return g.GetPrevious(), g.GetFound(), err
+	return Replaced{Previous: g.GetPrevious(), Found: g.GetFound(), Version: g.GetVersion()}, err
 }
 
 // CompareAndSwap stores value if the present one equals expected; version is
@@ -201,13 +212,15 @@ func (k *KeyValue) CompareAndSwap(ctx context.Context, key string, expected, val
 	return s.GetApplied(), s.GetVersion(), err
 }
 
-// CompareAndDelete removes the key if its value equals expected.
-func (k *KeyValue) CompareAndDelete(ctx context.Context, key string, expected []byte, opts ...WriteOption) (applied bool, err error) {
+// CompareAndDelete removes the key if its value equals expected; version is the
+// deletion's, or the key's if it stays (0: it is not there).
+func (k *KeyValue) CompareAndDelete(ctx context.Context, key string, expected []byte, opts ...WriteOption) (applied bool, version uint64, err error) {
 	w := writeOf(opts)
 	r, err := k.mutate(ctx, &kvv1.PipelineOp{Op: &kvv1.PipelineOp_CompareAndDelete{CompareAndDelete: &kvv1.CompareAndDeleteRequest{
 		Key: key, Expected: expected, IdempotencyKey: w.key,
 	}}}, w, len(key)+len(expected))
-	return r.GetCompareAndDelete().GetApplied(), err
+	d := r.GetCompareAndDelete()
+	return d.GetApplied(), d.GetVersion(), err
 }
 
 // mutate is do for an operation that changes something: it gets an id, unless

@@ -18,7 +18,7 @@ import (
 
 // TestPromisesOverTheSDK holds the contract of drivers through the SDK: its
 // coalescing, retries and resumption must not be seen. Commit goes over the
-// bare stub, as the SDK's Transaction tells no versions.
+// bare stub, as the SDK's Transaction chooses its idempotency key itself.
 func TestPromisesOverTheSDK(t *testing.T) {
 	t.Parallel()
 	drivertest.Run(t, wire.Harness("pebble over the SDK", "pebble", true, overSDK))

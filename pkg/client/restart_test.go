@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +15,9 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/client"
+	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
@@ -40,7 +43,7 @@ func TestIncrementsAreExactOverRestarts(t *testing.T) {
 	for range callers {
 		wg.Go(func() {
 			for range each {
-				if _, err := kv.Increment(t.Context(), "n", 1); err != nil {
+				if _, _, err := kv.Increment(t.Context(), "n", 1); err != nil {
 					t.Errorf("increment: %v", err)
 				}
 				done.Add(1)
@@ -58,7 +61,7 @@ func TestIncrementsAreExactOverRestarts(t *testing.T) {
 		g.Run(t)
 	}
 	wg.Wait()
-	n, err := kv.Increment(t.Context(), "n", 0)
+	n, _, err := kv.Increment(t.Context(), "n", 0)
 	if err != nil || n != callers*each {
 		t.Errorf("the sum is %d, %v, want %d", n, err, callers*each)
 	}
@@ -145,6 +148,42 @@ func TestWatchGoesOnOverRestarts(t *testing.T) {
 	}
 }
 
+// A watcher that was too slow for the gateway goes on where it was, without a
+// gap and without anything twice.
+func TestWatchGoesOnAfterItWasTooSlow(t *testing.T) {
+	t.Parallel()
+	now := clock.NewFake(time.Now())
+	g := harness.Start(t, harness.Options{Clock: now})
+	var why []prism.Reason
+	c := dial(t, g)
+	w, err := c.KeyValue(ns).Watch(t.Context(), client.WatchOptions{Values: true, Resumed: func(_ string, e *prism.Error) { why = append(why, e.Reason) }})
+	ok(t, err)
+	defer w.Close()
+	const keys = 40
+	for i := range keys {
+		_, err := c.KeyValue(ns).Set(t.Context(), fmt.Sprint(i), make([]byte, 256<<10))
+		ok(t, err)
+	}
+	harness.Eventually(t, 30*time.Second, "the gateway gives the watcher up", func() bool {
+		now.Advance(time.Second)
+		status, err := g.Admin(t).GetStatus(t.Context(), &adminv1.GetStatusRequest{})
+		return err == nil && status.ActiveStreams <= 1 // of the pipeline
+	})
+	for seen := 0; seen < keys; {
+		changes, err := w.Next()
+		ok(t, err)
+		for _, change := range changes {
+			if change.Key != fmt.Sprint(seen) {
+				t.Fatalf("change %d is of key %s", seen, change.Key)
+			}
+			seen++
+		}
+	}
+	if !slices.Contains(why, prism.ReasonSlowConsumer) {
+		t.Errorf("it was resumed for %v", why)
+	}
+}
+
 func TestTransactionIsRunAgainAsAWhole(t *testing.T) {
 	t.Parallel()
 	c := dial(t, harness.Start(t, harness.Options{}))
@@ -155,13 +194,13 @@ func TestTransactionIsRunAgainAsAWhole(t *testing.T) {
 	for range callers {
 		wg.Go(func() {
 			for done := 0; done < each; {
-				err := kv.Transaction(ctx, func(tx *client.Tx) error {
+				_, err := kv.Transaction(ctx, func(tx *client.Tx) error {
 					runs.Add(1)
-					v, _, err := tx.Get("n")
+					e, _, err := tx.Get("n")
 					if err != nil {
 						return err
 					}
-					n, _ := strconv.Atoi(string(v))
+					n, _ := strconv.Atoi(string(e.Value))
 					if err := tx.Set("n", []byte(strconv.Itoa(n+1)), client.TTL(time.Hour)); err != nil {
 						return err
 					}
@@ -186,7 +225,7 @@ func TestTransactionIsRunAgainAsAWhole(t *testing.T) {
 		t.Log("no conflict was met")
 	}
 	mine := errors.New("my own")
-	err = kv.Transaction(ctx, func(tx *client.Tx) error {
+	_, err = kv.Transaction(ctx, func(tx *client.Tx) error {
 		_ = tx.Set("rolled back", nil)
 		return mine
 	})
@@ -196,10 +235,10 @@ func TestTransactionIsRunAgainAsAWhole(t *testing.T) {
 	if there, _ := kv.Exists(ctx, "rolled back"); there {
 		t.Error("what was rolled back is there")
 	}
-	err = kv.Transaction(ctx, func(tx *client.Tx) error { return tx.Set("", nil) })
+	_, err = kv.Transaction(ctx, func(tx *client.Tx) error { return tx.Set("", nil) })
 	refused(t, "a bad key", err, prism.ReasonInvalidArgument)
 	conflicts := 0
-	err = kv.Transaction(ctx, func(tx *client.Tx) error {
+	_, err = kv.Transaction(ctx, func(tx *client.Tx) error {
 		conflicts++
 		_, _, err := tx.Get("n")
 		if err == nil {
@@ -213,6 +252,33 @@ func TestTransactionIsRunAgainAsAWhole(t *testing.T) {
 	refused(t, "a conflict that stays", err, prism.ReasonConflict)
 	if conflicts != 4 {
 		t.Errorf("it was run %d times, want 4", conflicts)
+	}
+}
+
+func TestTransactionTellsTheVersionsThatItMade(t *testing.T) {
+	t.Parallel()
+	kv, ctx := dial(t, harness.Start(t, harness.Options{})).KeyValue(ns), t.Context()
+	before, err := kv.Set(ctx, "there", []byte("v"))
+	ok(t, err)
+	written, err := kv.Transaction(ctx, func(tx *client.Tx) error {
+		e, found, err := tx.Get("there")
+		if err != nil || !found || e.Version != before || string(e.Value) != "v" {
+			t.Errorf("Get: %+v %v %v, want version %d", e, found, err, before)
+		}
+		err = errors.Join(tx.Set("there", []byte("w")), tx.Set("made", nil), tx.Delete("never"))
+		if e, _, getErr := tx.Get("there"); e.Version != 0 || string(e.Value) != "w" {
+			t.Errorf("its own write reads as %+v, %v", e, getErr)
+		}
+		return err
+	})
+	ok(t, err)
+	for _, key := range []string{"there", "made"} {
+		if e, err := kv.Get(ctx, key); err != nil || e.Version != written[key] || e.Version <= before {
+			t.Errorf("%s has version %d, the commit told %d, %v", key, e.Version, written[key], err)
+		}
+	}
+	if v, told := written["never"]; !told || v != 0 || len(written) != 3 {
+		t.Errorf("versions %v, want three of which one is 0", written)
 	}
 }
 

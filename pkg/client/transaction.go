@@ -15,22 +15,30 @@ type Tx struct {
 	st grpc.BidiStreamingClient[kvv1.TransactionRequest, kvv1.TransactionResponse]
 }
 
+// Versions says which version each key got that a transaction wrote: of the
+// value, or of the deletion (0: there was nothing to delete).
+type Versions map[string]uint64
+
 // Transaction runs f in a transaction and commits when it returns nil; any
 // error rolls back and is returned. When another writer was faster it runs f
 // again, up to four times in all, so f must have no effect besides the
 // transaction.
-func (k *KeyValue) Transaction(ctx context.Context, f func(tx *Tx) error) error {
+func (k *KeyValue) Transaction(ctx context.Context, f func(tx *Tx) error) (Versions, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
 	key := "prism-go-" + hexOf(k.c.ids.next()) // a commit whose answer was lost is not run twice
 	for attempt := 1; ; attempt++ {
-		err := k.c.once(ctx, func(ctx context.Context) error { return k.transact(ctx, key, f) })
+		var written Versions
+		err := k.c.once(ctx, func(ctx context.Context) (err error) {
+			written, err = k.transact(ctx, key, f)
+			return err
+		})
 		if err == nil {
-			return nil
+			return written, nil
 		}
 		e := prism.From(err)
 		if attempt == maxAttempts || !e.Retryable() || !sleep(ctx, delay(attempt, e)) {
-			return err
+			return nil, err
 		}
 		if e.Reason == prism.ReasonConflict { // nothing was applied: the next one is another
 			key = "prism-go-" + hexOf(k.c.ids.next())
@@ -39,23 +47,30 @@ func (k *KeyValue) Transaction(ctx context.Context, f func(tx *Tx) error) error 
 	}
 }
 
-func (k *KeyValue) transact(ctx context.Context, key string, f func(tx *Tx) error) error {
+func (k *KeyValue) transact(ctx context.Context, key string, f func(tx *Tx) error) (Versions, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // leaving is a rollback
 	k.c.stats.Attempts.Add(1)
 	st, err := kvv1.NewKeyValueServiceClient(k.c.Conn()).Transaction(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tx := &Tx{st: st}
 	if _, err := tx.step(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Begin{Begin: &kvv1.TransactionBegin{Namespace: k.ns, IdempotencyKey: key}}}); err != nil {
-		return err
+		return nil, err
 	}
 	if err := f(tx); err != nil {
-		return err
+		return nil, err
 	}
-	_, err = tx.step(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Commit{Commit: &kvv1.TransactionCommit{}}})
-	return err
+	done, err := tx.step(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Commit{Commit: &kvv1.TransactionCommit{}}})
+	if err != nil {
+		return nil, err
+	}
+	written := make(Versions, len(done.GetCommitted().GetVersions()))
+	for _, v := range done.GetCommitted().GetVersions() {
+		written[v.Key] = v.Version
+	}
+	return written, nil
 }
 
 func (t *Tx) step(req *kvv1.TransactionRequest) (*kvv1.TransactionResponse, error) {
@@ -70,10 +85,12 @@ func (t *Tx) step(req *kvv1.TransactionRequest) (*kvv1.TransactionResponse, erro
 	return resp, nil
 }
 
-// Get reads a key as the transaction sees it: its own writes first.
-func (t *Tx) Get(key string) (value []byte, found bool, err error) {
+// Get reads a key as the transaction sees it: its own writes first, whose
+// version is 0 because they have none yet. ExpiresAt is not told here.
+func (t *Tx) Get(key string) (e Entry, found bool, err error) {
 	r, err := t.step(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Get{Get: &kvv1.TransactionGet{Key: key}}})
-	return r.GetGot().GetValue(), r.GetGot().GetFound(), err
+	g := r.GetGot()
+	return Entry{Value: g.GetValue(), Version: g.GetVersion()}, g.GetFound(), err
 }
 
 // Set writes a key when the transaction commits. Of the options only TTL has a

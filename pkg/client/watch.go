@@ -160,7 +160,9 @@ func (w *Watcher) again(err error) error {
 	if !lost && !e.Retryable() && resume == nil || w.fails >= maxAttempts && w.k.c.o.failFast {
 		return e
 	}
-	if resume != nil && resume.Position != "" {
+	// What came last knows best: a message that was under way when the stream
+	// was ended may have come after the position that the end names.
+	if resume != nil && w.o.Position == "" {
 		w.o.Position = resume.Position
 	}
 	w.why = e

@@ -46,38 +46,59 @@ func newKeyValue(r *Road) *keyValue {
 	}
 }
 
+// walk is how every call on a namespace begins that has one message. What it
+// lets in is to be finished.
+func (k *keyValue) walk(ctx context.Context, m *method, req interface{ GetNamespace() string }) (c call, kv *keyvalue.Store, err error) {
+	ns := req.GetNamespace()
+	if ns == "" { // as in a message that cannot be read
+		if err := wire.Unreadable(req); err != nil {
+			return c, nil, k.road.refuseUnread(ctx, m, err)
+		}
+	}
+	if c, err = k.road.enter(ctx, m, ns); err != nil {
+		return c, nil, err
+	}
+	if kv, err = c.target.KeyValue(); err != nil {
+		return c, nil, c.leave(ctx, err)
+	}
+	return c, kv, nil
+}
+
+// refuseUnread answers a message that could not be read to a caller who may
+// call at all.
+func (r *Road) refuseUnread(ctx context.Context, m *method, why error) error {
+	c, err := r.knock(ctx, m, "")
+	if err != nil {
+		return err
+	}
+	return c.refuse(ctx, "", why)
+}
+
 // on is a unary call on a namespace: it walks the road, runs do and leaves.
 func on[Req interface{ GetNamespace() string }, Resp any](
 	ctx context.Context, k *keyValue, m *method, req Req,
 	do func(ctx context.Context, kv *keyvalue.Store, c *call, req Req) (Resp, error),
 ) (resp Resp, err error) {
-	c, err := k.road.enter(ctx, m, req.GetNamespace())
+	c, kv, err := k.walk(ctx, m, req)
 	if err != nil {
 		return resp, err
 	}
 	defer c.finish(ctx, &err)
-	kv, err := c.target.KeyValue()
-	if err != nil {
-		return resp, err
-	}
 	return do(c.bound(ctx), kv, &c, req)
 }
 
-// one is a unary call that is one operation: op decodes it, answer encodes.
+// one is a unary call that is one operation: op decodes it, answer encodes. It
+// is on without the function value, which would move the call to the heap.
 func one[Req interface{ GetNamespace() string }, Resp any](
 	ctx context.Context, k *keyValue, m *method, req Req,
 	op func(Req) (keyvalue.Op, string, error),
 	answer func(*keyvalue.Store, *keyvalue.Result) Resp,
 ) (resp Resp, err error) {
-	c, err := k.road.enter(ctx, m, req.GetNamespace())
+	c, kv, err := k.walk(ctx, m, req)
 	if err != nil {
 		return resp, err
 	}
 	defer c.finish(ctx, &err)
-	kv, err := c.target.KeyValue()
-	if err != nil {
-		return resp, err
-	}
 	o, key, err := op(req)
 	if err != nil {
 		return resp, err

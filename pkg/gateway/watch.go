@@ -8,21 +8,17 @@ import (
 )
 
 func (k *keyValue) Watch(r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv1.WatchResponse]) error {
-	c, err := k.road.enter(st.Context(), k.watch, r.Namespace)
+	c, kv, err := k.walk(st.Context(), k.watch, r)
 	if err != nil {
 		return err
 	}
 	var position string // to resume from: one that this gateway gave
-	err = k.follow(&c, r, st, &position)
+	err = k.follow(&c, kv, r, st, &position)
 	return c.leaveStream(st.Context(), err, position)
 }
 
 // follow sends changes until the stream ends; position is after what was sent.
-func (k *keyValue) follow(c *call, r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv1.WatchResponse], position *string) error {
-	kv, err := c.target.KeyValue()
-	if err != nil {
-		return err
-	}
+func (k *keyValue) follow(c *call, kv *keyvalue.Store, r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv1.WatchResponse], position *string) error {
 	ctx, cancel := c.live(st.Context())
 	defer cancel()
 	w, err := kv.Watch(ctx, r.Prefix, r.Position, r.IncludeValues)
@@ -30,20 +26,22 @@ func (k *keyValue) follow(c *call, r *kvv1.WatchRequest, st grpc.ServerStreaming
 		return err
 	}
 	defer w.Close()
+	out := newOutbox(c.road.Clock, st.Send)
+	defer out.close()
 	*position = r.Position
 	for {
 		events, after, err := w.Next(ctx)
 		if err != nil {
 			return why(ctx, err)
 		}
-		if err := sendChanges(st, events, after); err != nil {
+		if err := out.send(ctx, changes(events, after)); err != nil {
 			return why(ctx, err)
 		}
 		*position = after
 	}
 }
 
-func sendChanges(st grpc.ServerStreamingServer[kvv1.WatchResponse], events []keyvalue.WatchEvent, after string) error {
+func changes(events []keyvalue.WatchEvent, after string) *kvv1.WatchResponse {
 	resp := &kvv1.WatchResponse{Position: after, Changes: make([]*kvv1.Change, len(events))}
 	for i := range events {
 		e := &events[i]
@@ -54,5 +52,5 @@ func sendChanges(st grpc.ServerStreamingServer[kvv1.WatchResponse], events []key
 			resp.Changes[i].Value = append([]byte{}, e.Value...) // empty is not absent
 		}
 	}
-	return st.Send(resp)
+	return resp
 }

@@ -47,6 +47,7 @@ func (s *Server) stop(force <-chan struct{}) error {
 		}
 	})
 	defer quiet.Stop()
+	go s.hangUp(done)
 	var err error
 	select {
 	case <-done:
@@ -67,6 +68,30 @@ func (s *Server) stop(force <-chan struct{}) error {
 	s.state.Store(int32(Stopped))
 	s.log.Info("stopped")
 	return err
+}
+
+// unread is how long a drain waits for what nobody reads: a message that a
+// stream cannot get rid of, and answers that stand in a connection after the
+// last call has ended.
+const unread = 2 * time.Second
+
+// hangUp closes the data port's connections once no call has run for a while:
+// what their clients have not read by then holds up nobody.
+func (s *Server) hangUp(done <-chan struct{}) {
+	const look = 50 * time.Millisecond
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for quiet := time.Duration(0); quiet < unread; {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		if quiet += look; s.sessions.Stats().Pending > 0 {
+			quiet = 0
+		}
+	}
+	s.data.Stop()
 }
 
 // lastWait is how long the stores may take to close when calls had to be cut

@@ -203,7 +203,7 @@ func (s *Server) serveOptions(context.Context) error {
 	gateway.RegisterSessions(s.data, road, s.configs)
 	s.admin.Register(s.ops, s.configs)
 	for _, g := range []*grpc.Server{s.data, s.ops} {
-		healthv1.RegisterHealthServer(g, s.health)
+		healthv1.RegisterHealthServer(g, healthService{s.health})
 		registerReflection(g)
 	}
 	s.http = &http.Server{

@@ -360,3 +360,74 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	}
 	goleak.VerifyNone(t, ignore)
 }
+
+// unreadStreams are streams whose client reads nothing of what is sent.
+var unreadStreams = map[string]func(t *testing.T, kv kvv1.KeyValueServiceClient){
+	"a watch": func(t *testing.T, kv kvv1.KeyValueServiceClient) {
+		st, err := kv.Watch(t.Context(), &kvv1.WatchRequest{Namespace: "mem", IncludeValues: true})
+		if err == nil {
+			_, err = st.Recv()
+		}
+		for i := range 40 {
+			if err == nil {
+				_, err = kv.Set(t.Context(), &kvv1.SetRequest{Namespace: "mem", Key: fmt.Sprint(i), Value: make([]byte, 256<<10)})
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	},
+	"a pipeline": func(t *testing.T, kv kvv1.KeyValueServiceClient) {
+		_, err := kv.Set(t.Context(), &kvv1.SetRequest{Namespace: "mem", Key: "k", Value: make([]byte, 1<<20)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := kv.Pipeline(t.Context())
+		if err == nil {
+			err = st.Send(&kvv1.PipelineRequest{Message: &kvv1.PipelineRequest_Open{Open: &kvv1.PipelineOpen{Namespace: "mem"}}})
+		}
+		for id := range uint64(8) {
+			if err == nil {
+				get := &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Get{Get: &kvv1.GetRequest{Key: "k"}}}
+				err = st.Send(&kvv1.PipelineRequest{Message: &kvv1.PipelineRequest_Frame{Frame: &kvv1.PipelineFrame{Id: id + 1, Ops: []*kvv1.PipelineOp{get, get, get, get}}}})
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	},
+	"a transaction": func(t *testing.T, kv kvv1.KeyValueServiceClient) {
+		_, err := kv.Set(t.Context(), &kvv1.SetRequest{Namespace: "mem", Key: "k", Value: make([]byte, 1<<20)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := kv.Transaction(t.Context())
+		if err == nil {
+			err = st.Send(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Begin{Begin: &kvv1.TransactionBegin{Namespace: "mem", TimeoutMs: 60_000}}})
+		}
+		for range 8 {
+			if err == nil {
+				err = st.Send(&kvv1.TransactionRequest{Step: &kvv1.TransactionRequest_Get{Get: &kvv1.TransactionGet{Key: "k"}}})
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	},
+}
+
+// A client that does not read cannot hold the gateway: nothing has to be cut
+// off when it stops.
+func TestAReaderWhoDoesNotReadHoldsNoDrain(t *testing.T) {
+	t.Parallel()
+	for name, open := range unreadStreams {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := harness.Start(t, harness.Options{File: strings.Replace(harness.Volatile, "drain: {timeout: 5s}", "drain: {timeout: 2m}", 1)})
+			open(t, g.KeyValue(t))
+			if err := g.Stop(); err != nil {
+				t.Errorf("the drain ended with %v", err)
+			}
+		})
+	}
+}

@@ -12,8 +12,8 @@ import (
 // pooled buffers. It speaks plain protobuf, so any gRPC client can be on the
 // other side.
 //
-// It does not check that strings are UTF-8, as gRPC would answer that with
-// INTERNAL: the checks of field rules do, with INVALID_ARGUMENT and the field.
+// It does not check that strings are UTF-8: the checks of field rules do, with
+// INVALID_ARGUMENT and the field.
 func Codec() encoding.CodecV2 { return codec{} }
 
 type codec struct{}

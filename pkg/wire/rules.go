@@ -26,6 +26,9 @@ const (
 // that are rare; the key-value road checks its few fields by hand, and one
 // table of bad values drives both.
 func Validate(m proto.Message) error {
+	if err := Unreadable(m); err != nil {
+		return err
+	}
 	e := prism.New(prism.ReasonInvalidArgument, "")
 	validate(m.ProtoReflect(), "", e)
 	if len(e.Fields) == 0 {

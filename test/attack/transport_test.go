@@ -40,6 +40,13 @@ import (
 // status, or what the stream or connection ended with.
 func rawCall(t *testing.T, addr, path string, more ...hpack.HeaderField) string {
 	t.Helper()
+	got, _ := rawSend(t, addr, path, []byte{0, 0, 0, 0, 0}, more...)
+	return got
+}
+
+// rawSend is rawCall with a body of one's own, and with the trailers.
+func rawSend(t *testing.T, addr, path string, body []byte, more ...hpack.HeaderField) (string, []hpack.HeaderField) {
+	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -70,30 +77,30 @@ func rawCall(t *testing.T, addr, path string, more ...hpack.HeaderField) string 
 			err = fr.WriteContinuation(1, n == len(rest), rest[:n])
 		}
 		if err != nil {
-			return "connection: " + err.Error()
+			return "connection: " + err.Error(), nil
 		}
 		rest = rest[n:]
 	}
-	_ = fr.WriteData(1, true, []byte{0, 0, 0, 0, 0})
+	_ = fr.WriteData(1, true, body)
 	for {
 		f, err := fr.ReadFrame()
 		if err != nil {
-			return "connection closed"
+			return "connection closed", nil
 		}
 		switch f := f.(type) {
 		case *http2.MetaHeadersFrame:
 			for _, h := range f.Fields {
 				if h.Name == "grpc-status" {
-					return h.Value
+					return h.Value, f.Fields
 				}
 				if h.Name == ":status" && h.Value != "200" {
-					return "HTTP " + h.Value
+					return "HTTP " + h.Value, f.Fields
 				}
 			}
 		case *http2.RSTStreamFrame:
-			return "RST " + f.ErrCode.String()
+			return "RST " + f.ErrCode.String(), nil
 		case *http2.GoAwayFrame:
-			return "GOAWAY " + f.ErrCode.String()
+			return "GOAWAY " + f.ErrCode.String(), nil
 		}
 	}
 }

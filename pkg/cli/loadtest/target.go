@@ -138,7 +138,7 @@ func (g *gateway) Set(ctx context.Context, key string, value []byte) error {
 }
 
 func (g *gateway) Delete(ctx context.Context, key string) error {
-	_, err := g.kv.Delete(ctx, key)
+	_, _, err := g.kv.Delete(ctx, key)
 	return err
 }
 

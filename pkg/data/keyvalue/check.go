@@ -79,10 +79,11 @@ func (s *Store) checkExpiry(op *Op) error {
 		if o.TTL == 0 && !o.KeepTTL {
 			o.TTL = s.policy.DefaultTTL
 		}
-	case OpIncrement, OpAppend: // only a key that they make needs an end
-		if o.TTL = s.policy.DefaultTTL; o.TTL == 0 {
-			o.TTL = s.policy.MaxTTL
+		if err := s.checkKeep(op); err != nil {
+			return err
 		}
+	case OpIncrement, OpAppend: // only a key that they make needs an end
+		o.TTL = s.end()
 		if o.TTL > 0 && s.set.KeyValueBatch == nil {
 			return s.missing("keyvalue_batch")
 		}

@@ -133,7 +133,7 @@ func (s *Store) Batch(ctx context.Context, ops []Op, results []Result) error {
 			}
 		}
 	case bad == 0:
-		if err := s.set.KeyValueBatch.Batch(ctx, s.ns, ops, results); err != nil {
+		if err := s.batch(ctx, ops, results); err != nil {
 			return err
 		}
 	default:
@@ -158,7 +158,7 @@ func (s *Store) batchGood(ctx context.Context, ops []Op, results []Result, n int
 		}
 	}
 	answers := make([]Result, n)
-	if err := s.set.KeyValueBatch.Batch(ctx, s.ns, good, answers); err != nil {
+	if err := s.batch(ctx, good, answers); err != nil {
 		return err
 	}
 	for j, i := range at {
@@ -182,6 +182,9 @@ func (s *Store) run(ctx context.Context, op *Op) (r Result, err error) {
 		r.ExpiresAt, err = s.set.KeyValueTTL.ExpiresAt(ctx, key)
 		return r, err
 	case OpSet:
+		if s.keeps(op) {
+			return s.keep(ctx, op)
+		}
 		return s.set.KeyValue.Set(ctx, key, op.Value, op.Options, op.Receipt)
 	case OpSetIf:
 		return s.set.KeyValueVersioned.SetIf(ctx, key, op.Value, op.If, op.Options, op.Receipt)

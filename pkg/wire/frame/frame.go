@@ -33,6 +33,7 @@ type Request struct {
 	Set  bool               // whether there was a frame at all
 	ID   uint64
 	Ops  []Op
+	Bad  error // why the message could not be read, if wire.ServerCodec could not
 }
 
 // An Op is kvv1.PipelineOp.

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/csv"
+	"io"
+	"strings"
+)
+
+// csvWriter writes every field of a kind, raw, with JSON names on top.
+type csvWriter struct {
+	w    *csv.Writer
+	safe func(string) string
+}
+
+func newCSV(w io.Writer, safe func(string) string) *csvWriter {
+	return &csvWriter{csv.NewWriter(w), safe}
+}
+
+func (c *csvWriter) header(cols []Column) {
+	names := make([]string, len(cols))
+	for i, col := range cols {
+		names[i] = col.Name
+	}
+	_ = c.w.Write(names)
+}
+
+func (c *csvWriter) row(cols []Column, cells []any) error {
+	row := make([]string, len(cells))
+	for i, v := range cells {
+		row[i] = c.safe(flat(machine(cols[i].Type, v)))
+	}
+	if err := c.w.Write(row); err != nil {
+		return err
+	}
+	c.w.Flush()
+	return c.w.Error()
+}
+
+// flat is a machine value as one field of text.
+func flat(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case []any:
+		parts := make([]string, len(v))
+		for i, e := range v {
+			parts[i] = flat(e)
+		}
+		return strings.Join(parts, " ")
+	case Object:
+		var b bytes.Buffer
+		writeJSON(&b, v, "", "")
+		return b.String()
+	}
+	return scalar(v)
+}
