@@ -108,7 +108,10 @@ func one[Req interface{ GetNamespace() string }, Resp any](
 			return resp, err
 		}
 	}
-	r, err := kv.Do(c.bound(ctx), &o)
+	if !kv.Instant() { // what never waits needs no end to its waiting
+		ctx = c.bound(ctx)
+	}
+	r, err := kv.Do(ctx, &o)
 	if err != nil {
 		return resp, err
 	}
@@ -120,7 +123,7 @@ func one[Req interface{ GetNamespace() string }, Resp any](
 func once(ctx context.Context, o *keyvalue.Op, principal, key string) error {
 	var retry []byte
 	if key == "" {
-		if text := first(ctx, wire.RetryID); text != "" {
+		if text := wire.MetadataOf(ctx).First(wire.RetryID); text != "" {
 			var err error
 			if retry, err = hex.DecodeString(text); err != nil || len(retry) > prism.MaxIdempotencyKeyBytes {
 				return prism.InvalidField(wire.RetryID, "must be hexadecimal, at most 128 bytes")
