@@ -145,7 +145,8 @@ func (g *group) once(ns *namespace, op *driver.Op) (driver.Result, error) {
 	if err != nil {
 		return driver.Result{}, err
 	}
-	return r, g.keep(ns, op.Receipt, []driver.Result{r})
+	g.keep(ns, op.Receipt, []driver.Result{r})
+	return r, nil
 }
 
 // keeping keeps the expiry of a key that is there; one that is made gets what
@@ -422,7 +423,7 @@ func (g *group) set(ns *namespace, key prism.Key, c *cell, value []byte, o drive
 	if c.live() {
 		previous = c.version
 	}
-	g.record(t, d.version, &logged{kind: driver.ChangeSet, previous: previous, time: g.nowMs, key: key.Name})
+	g.record(t, driver.ChangeSet, d.version, previous, key.Name)
 	g.cells[key] = cell{data: d, stored: true, size: len(value)}
 	return d.version, nil
 }
@@ -438,7 +439,7 @@ func (g *group) remove(ns *namespace, key prism.Key, c *cell, kind driver.Change
 	g.hashes = append(g.hashes, keySum(g.key))
 	_ = g.batch.Delete(g.key, nil)
 	g.reindex(t, key, c, 0)
-	g.record(t, version, &logged{kind: kind, previous: c.version, time: g.nowMs, key: key.Name})
+	g.record(t, kind, version, c.version, key.Name)
 	*c = cell{}
 	g.cells[key] = *c
 	return version, nil
@@ -482,17 +483,22 @@ func (g *group) reindex(t *touch, key prism.Key, c *cell, expires int64) {
 }
 
 // record adds to the change log.
-func (g *group) record(t *touch, version uint64, l *logged) {
-	g.key = appendChangeKey(g.key[:0], t.ns.name, version)
-	op := g.batch.SetDeferred(len(g.key), l.size())
-	copy(op.Key, g.key)
-	l.put(keySum(g.key), op.Value)
-	_ = op.Finish()
+func (g *group) record(t *touch, kind driver.ChangeKind, version, previous uint64, key string) {
+	p := &t.changes
+	p.stamp = g.nowMs
+	p.begin(version)
+	p.entries = appendLogged(p.entries, kind, version, previous, key)
 	t.ns.meta.changes++
 	t.logged = true
-	bound := g.s.options.History
-	if over := t.ns.meta.changes - bound; over > bound/trimPart {
-		g.trim(t.ns, over, 0)
+	if len(p.entries) >= pieceBytes {
+		g.writeChanges(t)
+	}
+}
+
+func (g *group) writeChanges(t *touch) {
+	if p := &t.changes; p.count > 0 {
+		g.key = appendChangeKey(g.key[:0], t.ns.name, p.last)
+		g.writePiece(p)
 	}
 }
 
@@ -564,7 +570,7 @@ func (g *group) transact(ns *namespace, r *request) error {
 		}
 	}
 	if !r.receipt.IsZero() {
-		return g.keep(ns, r.receipt, r.results)
+		g.keep(ns, r.receipt, r.results)
 	}
 	return nil
 }
@@ -584,7 +590,7 @@ func (g *group) drop(ns *namespace) error {
 		}
 	}
 	ns.meta = meta{low: g.s.seq}
-	clear(ns.heads)
+	g.dropped = ns
 	t.logged = true // wakes watchers: their history is gone
 	return nil
 }

@@ -101,11 +101,21 @@ func TestANewerFormatIsRefusedAndNotAByteIsChanged(t *testing.T) {
 	}
 	before := snapshot(t, dir)
 	_, err := pebble.Spec().Open(context.Background(), configOf(dir, ""))
-	if !errors.Is(err, prism.ReasonNewerFormat) || !strings.Contains(err.Error(), "format 7") || !strings.Contains(err.Error(), "up to 1") {
+	if !errors.Is(err, prism.ReasonNewerFormat) || !strings.Contains(err.Error(), "format 7") || !strings.Contains(err.Error(), "up to 2") {
 		t.Errorf("error is %v, want NEWER_FORMAT with both versions", err)
 	}
 	if after := snapshot(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Error("the folder was changed")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "FORMAT"), []byte("prism-pebble 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before = snapshot(t, dir)
+	if _, err := pebble.Spec().Open(context.Background(), configOf(dir, "")); !errors.Is(err, prism.ReasonFailedPrecond) || !strings.Contains(err.Error(), "format 1") {
+		t.Errorf("error is %v, want that format 1 is too old", err)
+	}
+	if after := snapshot(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Error("the folder of an older format was changed")
 	}
 	for _, text := range []string{"", "something else", "prism-pebble x"} {
 		if err := os.WriteFile(filepath.Join(dir, "FORMAT"), []byte(text), 0o600); err != nil {
