@@ -198,6 +198,7 @@ func (s *store) apply(g *group) {
 	}
 	if g.dropped != nil {
 		g.dropped.lanes = nil
+		s.recent.drop(g.dropped)
 		s.dirty.markAll(g.number)
 	}
 	for _, h := range g.hashes {
@@ -325,6 +326,9 @@ func (g *group) abort(err error) {
 	g.leave()
 	g.touched, g.dropped = g.touched[:0], nil
 	g.batch.Reset()
+	for _, h := range g.hashes {
+		g.s.recent.forget(h)
+	}
 	g.hashes = g.hashes[:0]
 	for i, r := range g.requests {
 		from := 0

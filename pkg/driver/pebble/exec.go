@@ -31,14 +31,28 @@ func (g *group) load(key prism.Key, value bool) (cell, error) {
 	if c, ok := g.cells[key]; ok {
 		return c, nil
 	}
-	if p := g.glimpse; p != nil && g.s.dirty.slot(p.hash).Load() <= p.visible && (p.whole || !value) {
+	g.key = appendDataKey(g.key[:0], key)
+	hash := keySum(g.key)
+	if !value {
+		if c, ok := g.s.recent.get(g.namespace(key.Namespace), hash, key.Name); ok {
+			c.lapse(g.nowMs)
+			return c, nil
+		}
+	}
+	if p := g.glimpse; p != nil && p.looked && g.s.dirty.slot(hash).Load() <= p.visible && (p.whole || !value) {
 		p.cell.lapse(g.nowMs)
 		return p.cell, nil
 	}
-	g.key = appendDataKey(g.key[:0], key)
-	c, err := g.s.look(g.key, keySum(g.key), value)
+	c, err := g.s.look(g.key, hash, value)
 	c.lapse(g.nowMs)
 	return c, err
+}
+
+// remember notes what the group leaves under a key.
+func (g *group) remember(ns *namespace, key prism.Key, hash uint32, c cell) {
+	g.hashes = append(g.hashes, hash)
+	g.cells[key] = c
+	g.s.recent.put(ns, hash, key.Name, &c)
 }
 
 func (c *cell) lapse(now int64) {
@@ -76,9 +90,9 @@ func (s *store) look(key []byte, hash uint32, value bool) (cell, error) {
 // since, which the committer knows from dirty.
 type glimpse struct {
 	cell    cell
-	hash    uint32
 	visible uint64 // the last group that was visible before the look
 	whole   bool   // the value is there
+	looked  bool   // false: the committer is likely to remember the key
 }
 
 // peek looks at what a request is about to change.
@@ -89,10 +103,12 @@ func (s *store) peek(r *request) {
 		op := &r.ops[i]
 		p := glimpse{visible: s.dirty.visible.Load(), whole: wantsValue(op.Kind)}
 		*buf = appendDataKey((*buf)[:0], prism.Key{Namespace: r.ns, Name: op.Key})
-		p.hash = keySum(*buf)
-		var err error
-		if p.cell, err = s.look(*buf, p.hash, p.whole); err != nil {
-			break // the committer meets it too
+		hash := keySum(*buf)
+		if p.looked = p.whole || !s.recent.has(hash); p.looked {
+			var err error
+			if p.cell, err = s.look(*buf, hash, p.whole); err != nil {
+				break // the committer meets it too
+			}
 		}
 		r.glimpses = append(r.glimpses, p)
 	}
@@ -417,14 +433,14 @@ func (g *group) set(ns *namespace, key prism.Key, c *cell, value []byte, o drive
 		ns.meta.bytes += int64(len(key.Name))
 	}
 	ns.meta.bytes += int64(len(value) - c.size)
-	g.put(key, &d)
+	hash := g.put(key, &d)
 	g.reindex(t, key, c, d.expires)
 	var previous uint64
 	if c.live() {
 		previous = c.version
 	}
 	g.record(t, driver.ChangeSet, d.version, previous, key.Name)
-	g.cells[key] = cell{data: d, stored: true, size: len(value)}
+	g.remember(ns, key, hash, cell{data: d, stored: true, size: len(value)})
 	return d.version, nil
 }
 
@@ -436,12 +452,12 @@ func (g *group) remove(ns *namespace, key prism.Key, c *cell, kind driver.Change
 	ns.meta.keys--
 	ns.meta.bytes -= int64(len(key.Name) + c.size)
 	g.key = appendDataKey(g.key[:0], key)
-	g.hashes = append(g.hashes, keySum(g.key))
+	hash := keySum(g.key)
 	_ = g.batch.Delete(g.key, nil)
 	g.reindex(t, key, c, 0)
 	g.record(t, kind, version, c.version, key.Name)
 	*c = cell{}
-	g.cells[key] = *c
+	g.remember(ns, key, hash, *c)
 	return version, nil
 }
 
@@ -450,20 +466,20 @@ func (g *group) retime(ns *namespace, key prism.Key, c *cell, expires, ttl int64
 	t := g.touch(ns)
 	d := c.data
 	d.expires, d.ttl = expires, ttl
-	g.put(key, &d)
+	hash := g.put(key, &d)
 	g.reindex(t, key, c, expires)
-	g.cells[key] = cell{data: d, stored: true, size: len(d.value)}
+	g.remember(ns, key, hash, cell{data: d, stored: true, size: len(d.value)})
 	return nil
 }
 
-func (g *group) put(key prism.Key, d *data) {
+func (g *group) put(key prism.Key, d *data) (hash uint32) {
 	g.key = appendDataKey(g.key[:0], key)
-	hash := keySum(g.key)
+	hash = keySum(g.key)
 	op := g.batch.SetDeferred(len(g.key), d.size())
 	copy(op.Key, g.key)
 	d.put(hash, op.Value)
 	_ = op.Finish()
-	g.hashes = append(g.hashes, hash)
+	return hash
 }
 
 // reindex moves a key in the expiry index.

@@ -85,6 +85,7 @@ type store struct {
 	first uint64 // the sequence began after it
 
 	// The committer's own.
+	recent   recent
 	seq      uint64      // the last version given out
 	reserved uint64      // durable: versions up to it are used up after a crash
 	applying atomic.Bool // pebble is at work on a group

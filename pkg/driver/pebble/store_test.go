@@ -713,3 +713,27 @@ func TestReceiptsAreBoundedTheOldestGo(t *testing.T) {
 		t.Error("the eleventh oldest is still there")
 	}
 }
+
+// What the committer remembers of a key goes with its namespace.
+func TestADroppedNamespaceIsForgotten(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	set := openOn(t, vfs.NewMem(), "/d", "")
+	receipt := driver.Receipt{ID: [16]byte{1}, Keep: time.Hour}
+	before := put(t, set, "k", "v")
+	if _, err := set.KeyValue.Set(ctx, key("other"), []byte("v"), driver.SetOptions{}, receipt); err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Store.Drop(ctx, "ns"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := set.KeyValueAtomic.SetIfAbsent(ctx, key("k"), []byte("w"), driver.SetOptions{}, receipt); err != nil || !r.Applied || r.Replayed || r.Version <= before {
+		t.Errorf("a key after a drop: %+v, %v; want it made anew", r, err)
+	}
+	if r, err := set.KeyValue.Delete(ctx, key("other"), driver.Receipt{}); err != nil || r.Found {
+		t.Errorf("delete after a drop: %+v, %v; want nothing found", r, err)
+	}
+	if u, err := set.Store.Usage(ctx, "ns"); err != nil || u.Keys != 1 || u.Bytes != 2 || u.Receipts != 1 {
+		t.Errorf("usage is %+v, %v; want one key of two bytes and one receipt", u, err)
+	}
+}
