@@ -54,8 +54,9 @@ type entered struct {
 	answers []byte
 }
 
-func (g *group) enter(e entered) {
-	e.before = e.lane.ids[e.id]
+// enter changes what a lane knows of an id, which was before up to now.
+func (g *group) enter(before uint64, e entered) {
+	e.before = before
 	if e.seq == 0 {
 		delete(e.lane.ids, e.id)
 	} else {
@@ -143,10 +144,14 @@ func (s *store) receipts(ns prism.Namespace, keep int64, from uint64, each func(
 func (g *group) keep(ns *namespace, r driver.Receipt, answers []driver.Result) {
 	t := g.touch(ns)
 	l := ns.lane(ttlMillis(r.Keep))
-	if in, _ := ns.find(r.ID); in == nil {
-		ns.meta.receipts++ // one that is there has expired or is damaged, and is replaced
-	} else if in != l {
-		g.enter(entered{lane: in, id: r.ID})
+	before := uint64(0)
+	switch in, seq := ns.find(r.ID); in {
+	case nil:
+		ns.meta.receipts++
+	case l: // it has expired, and is replaced
+		before = seq
+	default:
+		g.enter(seq, entered{lane: in, id: r.ID})
 	}
 	if t.receiptsMax == 0 {
 		t.receiptsMax = g.s.options.Receipts
@@ -161,7 +166,7 @@ func (g *group) keep(ns *namespace, r driver.Receipt, answers []driver.Result) {
 	g.buf = appendAnswers(g.buf[:0], answers)
 	k := kept{id: r.ID, body: r.Body, answers: g.buf}
 	p.entries = k.append(p.entries)
-	g.enter(entered{
+	g.enter(before, entered{
 		lane: l, id: r.ID, seq: g.s.seq, body: r.Body, expires: p.stamp,
 		answers: p.entries[len(p.entries)-len(g.buf):],
 	})
@@ -273,7 +278,7 @@ func (g *group) forget(ns *namespace, l *lane, n int64, want func(p *pieceReader
 			case gone == n || !want(p, p.seq):
 				return false, nil
 			default:
-				g.enter(entered{lane: l, id: k.id})
+				g.enter(p.seq, entered{lane: l, id: k.id})
 				gone++
 				low = p.seq
 			}
@@ -303,7 +308,7 @@ func (g *group) lost(ns *namespace, l *lane, after, last uint64, err error) (gon
 	g.s.log.Error("receipts are damaged; what they answered may be done again", "namespace", string(ns.name), "error", err)
 	for id, seq := range l.ids {
 		if seq > after && seq <= last {
-			g.enter(entered{lane: l, id: id})
+			g.enter(seq, entered{lane: l, id: id})
 			gone++
 		}
 	}
