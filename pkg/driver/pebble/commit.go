@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -66,6 +67,9 @@ func (s *store) commitLoop() {
 	defer close(s.groups)
 	var list []*request
 	for {
+		// Who is answered by the sync under way comes back in a moment: all
+		// that has come together until then shares the next.
+		_ = s.dirty.await(context.Background(), s.dirty.applied.Load()) // fails with the store
 		var ok bool
 		if list, ok = s.queue.takeAll(list[:0]); !ok {
 			return
