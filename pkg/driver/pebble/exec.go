@@ -3,9 +3,7 @@ package pebble
 import (
 	"bytes"
 	"errors"
-	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -165,15 +163,6 @@ func (g *group) once(ns *namespace, op *driver.Op) (driver.Result, error) {
 	return r, nil
 }
 
-// keeping keeps the expiry of a key that is there; one that is made gets what
-// the operation says.
-func keeping(live bool, o driver.SetOptions) driver.SetOptions {
-	if live {
-		return driver.SetOptions{KeepTTL: true}
-	}
-	return driver.SetOptions{TTL: o.TTL}
-}
-
 // frees reports whether an operation may use the reserve of a full disk.
 func frees(k driver.OpKind) bool {
 	return k == driver.OpDelete || k == driver.OpDeleteIf || k == driver.OpCompareAndDelete
@@ -205,185 +194,7 @@ func (g *group) read(key prism.Key, kind driver.OpKind) (driver.Result, error) {
 	return r, nil
 }
 
-// change does a mutation.
-func (g *group) change(ns *namespace, key prism.Key, op *driver.Op) (r driver.Result, err error) {
-	if err := checkOptions(op); err != nil {
-		return r, err
-	}
-	c, err := g.load(key, wantsValue(op.Kind))
-	// What a plain set or delete leaves does not depend on the record, so
-	// they also mend a damaged one.
-	mends := (op.Kind == driver.OpSet || op.Kind == driver.OpDelete) && !op.Options.KeepTTL
-	if err == nil && c.damaged != nil && !mends {
-		err = g.s.damaged(key, c.damaged)
-	}
-	if err != nil {
-		return r, err
-	}
-	live := c.live()
-	switch op.Kind {
-	case driver.OpSet:
-		r.Version, err = g.set(ns, key, &c, op.Value, op.Options)
-
-	case driver.OpSetIf:
-		if err = condition(key, &c, op.If); err == nil {
-			r.Version, err = g.set(ns, key, &c, op.Value, op.Options)
-		}
-
-	case driver.OpDelete, driver.OpDeleteIf:
-		if op.Kind == driver.OpDeleteIf {
-			if err = condition(key, &c, op.If); err != nil {
-				return r, err
-			}
-		}
-		if r.Found = live || c.damaged != nil; r.Found {
-			r.Version, err = g.remove(ns, key, &c, driver.ChangeDelete)
-		}
-
-	case driver.OpExpire:
-		if !live {
-			return r, notFound(key)
-		}
-		ttl := ttlMillis(op.Options.TTL)
-		expires := g.expiry(op.Options.TTL)
-		r.Version, r.ExpiresAt = c.version, timeOf(expires)
-		err = g.retime(ns, key, &c, expires, ttl)
-
-	case driver.OpPersist:
-		if !live {
-			return r, notFound(key)
-		}
-		r.Version, r.Applied = c.version, c.expires != 0
-		if r.Applied || c.ttl != 0 {
-			err = g.retime(ns, key, &c, 0, 0)
-		}
-
-	case driver.OpTouch:
-		if !live {
-			return r, notFound(key)
-		}
-		r.Version = c.version
-		if c.expires != 0 {
-			expires := g.nowMs + c.ttl
-			r.ExpiresAt = timeOf(expires)
-			err = g.retime(ns, key, &c, expires, c.ttl)
-		}
-
-	case driver.OpIncrement:
-		var n int64
-		if live {
-			if n, err = number(c.value); err != nil {
-				return r, err
-			}
-		}
-		if op.Delta > 0 && n > math.MaxInt64-op.Delta || op.Delta < 0 && n < math.MinInt64-op.Delta {
-			return r, prism.New(prism.ReasonOverflow, "%d plus %d does not fit 64 bits", n, op.Delta)
-		}
-		r.Number = n + op.Delta
-		r.Version, err = g.set(ns, key, &c, strconv.AppendInt(nil, r.Number, 10), keeping(live, op.Options))
-
-	case driver.OpAppend:
-		var value []byte
-		if live {
-			value = c.value
-		}
-		if len(value)+len(op.Value) > prism.MaxValueBytes {
-			return r, prism.InvalidField("value", "must not make the whole larger than "+strconv.Itoa(prism.MaxValueBytes)+" bytes")
-		}
-		value = slices.Concat(value, op.Value) // never in place: a cell may hold a caller's memory
-		r.Number = int64(len(value))
-		r.Version, err = g.set(ns, key, &c, value, keeping(live, op.Options))
-
-	case driver.OpSetIfAbsent:
-		if live {
-			r.Version = c.version
-			return r, nil
-		}
-		r.Applied = true
-		r.Version, err = g.set(ns, key, &c, op.Value, op.Options)
-
-	case driver.OpGetAndSet:
-		if r.Found = live; live {
-			r.Value = append(make([]byte, 0, len(c.value)), c.value...)
-		}
-		r.Version, err = g.set(ns, key, &c, op.Value, op.Options)
-
-	case driver.OpCompareAndSwap, driver.OpCompareAndDelete:
-		if r.Applied = live && bytes.Equal(c.value, op.Expected); !r.Applied {
-			if live {
-				r.Version = c.version
-			}
-			return r, nil
-		}
-		if op.Kind == driver.OpCompareAndDelete {
-			r.Version, err = g.remove(ns, key, &c, driver.ChangeDelete)
-			return r, err
-		}
-		o := op.Options
-		o.KeepTTL = o.TTL == 0
-		r.Version, err = g.set(ns, key, &c, op.Value, o)
-
-	default:
-		err = errKind()
-	}
-	return r, err
-}
-
-func checkOptions(op *driver.Op) error {
-	switch o := op.Options; {
-	case o.TTL < 0, op.Kind == driver.OpExpire && o.TTL == 0:
-		return prism.InvalidField("ttl", "must be positive")
-	case o.TTL > 0 && o.KeepTTL:
-		return prism.InvalidField("keep_ttl", "must not be given together with a time to live")
-	case (op.Kind == driver.OpSetIf || op.Kind == driver.OpDeleteIf) && op.If.Absent == (op.If.Version != 0):
-		return prism.InvalidField("if", "must be either absent or a version")
-	}
-	return nil
-}
-
 func errKind() error { return prism.InvalidField("kind", "is not an operation") }
-
-func cloneValue(v []byte) []byte {
-	if v == nil {
-		return nil
-	}
-	return append(make([]byte, 0, len(v)), v...)
-}
-
-// condition checks what a mutation asks of the key.
-func condition(key prism.Key, c *cell, want driver.Condition) error {
-	live := c.live()
-	if want.Absent {
-		if live {
-			return prism.New(prism.ReasonAlreadyExists, "the key exists already").WithNamespace(key.Namespace).
-				WithMeta("current_version", strconv.FormatUint(c.version, 10))
-		}
-		return nil
-	}
-	var version uint64
-	if live {
-		version = c.version
-	}
-	if version != want.Version || !live {
-		return prism.New(prism.ReasonVersionMismatch, "the key has version %d, not %d", version, want.Version).
-			WithNamespace(key.Namespace).WithMeta("current_version", strconv.FormatUint(version, 10))
-	}
-	return nil
-}
-
-func notFound(key prism.Key) error {
-	return prism.New(prism.ReasonNotFound, "the key is not there").WithNamespace(key.Namespace)
-}
-
-// number reads what Increment works on: a decimal int64, written as Go would.
-func number(value []byte) (int64, error) {
-	if len(value) <= 20 {
-		if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
-			return n, nil
-		}
-	}
-	return 0, prism.New(prism.ReasonNotANumber, "the value is not a decimal 64-bit integer")
-}
 
 // ttlMillis rounds up, so that nothing ends early.
 func ttlMillis(ttl time.Duration) int64 {
