@@ -76,8 +76,9 @@ type store struct {
 	damage    atomic.Int64                // damaged records and blocks met
 	refused   atomic.Int64                // when a write was last refused for want of space, Unix milliseconds
 
-	queue queue
-	dirty dirty
+	queue    queue
+	lateness signal
+	dirty    dirty
 
 	namespacesMu sync.RWMutex
 	namespaces   map[prism.Namespace]*namespace
@@ -250,6 +251,7 @@ func (s *store) fail(err error) {
 		s.dirty.fail()
 		s.queue.refuse(e, nil)
 		close(s.failed)
+		s.lateness.fire()
 	}
 }
 
