@@ -117,8 +117,8 @@ func everyFieldIsInTheBody(t *testing.T, more string) {
 func TestASeriesGivesTheReceiptsThatItsOperationsGetAlone(t *testing.T) {
 	t.Parallel()
 	s := keyvalue.Series{Principal: "dev"}
-	for _, kind := range []keyvalue.OpKind{keyvalue.OpSet, keyvalue.OpSet, keyvalue.OpDelete, keyvalue.OpSet} {
-		for _, id := range []string{"", "1", "12345678", "123456789", "client-a00000001", "client-a00000002", "client-b00000002", "client-b0000002", "client-a00000001"} {
+	for _, id := range []string{"", "1", "12345678", "123456789", "client-a00000001", "client-a00000002", "client-b00000002", "client-b0000002", "client-a00000001"} {
+		for _, kind := range []keyvalue.OpKind{keyvalue.OpSet, keyvalue.OpSet, keyvalue.OpDelete, keyvalue.OpSet} {
 			for _, key := range []string{"", "key"} {
 				op := keyvalue.Op{Kind: kind, Key: "k"}
 				if err := s.Once(&op, key, []byte(id)); err != nil {
