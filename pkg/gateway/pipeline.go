@@ -281,6 +281,7 @@ func (p *pipeline) contain(panicked any) {
 
 // decode turns them into operations and counts them by kind.
 func (p *pipeline) decode(b *ops, ops []frame.Op) (reads, writes int) {
+	once := keyvalue.Series{Principal: p.principal}
 	for i := range ops {
 		f := &ops[i]
 		op, key, namespace, err := opOf(f)
@@ -295,7 +296,7 @@ func (p *pipeline) decode(b *ops, ops []frame.Op) (reads, writes int) {
 		default:
 			writes++
 			if err = p.mayWrite; err == nil {
-				err = keyvalue.Once(&op, p.principal, key, f.RetryID)
+				err = once.Once(&op, key, f.RetryID)
 			}
 		}
 		b.add(op, err)

@@ -29,6 +29,23 @@ var rpcNames = [...]string{
 // Once makes op happen once: key is the caller's idempotency key, retry an id
 // that a client made; key wins. Both empty ask for nothing.
 func Once(op *Op, principal, key string, retry []byte) error {
+	s := Series{Principal: principal}
+	return s.Once(op, key, retry)
+}
+
+// A Series is Once for operations that came together from one principal: the
+// ids that a client made for them begin alike, and that is hashed once.
+type Series struct {
+	Principal string
+
+	rpc    string
+	retry  int    // length of the ids
+	begin  string // of the ids, up to the counter
+	hashed driver.Receipt
+}
+
+// Once makes op happen once.
+func (s *Series) Once(op *Op, key string, retry []byte) error {
 	switch {
 	case key == "" && len(retry) == 0, op.Kind.Reads():
 		return nil
@@ -41,9 +58,9 @@ func Once(op *Op, principal, key string, retry []byte) error {
 		return err
 	}
 	if key != "" {
-		op.Receipt = receipt(principal, rpcNames[op.Kind], key, KeepCallers)
+		op.Receipt = receipt(s.Principal, rpcNames[op.Kind], key, KeepCallers)
 	} else {
-		op.Receipt = retryReceipt(principal, rpcNames[op.Kind], retry)
+		op.Receipt = s.retryReceipt(rpcNames[op.Kind], retry)
 	}
 	op.Receipt.Body = bodyOf(op)
 	return nil
@@ -75,9 +92,13 @@ func receipt(principal, rpc, key string, keep time.Duration) driver.Receipt {
 // side by side in a store that keeps order: neighbours are cheaper to write.
 const counterBytes = 8
 
-func retryReceipt(principal, rpc string, retry []byte) driver.Receipt {
+func (s *Series) retryReceipt(rpc string, retry []byte) driver.Receipt {
 	n := max(len(retry)-counterBytes, 0)
-	r := receipt(principal, rpc+"?"+strconv.Itoa(len(retry)), string(retry[:n]), KeepRetries)
+	if s.rpc != rpc || s.retry != len(retry) || s.begin != string(retry[:n]) {
+		s.rpc, s.retry, s.begin = rpc, len(retry), string(retry[:n])
+		s.hashed = receipt(s.Principal, rpc+"?"+strconv.Itoa(len(retry)), s.begin, KeepRetries)
+	}
+	r := s.hashed
 	clear(r.ID[counterBytes:])
 	copy(r.ID[counterBytes:], retry[n:])
 	return r
@@ -86,16 +107,6 @@ func retryReceipt(principal, rpc string, retry []byte) driver.Receipt {
 // bodyOf hashes all that op asks for, so that a key used for something else is
 // noticed.
 func bodyOf(op *Op) [16]byte {
-	h := sha256.New()
-	var n [8]byte
-	number := func(v uint64) {
-		binary.LittleEndian.PutUint64(n[:], v)
-		h.Write(n[:])
-	}
-	part := func(b []byte) {
-		number(uint64(len(b)))
-		h.Write(b)
-	}
 	flags := uint64(op.Kind)
 	if op.Options.KeepTTL {
 		flags |= 1 << 8
@@ -103,14 +114,25 @@ func bodyOf(op *Op) [16]byte {
 	if op.If.Absent {
 		flags |= 1 << 9
 	}
-	number(flags)
-	number(uint64(op.Delta))
-	number(uint64(op.Options.TTL))
-	number(op.If.Version)
-	part([]byte(op.Key))
-	part(op.Value)
-	part(op.Expected)
+	var buf [512]byte
+	b := binary.AppendUvarint(buf[:0], flags)
+	b = binary.AppendVarint(b, op.Delta)
+	b = binary.AppendVarint(b, int64(op.Options.TTL))
+	b = binary.AppendUvarint(b, op.If.Version)
+	for _, n := range [...]int{len(op.Key), len(op.Value), len(op.Expected)} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
 	var sum [sha256.Size]byte
+	if len(b)+len(op.Key)+len(op.Value)+len(op.Expected) <= len(buf) {
+		b = append(append(append(b, op.Key...), op.Value...), op.Expected...)
+		sum = sha256.Sum256(b)
+		return [16]byte(sum[:16])
+	}
+	h := sha256.New()
+	h.Write(b)
+	h.Write([]byte(op.Key))
+	h.Write(op.Value)
+	h.Write(op.Expected)
 	h.Sum(sum[:0])
 	return [16]byte(sum[:16])
 }
