@@ -48,6 +48,7 @@ type Output struct {
 
 	format, expr string
 	selected     []string
+	live         *live // --watch
 }
 
 // AddOutput gives cmd the flags of a command that prints one thing of a kind,
@@ -247,7 +248,12 @@ func (o *Output) one(info KindInfo, cells []any) error {
 	var b bytes.Buffer
 	switch o.format {
 	case FormatTable, FormatWide:
-		describe(&b, o.style(), info, cells)
+		describe(&b, o.style(), info, cells, o.IO.Width())
+		page := o.IO.Pager()
+		if _, err := page.Write(b.Bytes()); err != nil {
+			return err
+		}
+		return page.Close()
 	case FormatName:
 		fmt.Fprintln(&b, o.safe(nameOf(cells)))
 	case FormatCSV:

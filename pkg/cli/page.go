@@ -33,9 +33,18 @@ func Pages(ctx context.Context, limit int, get func(ctx context.Context, cursor 
 	}
 }
 
+// Fetch is how many a command must ask for to print what --limit leaves: all,
+// where they are sorted here.
+func (o *Output) Fetch() int {
+	if o.sortBy != "" {
+		return 0
+	}
+	return o.Limit
+}
+
 // MoreHint says on ErrOut that a list was cut short, and how to see the rest.
 func (o *Output) MoreHint(more string, shown int, flag string) {
-	if more != "" && !o.globals.Quiet {
+	if more != "" && !o.globals.Quiet && o.live == nil {
 		fmt.Fprintf(o.IO.ErrOut, "the first %d; %s shows more\n", shown, flag)
 	}
 }
@@ -62,11 +71,11 @@ func PrintChanged[T any](o *Output, k Kind[T], v T, sentence, next string) error
 	return nil
 }
 
-// Cut is what --limit leaves of a list that came whole. Sorting comes first,
-// so with --sort-by nothing is cut here.
+// Cut is what --limit leaves of a list that came whole. What is sorted is cut
+// after that.
 func Cut[T any](o *Output, items []T) []T {
-	if o.Limit > 0 && len(items) > o.Limit && o.sortBy == "" {
-		return items[:o.Limit]
+	if n := o.Fetch(); n > 0 && len(items) > n {
+		return items[:n]
 	}
 	return items
 }

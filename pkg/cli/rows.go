@@ -48,6 +48,8 @@ type rows struct {
 	csv   *csvWriter
 	held  [][]any // cells, where all must be known before any is printed
 	count int
+
+	printed int // with --watch: all that were appended
 }
 
 // flushRows is how many rows a table gathers before it settles its widths.
@@ -57,7 +59,9 @@ func newRows(o *Output, info KindInfo, empty string) *rows {
 	r := &rows{o: o, info: info, empty: empty, st: o.style()}
 	r.page = nopClose{o.IO.Out}
 	if o.format == FormatTable || o.format == FormatWide {
-		r.page = o.IO.Pager()
+		if o.live == nil {
+			r.page = o.IO.Pager()
+		}
 		var cols []Column
 		for i, c := range info.Columns {
 			if c.Header != "" && (!c.Wide || o.format == FormatWide) {
@@ -72,7 +76,7 @@ func newRows(o *Output, info KindInfo, empty string) *rows {
 
 // whole reports whether the format needs all rows at once.
 func (r *rows) whole() bool {
-	if r.o.sortBy != "" || r.o.jq != "" {
+	if r.o.sortBy != "" || r.o.jq != "" || r.o.live != nil {
 		return true
 	}
 	switch r.o.format {
@@ -94,12 +98,7 @@ func (r *rows) add(cells []any) error {
 func (r *rows) emit(cells []any, n int) error {
 	switch r.o.format {
 	case FormatTable, FormatWide:
-		row := make([]cell, len(r.cols))
-		for i, at := range r.cols {
-			t, v := r.info.Columns[at].Type, cells[at]
-			row[i] = cell{r.st.human(t, v), func(s string) string { return r.st.paint(t, v, s) }}
-		}
-		r.table.add(row)
+		r.tabulate(cells)
 		if len(r.table.rows) >= flushRows {
 			return r.flush()
 		}
@@ -136,6 +135,15 @@ func (r *rows) emit(cells []any, n int) error {
 	return err
 }
 
+func (r *rows) tabulate(cells []any) {
+	row := make([]cell, len(r.cols))
+	for i, at := range r.cols {
+		t, v := r.info.Columns[at].Type, cells[at]
+		row[i] = cell{r.st.human(t, v), func(s string) string { return r.st.paint(t, v, s) }}
+	}
+	r.table.add(row)
+}
+
 func (r *rows) flush() error {
 	if r.table != nil {
 		var b strings.Builder
@@ -146,6 +154,10 @@ func (r *rows) flush() error {
 }
 
 func (r *rows) close() error {
+	if r.o.live != nil {
+		r.sort()
+		return r.o.live.take(r)
+	}
 	err := r.finish()
 	if e := r.flush(); err == nil {
 		err = e
@@ -194,6 +206,20 @@ func (r *rows) finish() error {
 	return r.finish()
 }
 
+// lines are the rows as a table, or the hint that there are none.
+func (r *rows) lines() []string {
+	if len(r.held) == 0 {
+		return []string{r.st.palette.Faint(r.empty)}
+	}
+	for _, cells := range r.held {
+		r.tabulate(cells)
+	}
+	var b strings.Builder
+	r.table.flush(&b, r.o.IO.Width(), r.st.symbols.Ellipsis, r.st.palette)
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
+// sort orders what is held by --sort-by, and keeps the first of it.
 func (r *rows) sort() {
 	name, down := strings.CutPrefix(r.o.sortBy, "-")
 	at := slices.IndexFunc(r.info.Columns, func(c Column) bool { return c.Name == name })
@@ -207,6 +233,9 @@ func (r *rows) sort() {
 		}
 		return c
 	})
+	if limit := r.o.Limit; limit > 0 && len(r.held) > limit {
+		r.held = r.held[:limit]
+	}
 }
 
 // compare orders cells of one column; nothing comes first.

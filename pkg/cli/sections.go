@@ -6,11 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clipperhouse/displaywidth"
+
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 )
 
-// describe prints one thing as lines of label and value.
-func describe(b *bytes.Buffer, st style, info KindInfo, cells []any) {
+// describe prints one thing as lines of label and value. Lists of words are
+// folded to the columns of a terminal; 0 folds nothing.
+func describe(b *bytes.Buffer, st style, info KindInfo, cells []any, columns int) {
 	width := 0
 	for _, c := range info.Columns {
 		width = max(width, len(label(c.Name)))
@@ -24,7 +27,7 @@ func describe(b *bytes.Buffer, st style, info KindInfo, cells []any) {
 		pad := strings.Repeat(" ", width+2-len(head)+1)
 		switch v := v.(type) {
 		case []string:
-			fmt.Fprintf(b, "%s%s%s\n", st.palette.Bold(head), pad, iostreams.Escape(strings.Join(v, ", ")))
+			fmt.Fprintf(b, "%s%s%s\n", st.palette.Bold(head), pad, fold(v, width+3, columns))
 		case Object, []any:
 			fmt.Fprintf(b, "%s\n", st.palette.Bold(head))
 			nested(b, v, "  ")
@@ -36,6 +39,31 @@ func describe(b *bytes.Buffer, st style, info KindInfo, cells []any) {
 			fmt.Fprintf(b, "%s%s%s\n", st.palette.Bold(head), pad, st.paint(c.Type, v, text))
 		}
 	}
+}
+
+// fold joins words with commas, and goes on below the first where a line would
+// be longer than the terminal.
+func fold(words []string, indent, columns int) string {
+	var b strings.Builder
+	at := indent
+	for i, w := range words {
+		if w = iostreams.Escape(w); i < len(words)-1 {
+			w += ","
+		}
+		n := displaywidth.String(w)
+		switch {
+		case i == 0:
+		case columns > 0 && at+1+n > columns:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			at = indent
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(w)
+		at += n
+	}
+	return b.String()
 }
 
 func isNothing(v any) bool {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
@@ -8,14 +9,19 @@ import (
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 )
 
-// minColumn is the narrowest that a column is cut to on a small terminal.
-const minColumn = 8
+// How narrow columns get on a small terminal, and how narrow where only that
+// saves one from being left out.
+const (
+	minColumn   = 8
+	leastColumn = 6
+)
 
 // columnGap stands between two columns.
 const columnGap = "  "
 
 // A table lays out rows without borders. On a terminal the widest columns give
-// way until a row fits; in a pipe nothing is ever cut.
+// way until a row fits, and if that is not enough the last ones go; in a pipe
+// nothing is ever cut.
 type table struct {
 	headers []string
 	numeric []bool
@@ -56,8 +62,9 @@ func (t *table) flush(b *strings.Builder, width int, ellipsis string, header ios
 	if len(t.rows) == 0 {
 		return
 	}
-	widths := fit(t.widths, width)
+	widths, cut := fit(t.widths, width, displaywidth.String(ellipsis))
 	line := func(row []cell) {
+		row = row[:len(widths)]
 		for i, c := range row {
 			text := c.text
 			if width > 0 {
@@ -89,6 +96,11 @@ func (t *table) flush(b *strings.Builder, width int, ellipsis string, header ios
 			row[i] = cell{h, header.Bold}
 		}
 		line(row)
+		if cut { // say in the head that there are more
+			text := strings.TrimSuffix(b.String(), "\n")
+			b.Reset()
+			b.WriteString(text + columnGap + ellipsis + "\n")
+		}
 	}
 	for _, r := range t.rows {
 		line(r)
@@ -96,28 +108,46 @@ func (t *table) flush(b *strings.Builder, width int, ellipsis string, header ios
 	t.rows, t.written = t.rows[:0], true
 }
 
-// fit takes from the widest column, one at a time, until the row has room.
-func fit(natural []int, width int) []int {
-	widths := append([]int(nil), natural...)
+// fit narrows columns until a row has room. What has none even then is left
+// out, and room kept for a mark that says so.
+func fit(natural []int, width, mark int) (widths []int, cut bool) {
 	if width <= 0 {
-		return widths
+		return natural, false
 	}
-	total := len(columnGap) * (len(widths) - 1)
-	for _, w := range widths {
-		total += w
+	for _, least := range []int{minColumn, leastColumn} {
+		if widths = squeeze(natural, width, least); rowWidth(widths) <= width {
+			return widths, false
+		}
 	}
-	for total > width {
+	widths = squeeze(natural, width, minColumn)
+	for room := width - len(columnGap) - mark; len(widths) > 1 && rowWidth(widths) > room; cut = true {
+		widths = widths[:len(widths)-1]
+	}
+	return widths, cut
+}
+
+// squeeze takes from the widest column, one at a time, but none below least.
+func squeeze(natural []int, width, least int) []int {
+	widths := slices.Clone(natural)
+	for total := rowWidth(widths); total > width; total-- {
 		widest := 0
 		for i, w := range widths {
 			if w > widths[widest] {
 				widest = i
 			}
 		}
-		if widths[widest] <= minColumn {
+		if widths[widest] <= least {
 			break
 		}
 		widths[widest]--
-		total--
 	}
 	return widths
+}
+
+func rowWidth(widths []int) int {
+	total := len(columnGap) * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	return total
 }

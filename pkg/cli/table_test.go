@@ -56,3 +56,35 @@ func TestATableWithoutRowsIsNothing(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// On a terminal that is too narrow for all columns the last ones go, and the
+// head says so.
+func TestATableNeverWraps(t *testing.T) {
+	rows := [][]string{{"a name that is long", "12", "a note"}, {"b", "34567890", "猫猫猫猫猫猫猫猫"}}
+	for width := 12; width < 60; width++ {
+		got := draw(width, rows...)
+		lines := strings.Split(strings.TrimSpace(got), "\n")
+		for _, l := range lines {
+			if w := displaywidth.String(l); w > width {
+				t.Errorf("a line has %d columns of %d: %s", w, width, l)
+			}
+		}
+		if whole := strings.Contains(lines[0], "NOTE"); whole == strings.HasSuffix(lines[0], "…") {
+			t.Errorf("%d columns: the head is %q", width, lines[0])
+		}
+	}
+}
+
+func TestWordsAreFoldedBelowEachOther(t *testing.T) {
+	words := []string{"one", "two", "three", "four"}
+	for columns, want := range map[int]string{
+		0:  "one, two, three, four",
+		60: "one, two, three, four",
+		14: "one, two,\n    three,\n    four",
+		5:  "one,\n    two,\n    three,\n    four",
+	} {
+		if got := fold(words, 4, columns); got != want {
+			t.Errorf("%d columns: got\n%s\nwant\n%s", columns, got, want)
+		}
+	}
+}

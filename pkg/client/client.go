@@ -124,10 +124,11 @@ type options struct {
 	config      string
 	namespaces  []string
 	id, version string
+	patience    time.Duration
 	extra       []grpc.DialOption
 }
 
-func defaultOptions() options { return options{connections: 1, id: "prism-go"} }
+func defaultOptions() options { return options{connections: 1, id: "prism-go", patience: patience} }
 
 // An Option changes how a client is made.
 type Option func(*options)

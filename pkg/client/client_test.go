@@ -311,6 +311,49 @@ func TestACallerThatGivesUpAbandonsItsOperationOnly(t *testing.T) {
 	}
 }
 
+// Behind frames that are not answered soon, callers gather for the client's
+// patience and no longer: what is stuck holds nobody up.
+func TestStuckOperationsHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		patience time.Duration
+		gathers  bool
+	}{{200 * time.Millisecond, false}, {time.Hour, true}} {
+		release := make(chan struct{})
+		var stuck atomic.Int64
+		kv := dial(t, harness.Start(t, harness.Options{Drivers: harness.Faulty(func(_ context.Context, key string) error {
+			if strings.HasPrefix(key, "stuck") {
+				stuck.Add(1)
+				<-release
+			}
+			return nil
+		})}), client.WithPatience(c.patience)).KeyValue(ns)
+		var wg sync.WaitGroup
+		for i := range client.Eager {
+			wg.Go(func() {
+				if _, err := kv.Set(t.Context(), fmt.Sprint("stuck", i), nil); err != nil {
+					t.Errorf("a stuck one: %v", err)
+				}
+			})
+			harness.Eventually(t, 10*time.Second, "it is stuck", func() bool { return stuck.Load() == int64(i+1) })
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if c.gathers {
+			ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+		}
+		_, err := kv.Set(ctx, "quick", nil)
+		cancel()
+		if gathers := errors.Is(err, prism.ReasonDeadlineExceeded); gathers != c.gathers || err != nil && !gathers {
+			t.Errorf("patience of %s: %v", c.patience, err)
+		}
+		close(release)
+		wg.Wait()
+		if there, err := kv.Exists(t.Context(), "quick"); err != nil || !there {
+			t.Errorf("patience of %s: what was abandoned must still be sent: %v, %v", c.patience, there, err)
+		}
+	}
+}
+
 func TestOnlyWhatIsSafeIsSentAgain(t *testing.T) {
 	t.Parallel()
 	var asked sync.Map

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
@@ -9,10 +10,11 @@ import (
 
 // Do runs one operation as the methods of KeyValue do, with the whole answer.
 func (k *KeyValue) Do(ctx context.Context, op *kvv1.PipelineOp, mutation bool) (*kvv1.PipelineResult, error) {
+	o := operation{other: op}
 	if mutation {
-		op.RetryId = k.c.ids.next()
+		o.retryID = k.c.ids.next()
 	}
-	r, err := k.result(ctx, op, 0)
+	r, err := k.result(ctx, &o)
 	switch {
 	case err != nil:
 		return nil, err
@@ -27,3 +29,9 @@ func (k *KeyValue) Do(ctx context.Context, op *kvv1.PipelineOp, mutation bool) (
 	}
 	return r.Other, nil
 }
+
+// Eager is how many frames go without gathering callers.
+const Eager = eager
+
+// WithPatience sets how long a frame gathers callers behind others.
+func WithPatience(d time.Duration) Option { return func(o *options) { o.patience = d } }

@@ -66,14 +66,7 @@ func writeOf(opts []WriteOption) (w write) {
 
 // Get returns the entry, or NOT_FOUND.
 func (k *KeyValue) Get(ctx context.Context, key string) (Entry, error) {
-	// One object instead of three: this is the call that is made most.
-	o := &struct {
-		op  kvv1.PipelineOp
-		get kvv1.PipelineOp_Get
-		req kvv1.GetRequest
-	}{}
-	o.req.Key, o.get.Get, o.op.Op = key, &o.req, &o.get
-	r, err := k.result(ctx, &o.op, len(key))
+	r, err := k.result(ctx, &operation{kind: frame.Get, key: key, size: len(key)})
 	if err != nil {
 		return Entry{}, err
 	}
@@ -87,13 +80,16 @@ func (k *KeyValue) Get(ctx context.Context, key string) (Entry, error) {
 // Set stores value and returns the key's new version.
 func (k *KeyValue) Set(ctx context.Context, key string, value []byte, opts ...WriteOption) (uint64, error) {
 	w := writeOf(opts)
-	op := &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Set{Set: &kvv1.SetRequest{
-		Key: key, Value: value, TtlMs: w.ttlMs, KeepTtl: w.keepTTL, CreateOnly: w.createOnly, IfVersion: w.ifVersion, IdempotencyKey: w.key,
-	}}}
-	if w.key == "" {
-		op.RetryId = k.c.ids.next()
+	op := operation{kind: frame.Set, key: key, value: value, once: w.key, size: len(key) + len(value)}
+	if w.ttlMs != nil || w.keepTTL || w.createOnly || w.ifVersion != nil {
+		op.kind, op.other = frame.Other, &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Set{Set: &kvv1.SetRequest{
+			Key: key, Value: value, TtlMs: w.ttlMs, KeepTtl: w.keepTTL, CreateOnly: w.createOnly, IfVersion: w.ifVersion, IdempotencyKey: w.key,
+		}}}
 	}
-	r, err := k.result(ctx, op, len(key)+len(value))
+	if w.key == "" {
+		op.retryID = k.c.ids.next()
+	}
+	r, err := k.result(ctx, &op)
 	return r.Version, err
 }
 
@@ -226,36 +222,38 @@ func (k *KeyValue) CompareAndDelete(ctx context.Context, key string, expected []
 // mutate is do for an operation that changes something: it gets an id, unless
 // the caller has given it a key, so that sending it again is safe.
 func (k *KeyValue) mutate(ctx context.Context, op *kvv1.PipelineOp, w write, size int) (*kvv1.PipelineResult, error) {
+	o := operation{other: op, size: size}
 	if w.key == "" {
-		op.RetryId = k.c.ids.next()
+		o.retryID = k.c.ids.next()
 	}
-	return k.do(ctx, op, size)
+	r, err := k.result(ctx, &o)
+	return r.Other, err
 }
 
 // do is result for the operations whose results stay generated messages.
 func (k *KeyValue) do(ctx context.Context, op *kvv1.PipelineOp, size int) (*kvv1.PipelineResult, error) {
-	r, err := k.result(ctx, op, size)
+	r, err := k.result(ctx, &operation{other: op, size: size})
 	return r.Other, err
 }
 
 // result runs one operation over the namespace's pipeline. A context without a
 // deadline costs no timer: the pipeline gives up on what it could not send in
 // time.
-func (k *KeyValue) result(ctx context.Context, op *kvv1.PipelineOp, size int) (frame.Result, error) {
+func (k *KeyValue) result(ctx context.Context, op *operation) (frame.Result, error) {
 	if err := ctx.Err(); err != nil { // what has ended is not begun
 		return frame.Result{}, prism.From(err)
 	}
 	if d, ok := ctx.Deadline(); ok {
-		op.TimeoutMs = max(millis(time.Until(d)), 1)
+		op.timeout = max(millis(time.Until(d)), 1)
 	} else {
-		op.TimeoutMs = DefaultTimeout.Milliseconds()
+		op.timeout = DefaultTimeout.Milliseconds()
 	}
 	p, err := k.c.pipeline(k.ns)
 	if err != nil {
 		return frame.Result{}, err
 	}
 	for attempt := 1; ; attempt++ {
-		r, err := p.do(ctx, op, size)
+		r, err := p.do(ctx, op)
 		if err != nil {
 			return frame.Result{}, err
 		}

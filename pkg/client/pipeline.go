@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,13 +16,20 @@ import (
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
-// Bounds of a frame. There is no timer: a frame takes what has come together
-// while the one before was sent, so a lone caller waits for nobody and many
-// callers share.
+// Bounds of a frame.
 const (
 	frameOps   = 256
 	frameBytes = 64 << 10
 	opOverhead = 64 // what an operation adds to a frame beside its key and values
+)
+
+// When a frame goes: at once while fewer than eager are open, or when it is full.
+// Otherwise it gathers callers until an answer comes, so that many callers make
+// few large frames; but it waits for no frame that has been open for patience
+// already, so that slow operations hold nobody up.
+const (
+	eager    = 2
+	patience = time.Millisecond
 )
 
 type pipelineKey struct {
@@ -31,27 +39,46 @@ type pipelineKey struct {
 
 // A pipeline puts the concurrent calls on one namespace together on one stream
 // of one connection. Its goroutines live while there are calls to answer.
+//
+// Whoever finds that a frame may go sends it: the caller that began it, the
+// goroutine that reads answers, or, when that could block, the one that owns the
+// stream. So a frame costs no more switches between goroutines than it must.
 type pipeline struct {
 	c         *Client
 	namespace string
 	conn      *grpc.ClientConn
 	ctx       context.Context
 	stop      context.CancelFunc
+	wake      chan struct{} // to the owner of the stream: something may go
 
 	mu      sync.Mutex
 	queue   []*batch // the last is open: calls join it
+	link    *link    // nil: no stream is open
 	running bool
 	closed  bool
-	wake    chan struct{}
+}
+
+// A link is one stream while it is open. The pipeline's mutex guards it.
+type link struct {
+	st      pipelineStream
+	last    uint64   // id of a frame
+	open    []*batch // that wait for an answer, oldest first
+	bytes   int      // that they hold
+	sending bool     // one sends at a time
+	crowd   bool     // callers have come together lately: it pays to let others join
+	timer   *time.Timer
+	armed   bool
 }
 
 // A batch is the calls that travel in one frame. They wait on one channel and read
 // their results by index, so that answering them costs one wake-up for all. A
 // caller that gives up leaves its operation behind: its answer goes nowhere.
 type batch struct {
-	ops      []*kvv1.PipelineOp
+	frame    frame.Frame
+	ops      int
 	size     int
 	born     time.Time
+	sent     time.Time
 	attempts int
 
 	done    chan struct{} // closed when results or err is there
@@ -60,12 +87,37 @@ type batch struct {
 }
 
 func (f *batch) full(size int) bool {
-	return len(f.ops) >= frameOps || len(f.ops) > 0 && f.size+size > frameBytes
+	return f.ops >= frameOps || f.ops > 0 && f.size+size > frameBytes
 }
 
 func (f *batch) fail(err error) {
 	f.err = err
 	close(f.done)
+}
+
+// An operation is what a caller asks for: a get, a plain set, or any other.
+type operation struct {
+	kind    frame.Kind
+	key     string
+	value   []byte
+	once    string // the caller's idempotency key
+	retryID []byte
+	timeout int64 // in milliseconds
+	other   *kvv1.PipelineOp
+	size    int // of keys and values
+}
+
+func (o *operation) appendTo(f *frame.Frame) error {
+	switch o.kind {
+	case frame.Get:
+		f.AppendGet(o.key, o.timeout)
+	case frame.Set:
+		f.AppendSet(o.key, o.value, o.once, o.retryID, o.timeout)
+	default:
+		o.other.RetryId, o.other.TimeoutMs = o.retryID, o.timeout
+		return f.Append(o.other)
+	}
+	return nil
 }
 
 // pipeline returns the pipeline of a namespace on the next connection.
@@ -92,8 +144,8 @@ func (c *Client) pipeline(namespace string) (*pipeline, error) {
 
 // do sends op and waits for its answer. Mutations carry a retry id, so the
 // pipeline may send a frame again when a stream is lost.
-func (p *pipeline) do(ctx context.Context, op *kvv1.PipelineOp, size int) (frame.Result, error) {
-	f, i, err := p.join(op, size+opOverhead)
+func (p *pipeline) do(ctx context.Context, op *operation) (frame.Result, error) {
+	f, i, err := p.join(op)
 	if err != nil {
 		return frame.Result{}, err
 	}
@@ -112,8 +164,10 @@ func (p *pipeline) do(ctx context.Context, op *kvv1.PipelineOp, size int) (frame
 	return f.results[i], nil
 }
 
-// join adds op to the open frame and tells its place there.
-func (p *pipeline) join(op *kvv1.PipelineOp, size int) (f *batch, i int, err error) {
+// join adds op to the open frame, tells its place there, and sends the frame if
+// it may go.
+func (p *pipeline) join(op *operation) (f *batch, i int, err error) {
+	size := op.size + opOverhead
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -122,37 +176,106 @@ func (p *pipeline) join(op *kvv1.PipelineOp, size int) (f *batch, i int, err err
 	if n := len(p.queue); n > 0 && !p.queue[n-1].full(size) && p.queue[n-1].attempts == 0 {
 		f = p.queue[n-1]
 	} else {
-		f = &batch{done: make(chan struct{}), ops: make([]*kvv1.PipelineOp, 0, 16), born: time.Now()}
+		f = &batch{done: make(chan struct{}), born: time.Now()}
 		p.queue = append(p.queue, f)
 	}
-	i = len(f.ops)
-	f.ops = append(f.ops, op)
+	if err := op.appendTo(&f.frame); err != nil {
+		p.mu.Unlock()
+		return nil, 0, prism.New(prism.ReasonInvalidArgument, "the operation cannot be coded").WithCause(err)
+	}
+	i = f.ops
+	f.ops++
 	f.size += size
 	start := !p.running
 	p.running = true
+	var l *link
+	if i == 0 || f.full(opOverhead) { // the others only join
+		l = p.claim()
+	}
 	p.mu.Unlock()
-	switch {
-	case start:
+	if start {
 		go p.run()
-	case i == 0: // whoever opens a frame calls the sender; the others only join
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
+	}
+	if l != nil {
+		p.flush(l)
 	}
 	return f, i, nil
 }
 
-// take removes the first frame of the queue.
-func (p *pipeline) take() *batch {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.queue) == 0 {
+// claim makes the caller, who holds the lock, the one that sends, if a frame may
+// go and sending it cannot block: everything that is not answered yet fits into
+// what the connection takes. Otherwise it leaves that to the owner of the stream.
+func (p *pipeline) claim() *link {
+	l := p.link
+	if l == nil || l.sending || !p.ready(l) {
 		return nil
 	}
-	f := p.queue[0]
-	p.queue = p.queue[1:]
-	return f
+	if l.bytes+p.queue[0].size > frameBytes {
+		p.poke()
+		return nil
+	}
+	l.sending = true
+	return l
+}
+
+func (p *pipeline) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ready reports whether the first frame of the queue may go now; p.mu is held.
+func (p *pipeline) ready(l *link) bool {
+	n := len(l.open)
+	switch {
+	case len(p.queue) == 0 || n >= prism.MaxPipelineFrames:
+		return false
+	case n < eager || len(p.queue) > 1 || p.queue[0].full(opOverhead):
+		return true
+	}
+	wait := p.c.o.patience - time.Since(l.open[n-eager].sent)
+	if wait <= 0 {
+		return true
+	}
+	if !l.armed {
+		l.armed = true
+		l.timer.Reset(wait)
+	}
+	return false
+}
+
+// flush sends the first frame of the queue for whoever has claimed l, and lets
+// callers that are about to call join it first.
+func (p *pipeline) flush(l *link) {
+	p.mu.Lock()
+	crowd := l.crowd
+	p.mu.Unlock()
+	if crowd {
+		runtime.Gosched()
+	}
+	p.mu.Lock()
+	var f *batch
+	if p.link == l && len(p.queue) > 0 {
+		f = p.queue[0]
+		p.queue[0] = nil
+		p.queue = p.queue[1:]
+		l.last++
+		f.frame.ID, f.sent = l.last, time.Now()
+		l.open = append(l.open, f)
+		l.bytes += f.size
+	}
+	p.mu.Unlock()
+	if f != nil {
+		p.count(f.ops)
+		l.st.SendMsg(&f.frame) //nolint:errcheck // it says only that the stream is over; Recv says why
+	}
+	p.mu.Lock()
+	l.sending = false
+	if p.link == l && p.ready(l) {
+		p.poke()
+	}
+	p.mu.Unlock()
 }
 
 func (p *pipeline) close() {
@@ -232,7 +355,7 @@ func (p *pipeline) requeue(left []*batch, why *prism.Error) {
 		p.queue = append(p.queue, f)
 	}
 	for _, f := range left {
-		p.c.stats.Retries.Add(int64(len(f.ops)))
+		p.c.stats.Retries.Add(int64(f.ops))
 	}
 }
 
@@ -256,12 +379,17 @@ func (p *pipeline) stream() (left []*batch, worked bool, why *prism.Error) {
 		return nil, false, p.ended(sess, err)
 	}
 
-	open := &openFrames{slots: make(chan struct{}, prism.MaxPipelineFrames), byID: map[uint64]*batch{}}
+	l := &link{st: st}
+	l.timer = time.AfterFunc(time.Hour, func() { p.late(l) })
+	defer l.timer.Stop()
+	p.mu.Lock()
+	p.link = l
+	p.mu.Unlock()
 	ended := make(chan error, 1)
-	go func() { ended <- open.receive(st) }()
-	err = p.send(st, open, ended)
+	go func() { ended <- p.receive(l) }()
+	err = p.send(l, ended)
 	cancel()
-	return open.unanswered(), true, p.ended(sess, err)
+	return p.unlink(l), true, p.ended(sess, err)
 }
 
 // ended turns the end of a stream into what to do about it: a lost session is
@@ -279,31 +407,34 @@ func (p *pipeline) ended(sess *session, err error) *prism.Error {
 
 type pipelineStream = grpc.BidiStreamingClient[kvv1.PipelineRequest, kvv1.PipelineResponse]
 
-// send sends what is queued until the stream ends, and returns why it did.
-func (p *pipeline) send(st pipelineStream, open *openFrames, ended <-chan error) error {
-	message := &kvv1.PipelineFrame{}
-	req := &kvv1.PipelineRequest{Message: &kvv1.PipelineRequest_Frame{Frame: message}}
+// send sends what nobody else does until the stream ends, and returns why it did.
+func (p *pipeline) send(l *link, ended <-chan error) error {
 	for {
+		p.mu.Lock()
+		may := !l.sending && p.ready(l)
+		if may {
+			l.sending = true
+		}
+		p.mu.Unlock()
+		if may {
+			p.flush(l)
+			continue
+		}
 		select {
-		case open.slots <- struct{}{}:
+		case <-p.wake:
 		case err := <-ended:
 			return err
 		}
-		f := p.take()
-		for f == nil {
-			select {
-			case <-p.wake:
-				runtime.Gosched() // let the callers that are ready join this frame
-				f = p.take()
-			case err := <-ended:
-				return err
-			}
-		}
-		message.Id, message.Ops = open.add(f), f.ops
-		p.count(len(f.ops))
-		if err := st.Send(req); err != nil {
-			return <-ended // Send says only that the stream is over; Recv says why
-		}
+	}
+}
+
+// late is called when a frame has gathered callers for long enough.
+func (p *pipeline) late(l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.armed = false
+	if p.link == l && !l.sending && p.ready(l) {
+		p.poke()
 	}
 }
 
@@ -317,75 +448,63 @@ func (p *pipeline) count(ops int) {
 	p.c.retry.earn(ops)
 }
 
-// openFrames are those that wait for an answer.
-type openFrames struct {
-	slots chan struct{} // one for each
-
-	mu   sync.Mutex
-	last uint64
-	byID map[uint64]*batch
-}
-
-func (o *openFrames) add(f *batch) uint64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.last++
-	o.byID[o.last] = f
-	return o.last
-}
-
 // receive hands out answers until the stream ends. Large results come in
 // several messages.
-func (o *openFrames) receive(st pipelineStream) error {
+func (p *pipeline) receive(l *link) error {
 	for {
 		resp := &frame.Response{}
-		if err := st.RecvMsg(resp); err != nil {
+		if err := l.st.RecvMsg(resp); err != nil {
 			return err
 		}
-		if err := o.answered(resp); err != nil {
+		if err := p.answered(l, resp); err != nil {
 			return err
 		}
 	}
 }
 
-func (o *openFrames) answered(resp *frame.Response) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	f := o.byID[resp.ID]
-	if f == nil {
+func (p *pipeline) answered(l *link, resp *frame.Response) error {
+	p.mu.Lock()
+	at := slices.IndexFunc(l.open, func(f *batch) bool { return f.frame.ID == resp.ID })
+	if at < 0 {
+		p.mu.Unlock()
 		return prism.New(prism.ReasonInternal, "the gateway answered a frame that was not sent")
 	}
+	f := l.open[at]
 	if f.results == nil {
 		f.results = resp.Results
 	} else {
 		f.results = append(f.results, resp.Results...)
 	}
-	if resp.More && len(f.results) < len(f.ops) {
+	if resp.More && len(f.results) < f.ops {
+		p.mu.Unlock()
 		return nil
 	}
-	if len(f.results) != len(f.ops) {
-		f.results = nil
-		return prism.New(prism.ReasonInternal, "the gateway answered a frame of %d operations with another number of results", len(f.ops))
+	if len(f.results) != f.ops {
+		p.mu.Unlock()
+		return prism.New(prism.ReasonInternal, "the gateway answered a frame of %d operations with another number of results", f.ops)
 	}
-	delete(o.byID, resp.ID)
+	l.open = slices.Delete(l.open, at, at+1)
+	l.bytes -= f.size
+	l.crowd = f.ops > 1
+	next := p.claim()
+	p.mu.Unlock()
+	f.frame.Ops = nil
 	close(f.done)
-	<-o.slots
+	if next != nil {
+		p.flush(next)
+	}
 	return nil
 }
 
-// unanswered empties o, oldest frame first.
-func (o *openFrames) unanswered() []*batch {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var left []*batch
-	for id := uint64(1); id <= o.last && len(o.byID) > 0; id++ {
-		if f := o.byID[id]; f != nil {
-			f.results = nil // what came of it comes again
-			left = append(left, f)
-			delete(o.byID, id)
-		}
+// unlink ends a link and returns the frames without an answer, oldest first.
+func (p *pipeline) unlink(l *link) []*batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.link = nil
+	for _, f := range l.open {
+		f.results = nil // what came of it comes again
 	}
-	return left
+	return l.open
 }
 
 func errClosed() *prism.Error {

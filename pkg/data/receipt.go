@@ -24,6 +24,23 @@ const (
 // an id that a client made for its own retries; key wins. Both empty: the zero
 // Receipt, which asks for nothing. The caller fills in Body.
 func Receipt(principal, rpc, key string, retry []byte) (driver.Receipt, error) {
+	s := Series{Principal: principal}
+	return s.Receipt(rpc, key, retry)
+}
+
+// A Series makes receipts for mutations that came together from one principal:
+// the ids that a client made for them begin alike, and that is hashed once.
+type Series struct {
+	Principal string
+
+	rpc    string
+	retry  int    // length of the ids
+	begin  string // of the ids, up to the counter
+	hashed driver.Receipt
+}
+
+// Receipt is [Receipt] for one of them.
+func (s *Series) Receipt(rpc, key string, retry []byte) (driver.Receipt, error) {
 	switch {
 	case key == "" && len(retry) == 0:
 		return driver.Receipt{}, nil
@@ -34,9 +51,9 @@ func Receipt(principal, rpc, key string, retry []byte) (driver.Receipt, error) {
 		return driver.Receipt{}, err
 	}
 	if key != "" {
-		return receipt(principal, rpc, key, KeepCallers), nil
+		return receipt(s.Principal, rpc, key, KeepCallers), nil
 	}
-	return retryReceipt(principal, rpc, retry), nil
+	return s.retryReceipt(rpc, retry), nil
 }
 
 func checkIdempotencyKey(key string) error {
@@ -65,9 +82,13 @@ func receipt(principal, rpc, key string, keep time.Duration) driver.Receipt {
 // side by side in a store that keeps order: neighbours are cheaper to write.
 const counterBytes = 8
 
-func retryReceipt(principal, rpc string, retry []byte) driver.Receipt {
+func (s *Series) retryReceipt(rpc string, retry []byte) driver.Receipt {
 	n := max(len(retry)-counterBytes, 0)
-	r := receipt(principal, rpc+"?"+strconv.Itoa(len(retry)), string(retry[:n]), KeepRetries)
+	if s.rpc != rpc || s.retry != len(retry) || s.begin != string(retry[:n]) {
+		s.rpc, s.retry, s.begin = rpc, len(retry), string(retry[:n])
+		s.hashed = receipt(s.Principal, rpc+"?"+strconv.Itoa(len(retry)), s.begin, KeepRetries)
+	}
+	r := s.hashed
 	clear(r.ID[counterBytes:])
 	copy(r.ID[counterBytes:], retry[n:])
 	return r

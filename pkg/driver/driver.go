@@ -70,6 +70,10 @@ type Info struct {
 	Driver     string // the driver's name
 	Durability string // what "acked" means here, in one sentence for people
 	Durable    bool   // whether acked survives a power cut
+	// Instant is true when no call waits for anything but another call's work in
+	// this process: no device, no other process, no network. The caller then
+	// need not keep a goroutine ready to go on meanwhile.
+	Instant bool
 }
 
 // Store is what every backend has, whatever models it serves.

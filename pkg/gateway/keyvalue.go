@@ -108,7 +108,10 @@ func one[Req interface{ GetNamespace() string }, Resp any](
 			return resp, err
 		}
 	}
-	r, err := kv.Do(c.bound(ctx), &o)
+	if !kv.Instant() { // what never waits needs no end to its waiting
+		ctx = c.bound(ctx)
+	}
+	r, err := kv.Do(ctx, &o)
 	if err != nil {
 		return resp, err
 	}
@@ -130,7 +133,7 @@ func once(ctx context.Context, o *keyvalue.Op, principal, key string) error {
 
 // retryID is the id that a client made for its own retries, if it sent one.
 func retryID(ctx context.Context) ([]byte, error) {
-	text := first(ctx, wire.RetryID)
+	text := wire.MetadataOf(ctx).First(wire.RetryID)
 	if text == "" {
 		return nil, nil
 	}

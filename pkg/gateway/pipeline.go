@@ -66,7 +66,9 @@ func opening(c *call, st grpc.ServerStream) (namespace string, err error) {
 }
 
 // A pipeline is one stream of frames. One goroutine reads; each frame runs in
-// one of its own, after the frames before it that touch the same keys.
+// one of its own, after the frames before it that touch the same keys. On a
+// store that never waits it runs where it was read: a goroutine would cost more
+// than the frame, and there is nothing that others could wait for.
 type pipeline struct {
 	k      *keyValue
 	c      *call
@@ -75,13 +77,16 @@ type pipeline struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	slots  chan struct{} // one for each open frame
-	frames sync.WaitGroup
 
 	principal string
 	mayWrite  error // nil: the caller may
 	figures   *telemetry.Namespace
 
 	lanes lanes
+
+	taking sync.Mutex // held to begin a frame
+	over   bool       // no more are begun
+	frames sync.WaitGroup
 
 	mu  sync.Mutex // held to send
 	err error      // the first failure to send
@@ -90,23 +95,17 @@ type pipeline struct {
 // run reads frames until the stream ends, then waits for those that are open:
 // what was taken is answered.
 func (p *pipeline) run() error {
-	incoming := make(chan *frame.Request)
 	ended := make(chan error, 1)
-	go func() {
-		for {
-			req := requests.Get().(*frame.Request)
-			if err := p.st.RecvMsg(req); err != nil {
-				ended <- err
-				return
-			}
-			select {
-			case incoming <- req:
-			case <-p.ctx.Done():
-				return
-			}
-		}
-	}()
-	err := p.serve(incoming, ended)
+	go func() { ended <- p.read() }()
+	var err error
+	select {
+	case err = <-ended:
+	case <-p.ctx.Done():
+		err = context.Cause(p.ctx)
+	}
+	p.taking.Lock()
+	p.over = true
+	p.taking.Unlock()
 	p.frames.Wait()
 	if p.err != nil {
 		return p.err
@@ -117,19 +116,27 @@ func (p *pipeline) run() error {
 	return err
 }
 
-func (p *pipeline) serve(incoming <-chan *frame.Request, ended <-chan error) error {
+func (p *pipeline) read() error {
 	for {
-		select {
-		case req := <-incoming:
-			if err := p.start(req); err != nil {
-				return err
-			}
-		case err := <-ended:
+		req := requests.Get().(*frame.Request)
+		if err := p.st.RecvMsg(req); err != nil {
 			return err
-		case <-p.ctx.Done():
-			return context.Cause(p.ctx)
+		}
+		if err := p.start(req); err != nil {
+			return err
 		}
 	}
+}
+
+// begin counts a frame as open, unless the stream is over.
+func (p *pipeline) begin() error {
+	p.taking.Lock()
+	defer p.taking.Unlock()
+	if p.over { // by its context: otherwise nobody reads any more
+		return context.Cause(p.ctx)
+	}
+	p.frames.Add(1)
+	return nil
 }
 
 // requests are reused: a stream reads many.
@@ -145,24 +152,40 @@ func (p *pipeline) start(req *frame.Request) error {
 	case len(req.Ops) > prism.MaxBatchItems:
 		return prism.InvalidField("frame.ops", "must have at most 1000 items")
 	}
+	if p.kv.Instant() {
+		if err := p.begin(); err != nil {
+			return err
+		}
+		p.work(req)
+		return nil
+	}
 	select {
 	case p.slots <- struct{}{}:
 	case <-p.ctx.Done():
 		return context.Cause(p.ctx)
 	}
+	if err := p.begin(); err != nil {
+		return err
+	}
 	f := p.lanes.enter(req.Ops)
-	p.frames.Go(func() {
-		defer func() {
-			p.contain(recover())
-			p.lanes.leave(f)
-			<-p.slots
-		}()
+	go func() {
 		f.wait()
-		p.answer(req)
-		req.Reset()
-		requests.Put(req)
-	})
+		p.work(req)
+		p.lanes.leave(f)
+		<-p.slots
+	}()
 	return nil
+}
+
+// work runs a frame that has begun.
+func (p *pipeline) work(req *frame.Request) {
+	defer func() {
+		p.contain(recover())
+		p.frames.Done()
+	}()
+	p.answer(req)
+	req.Reset()
+	requests.Put(req)
 }
 
 // What one message of results may hold, and how many operations run before it
@@ -258,6 +281,7 @@ func (p *pipeline) contain(panicked any) {
 
 // decode turns them into operations and counts them by kind.
 func (p *pipeline) decode(b *ops, ops []frame.Op) (reads, writes int) {
+	once := keyvalue.SeriesOf(p.principal)
 	for i := range ops {
 		f := &ops[i]
 		op, key, namespace, err := opOf(f)
@@ -272,7 +296,7 @@ func (p *pipeline) decode(b *ops, ops []frame.Op) (reads, writes int) {
 		default:
 			writes++
 			if err = p.mayWrite; err == nil {
-				err = keyvalue.Once(&op, p.principal, key, f.RetryID)
+				err = once.Once(&op, key, f.RetryID)
 			}
 		}
 		b.add(op, err)

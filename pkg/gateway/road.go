@@ -7,12 +7,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"runtime/debug"
 	"time"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
@@ -94,11 +94,12 @@ func (c *call) admit(ctx context.Context, namespace string) (err error) {
 
 // hold is the first half of the road: credential → principal → session.
 func (r *Road) hold(ctx context.Context, m *method) (session.Session, session.Call, error) {
-	who, err := r.Auth.Authenticate(ctx, credential(ctx))
+	md := wire.MetadataOf(ctx)
+	who, err := r.Auth.Authenticate(ctx, credential(ctx, md))
 	if err != nil {
 		return session.Session{}, session.Call{}, err
 	}
-	s, err := r.Sessions.Open(ctx, who, first(ctx, wire.SessionToken))
+	s, err := r.Sessions.Open(ctx, who, md.First(wire.SessionToken))
 	if err != nil {
 		return session.Session{}, session.Call{}, err
 	}
@@ -157,7 +158,8 @@ func (c *call) done(ctx context.Context, ns string, took time.Duration, err erro
 	if e.Namespace == "" && e.Reason != prism.ReasonPermissionDenied {
 		e.Namespace = ns
 	}
-	ctx = telemetry.WithIDs(ctx, first(ctx, wire.RequestID), first(ctx, wire.Traceparent))
+	md := wire.MetadataOf(ctx)
+	ctx = telemetry.WithIDs(ctx, md.First(wire.RequestID), md.First(wire.Traceparent))
 	e.RequestID, e.TraceID = telemetry.RequestID(ctx), telemetry.TraceID(ctx)
 	c.method.meter.Observe(wire.Code(e.Reason), took)
 	c.road.Metrics.Error(&e)
@@ -215,23 +217,22 @@ func (c *call) finish(ctx context.Context, err *error) {
 	*err = c.leave(ctx, *err)
 }
 
-// credential is what the caller brought.
-func credential(ctx context.Context) auth.Credential {
-	c := auth.Credential{Authorization: first(ctx, wire.Authorization)}
+// credential is what the caller brought. Where it calls from matters only to a
+// caller without one.
+func credential(ctx context.Context, md wire.Metadata) auth.Credential {
+	c := auth.Credential{Authorization: md.First(wire.Authorization)}
+	if c.Authorization != "" {
+		return c
+	}
 	if p, ok := peer.FromContext(ctx); ok {
-		if a, ok := p.Addr.(interface{ AddrPort() netip.AddrPort }); ok {
+		switch a := p.Addr.(type) {
+		case *net.TCPAddr: // nearly always
+			c.Peer = a.AddrPort().Addr()
+		case interface{ AddrPort() netip.AddrPort }:
 			c.Peer = a.AddrPort().Addr()
 		}
 	}
 	return c
-}
-
-// first is the first value of a metadata name.
-func first(ctx context.Context, name string) string {
-	if v := metadata.ValueFromIncomingContext(ctx, name); len(v) > 0 {
-		return v[0]
-	}
-	return ""
 }
 
 // DefaultDeadline bounds a unary call that brings none.

@@ -45,12 +45,14 @@ func (o *outbox[M]) send(ctx context.Context, m M) error {
 	o.out <- m // it is free: the message before was waited for
 	patience := o.clock.NewTimer(SlowConsumer)
 	defer patience.Stop()
+	var why error
 	select {
 	case err := <-o.sent:
 		return err
 	case <-patience.C:
-		return prism.New(prism.ReasonSlowConsumer, "nothing was read from the stream for %s", SlowConsumer)
+		why = prism.New(prism.ReasonSlowConsumer, "nothing was read from the stream for %s", SlowConsumer)
 	case <-ctx.Done():
+		why = context.Cause(ctx)
 	}
 	moment := o.clock.NewTimer(lastMoment)
 	defer moment.Stop()
@@ -58,6 +60,6 @@ func (o *outbox[M]) send(ctx context.Context, m M) error {
 	case err := <-o.sent:
 		return err
 	case <-moment.C:
-		return context.Cause(ctx)
+		return why
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
+	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
@@ -208,7 +209,8 @@ func TestWatchEndsWithItsKey(t *testing.T) {
 // again, loses anything.
 func TestWatchOfASlowReader(t *testing.T) {
 	t.Parallel()
-	_, kv, ctx := start(t, harness.Options{})
+	// The gateway's time stands still: it has no reason to give the reader up.
+	_, kv, ctx := start(t, harness.Options{Clock: clock.NewFake(time.Now())})
 	st, _ := watching(t, kv, ctx, &kvv1.WatchRequest{IncludeValues: true})
 	value := bytes.Repeat([]byte("x"), 100<<10)
 	const n = 200 // 20 MiB: more than the windows hold

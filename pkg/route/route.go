@@ -159,6 +159,9 @@ func (r *Router) Resolve(_ context.Context, s session.Session, name string, acti
 		t.Release()
 		return Target{}, t.Err()
 	}
+	if found.limiter == nil {
+		return t, nil
+	}
 	if err := found.limiter.take(r.clock.Now(), n); err != nil {
 		t.Release()
 		return Target{}, err.WithNamespace(prism.Namespace(name))

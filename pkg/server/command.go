@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/prism-data-layer/prism/pkg/config"
@@ -33,13 +32,6 @@ const (
 	exitBusy    = 5
 	exitConfig  = 7
 	exitUnclean = 143 // stopped, but calls had to be cut off
-)
-
-// Memory settings, unless the environment says otherwise: collecting less
-// often buys a fifth of the throughput, and the limit bounds what it costs.
-const (
-	gcPercent   = 400
-	memoryLimit = 400 << 20
 )
 
 // Main is the prismd program: it returns the exit code.
@@ -78,16 +70,6 @@ func Main(args []string, stdout, stderr io.Writer, b Build) int {
 		return exitFailed
 	}
 	return exitOK
-}
-
-// Tune sets the garbage collector as the program does.
-func Tune() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
 }
 
 // parse reads the command line and the file. done says that there is nothing

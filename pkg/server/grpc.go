@@ -58,7 +58,7 @@ func (l limits) options() []grpc.ServerOption {
 		grpc.ConnectionTimeout(l.connect),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: l.idle, Timeout: l.answer}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
-		grpc.InTapHandle(fewEntries),
+		grpc.InTapHandle(arrive),
 		grpc.WaitForHandlers(true),
 	}
 }
@@ -67,9 +67,9 @@ func (l limits) options() []grpc.ServerOption {
 // with a server which does nothing else.
 func GRPCOptions() []grpc.ServerOption { return limitsOf(config.Default()).options() }
 
-// fewEntries refuses a call with too much metadata before anything is done for
-// it.
-func fewEntries(ctx context.Context, info *tap.Info) (context.Context, error) {
+// arrive refuses a call with too much metadata before anything is done for it,
+// and keeps the metadata of the others at hand.
+func arrive(ctx context.Context, info *tap.Info) (context.Context, error) {
 	n := 0
 	for _, values := range info.Header {
 		n += len(values)
@@ -78,7 +78,7 @@ func fewEntries(ctx context.Context, info *tap.Info) (context.Context, error) {
 		st := wire.ToStatus(prism.New(prism.ReasonMessageTooBig, "a call may have at most %d metadata entries", wire.MaxMetadataEntries))
 		return ctx, status.Error(st.Code(), st.Message())
 	}
-	return ctx, nil
+	return wire.Arrive(ctx, info.Header), nil
 }
 
 // registerReflection lets tools such as grpcurl ask what there is.

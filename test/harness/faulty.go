@@ -18,6 +18,7 @@ func Faulty(before Before) driver.Registry {
 	open := spec.Open
 	spec.Open = func(ctx context.Context, c driver.Config) (driver.Set, error) {
 		set, err := open(ctx, c)
+		set.Info.Instant = false // before may wait
 		set.KeyValue = faultyKeyValue{set.KeyValue, before}
 		set.KeyValueBatch = faultyBatch{set.KeyValueBatch, before}
 		return set, err

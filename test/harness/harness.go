@@ -299,7 +299,7 @@ func (g *Gateway) Dial(t TB, name string, opts ...grpc.DialOption) *grpc.ClientC
 
 // Context bounds a test's calls.
 func Context(t TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

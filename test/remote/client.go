@@ -31,6 +31,7 @@ func Dial(path string) (driver.Set, error) {
 			without = append(without, k.Name)
 		}
 	}
+	hello.Info.Instant = false // a call waits for the other process
 	s := driver.Fill(hello.Info, c).Without(without...)
 	if s.KeyValueOrderedScan != nil {
 		s.KeyValueOrderedScan = orderedScan{c}

@@ -92,11 +92,16 @@ func TestTheFarSetHasExactlyTheNearCapabilities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, without := range append(near.Names(), "") {
+	names := near.NamesOf("keyvalue") // the seam carries this model
+	others := slices.DeleteFunc(near.Names(), func(name string) bool { return slices.Contains(names, name) })
+	near = near.Without(others...)
+	for _, without := range append(names, "") {
 		set := near.Without(without)
 		far, _ := behind(t, set)
-		if !slices.Equal(far.Names(), set.Names()) || far.Info != set.Info {
-			t.Errorf("without %q: got %v %+v, want %v %+v", without, far.Names(), far.Info, set.Names(), set.Info)
+		info := set.Info
+		info.Instant = false // what is behind a wire waits for it
+		if !slices.Equal(far.Names(), set.Names()) || far.Info != info {
+			t.Errorf("without %q: got %v %+v, want %v %+v", without, far.Names(), far.Info, set.Names(), info)
 		}
 	}
 }

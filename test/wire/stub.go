@@ -708,6 +708,9 @@ func (w *stubWatch) Next(ctx context.Context) (driver.Changes, error) {
 	if w.err != nil {
 		return driver.Changes{}, w.err
 	}
+	if err := ctx.Err(); err != nil { // even if something is ready
+		return driver.Changes{}, prism.From(err)
+	}
 	select {
 	case got := <-w.next:
 		if got.err != nil {

@@ -31,6 +31,7 @@ func newList(f *cli.Factory, run func(context.Context, *listOptions) error) *cob
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	o.Out = cli.AddListOutput(f, cmd, kind().Info())
+	cli.AddWatch(f, cmd, o.Out)
 	return cmd
 }
 

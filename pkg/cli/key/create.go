@@ -9,6 +9,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
+	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 )
 
@@ -24,6 +25,7 @@ type createOptions struct {
 	Principal, Description string
 	Roles                  []string
 	TTL                    cli.DurationFlag
+	DryRun                 bool
 }
 
 type secret = *adminv1.CreateKeyResponse
@@ -52,17 +54,26 @@ secret, alone, to standard output. It is shown this once.`,
 	cmd.Flags().StringArrayVar(&o.Roles, "role", nil, "give the `ROLE` admin, operator or viewer; may be given again")
 	cmd.Flags().StringVar(&o.Description, "description", "", "say in a `TEXT` what it is for")
 	cmd.Flags().Var(&o.TTL, "ttl", "let it end after this `DURATION`")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check, and create nothing")
 	cli.SetDefault(cmd, "ttl", "never")
 	cli.SetDefault(cmd, "role", "none: a data client")
 	return cmd
 }
 
 func runCreate(ctx context.Context, o *createOptions) error {
+	req := &adminv1.CreateKeyRequest{Principal: o.Principal, Roles: o.Roles, Description: o.Description, TtlMs: o.TTL.Milliseconds()}
+	if o.DryRun {
+		if err := wire.Validate(req); err != nil {
+			return err
+		}
+		key := &adminv1.Key{Principal: o.Principal, Roles: o.Roles, Description: o.Description}
+		return cli.PrintChanged(o.Out, secretKind(), &adminv1.CreateKeyResponse{Key: key}, fmt.Sprintf("would create a key for %s (dry run)", iostreams.Escape(o.Principal)), "")
+	}
 	c, err := o.Client(ctx)
 	if err != nil {
 		return err
 	}
-	r, err := c.CreateKey(ctx, &adminv1.CreateKeyRequest{Principal: o.Principal, Roles: o.Roles, Description: o.Description, TtlMs: o.TTL.Milliseconds()})
+	r, err := c.CreateKey(ctx, req)
 	if err != nil {
 		return err
 	}

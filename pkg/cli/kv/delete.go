@@ -9,10 +9,12 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
+	"github.com/prism-data-layer/prism/pkg/prism"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
 type deleter interface {
+	getter
 	Delete(context.Context, *keyvaluev1.DeleteRequest, ...grpc.CallOption) (*keyvaluev1.DeleteResponse, error)
 }
 
@@ -26,12 +28,14 @@ type deleteOptions struct {
 	Keys       []string
 	IfVersion  uint64
 	HasVersion bool
+	DryRun     bool
 }
 
 type deletion struct {
 	namespace, key string
 	found          bool
 	version        uint64
+	dry            bool
 }
 
 func deletionKind() cli.Kind[deletion] {
@@ -39,7 +43,7 @@ func deletionKind() cli.Kind[deletion] {
 		cli.Text("key", "KEY", "the key", func(d deletion) string { return d.key }),
 		cli.Text("namespace", "NAMESPACE", "where it was", func(d deletion) string { return d.namespace }),
 		cli.Bool("found", "FOUND", "whether it was there", func(d deletion) bool { return d.found }),
-		cli.Uint("version", "VERSION", "of the deletion; 0 if there was nothing to delete", func(d deletion) uint64 { return d.version }),
+		cli.Uint("version", "VERSION", "of the deletion, or with --dry-run of the key; 0 if there was nothing to delete", func(d deletion) uint64 { return d.version }),
 	}}
 }
 
@@ -75,6 +79,7 @@ func newDelete(f *cli.Factory, run func(context.Context, *deleteOptions) error) 
 	}
 	o.Out = cli.AddListOutput(f, cmd, deletionKind().Info())
 	cmd.Flags().Uint64Var(&o.IfVersion, "if-version", 0, "only if the key has version `N`")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "look at the keys, and change nothing")
 	cli.SetDefault(cmd, "if-version", "any")
 	return cmd
 }
@@ -83,8 +88,10 @@ func runDelete(ctx context.Context, o *deleteOptions) error {
 	if o.HasVersion && len(o.Keys) > 1 {
 		return cli.Usage("delete one key at a time", "--if-version goes with one key")
 	}
-	if err := o.Confirm(ctx); err != nil {
-		return err
+	if !o.DryRun {
+		if err := o.Confirm(ctx); err != nil {
+			return err
+		}
 	}
 	ns, err := o.Namespace()
 	if err != nil {
@@ -99,18 +106,13 @@ func runDelete(ctx context.Context, o *deleteOptions) error {
 		list = cli.NewList(o.Out, deletionKind(), "")
 	}
 	for i, key := range o.Keys {
-		req := &keyvaluev1.DeleteRequest{Namespace: ns, Key: key}
-		if o.HasVersion {
-			req.IfVersion = &o.IfVersion
-		}
-		r, err := c.Delete(ctx, req)
+		d, err := o.delete(ctx, c, ns, key)
 		if err != nil {
 			if i > 0 {
 				return cli.Partial("prismctl kv delete "+cli.Quote(key)+" …", "%s deleted, then: %v", cli.Plural(i, "key"), err)
 			}
 			return explain(err, ns, key)
 		}
-		d := deletion{ns, key, r.GetFound(), r.GetVersion()}
 		if list != nil {
 			err = list.Add(d)
 		} else {
@@ -123,14 +125,36 @@ func runDelete(ctx context.Context, o *deleteOptions) error {
 	if list != nil {
 		return list.Close()
 	}
-	o.Out.Note("next: prismctl kv scan -n %s", ns)
+	if !o.DryRun {
+		o.Out.Note("next: prismctl kv scan -n %s", ns)
+	}
 	return nil
+}
+
+// delete removes one key, or finds out what that would do.
+func (o *deleteOptions) delete(ctx context.Context, c deleter, ns, key string) (deletion, error) {
+	if o.DryRun {
+		version, err := versionOf(ctx, c, ns, key)
+		if err == nil && o.HasVersion && version != o.IfVersion {
+			err = prism.New(prism.ReasonVersionMismatch, "the key has version %d, not %d", version, o.IfVersion).WithMeta("current_version", fmt.Sprint(version))
+		}
+		return deletion{ns, key, version != 0, version, true}, err
+	}
+	req := &keyvaluev1.DeleteRequest{Namespace: ns, Key: key}
+	if o.HasVersion {
+		req.IfVersion = &o.IfVersion
+	}
+	r, err := c.Delete(ctx, req)
+	return deletion{ns, key, r.GetFound(), r.GetVersion(), false}, err
 }
 
 func (d deletion) sentence() string {
 	key := iostreams.Escape(d.key)
-	if !d.found {
+	switch {
+	case !d.found:
 		return fmt.Sprintf("%s was not in %s: nothing to delete", key, d.namespace)
+	case d.dry:
+		return fmt.Sprintf("would delete %s from %s, now of version %d (dry run)", key, d.namespace, d.version)
 	}
 	return fmt.Sprintf("deleted %s from %s (version %d)", key, d.namespace, d.version)
 }

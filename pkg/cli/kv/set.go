@@ -3,6 +3,7 @@ package kv
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -14,6 +15,7 @@ import (
 )
 
 type setter interface {
+	getter
 	Set(context.Context, *keyvaluev1.SetRequest, ...grpc.CallOption) (*keyvaluev1.SetResponse, error)
 }
 
@@ -30,6 +32,7 @@ type setOptions struct {
 	CreateOnly       bool
 	IfVersion        uint64
 	HasVersion       bool
+	DryRun           bool
 }
 
 // written is what a set did.
@@ -43,7 +46,7 @@ func writtenKind() cli.Kind[written] {
 	return cli.Kind[written]{Name: "EntryVersion", Fields: []cli.Field[written]{
 		cli.Text("key", "KEY", "the key", func(w written) string { return w.key }),
 		cli.Text("namespace", "NAMESPACE", "where it is", func(w written) string { return w.namespace }),
-		cli.Uint("version", "VERSION", "the version it has now", func(w written) uint64 { return w.version }),
+		cli.Uint("version", "VERSION", "the version it has now; with --dry-run 0 for none", func(w written) uint64 { return w.version }),
 		cli.Bytes("size_bytes", "SIZE", "bytes of the value", func(w written) int64 { return w.size }),
 	}}
 }
@@ -81,6 +84,7 @@ with -. A value that begins with a dash goes behind --.`,
 	flags.BoolVar(&o.KeepTTL, "keep-ttl", false, "keep the end that the key has")
 	flags.BoolVar(&o.CreateOnly, "create-only", false, "only if the key is not there")
 	flags.Uint64Var(&o.IfVersion, "if-version", 0, "only if the key has version `N`")
+	flags.BoolVar(&o.DryRun, "dry-run", false, "look at the key, and change nothing")
 	cli.SetDefault(cmd, "ttl", "the namespace's, or none")
 	cli.SetDefault(cmd, "if-version", "any")
 	return cmd
@@ -107,12 +111,44 @@ func runSet(ctx context.Context, o *setOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.DryRun {
+		return o.would(ctx, c, req)
+	}
 	r, err := c.Set(ctx, req)
 	if err != nil {
 		return explain(err, ns, o.Key)
 	}
 	sentence := fmt.Sprintf("set %s in %s (%s, version %d)", iostreams.Escape(o.Key), ns, cli.Size(int64(len(value))), r.GetVersion())
 	return cli.PrintChanged(o.Out, writtenKind(), written{ns, o.Key, int64(len(value)), r.GetVersion()}, sentence, "prismctl kv get "+cli.Quote(o.Key))
+}
+
+// would says what a set would do to the key as it is now.
+func (o *setOptions) would(ctx context.Context, c getter, req *keyvaluev1.SetRequest) error {
+	version, err := versionOf(ctx, c, req.Namespace, o.Key)
+	switch {
+	case err != nil:
+		return explain(err, req.Namespace, o.Key)
+	case o.CreateOnly && version != 0:
+		return explain(prism.New(prism.ReasonAlreadyExists, "the key exists already"), req.Namespace, o.Key)
+	case o.HasVersion && version != o.IfVersion:
+		err := prism.New(prism.ReasonVersionMismatch, "the key has version %d, not %d", version, o.IfVersion).WithMeta("current_version", fmt.Sprint(version))
+		return explain(err, req.Namespace, o.Key)
+	}
+	size := int64(len(req.Value))
+	sentence := fmt.Sprintf("would make %s in %s (%s; dry run)", iostreams.Escape(o.Key), req.Namespace, cli.Size(size))
+	if version != 0 {
+		sentence = fmt.Sprintf("would replace %s in %s, now of version %d (%s; dry run)", iostreams.Escape(o.Key), req.Namespace, version, cli.Size(size))
+	}
+	return cli.PrintChanged(o.Out, writtenKind(), written{req.Namespace, o.Key, size, version}, sentence, "")
+}
+
+// versionOf is the version that a key has, 0 if it is not there.
+func versionOf(ctx context.Context, c getter, ns, key string) (uint64, error) {
+	r, err := c.Get(ctx, &keyvaluev1.GetRequest{Namespace: ns, Key: key})
+	if e := prism.From(err); e != nil && e.Reason == prism.ReasonNotFound && !strings.HasPrefix(e.Message, "namespace ") {
+		return 0, nil
+	}
+	return r.GetVersion(), err
 }
 
 func (o *setOptions) value() ([]byte, error) {

@@ -102,7 +102,7 @@ func noNamespace(err error, namespace string) bool {
 }
 
 // aboutTimeout bounds a question that nothing depends on.
-const aboutTimeout = time.Second
+const aboutTimeout = 5 * time.Second
 
 func (g *gateway) About(ctx context.Context) map[string]string {
 	ctx, cancel := context.WithTimeout(ctx, aboutTimeout)

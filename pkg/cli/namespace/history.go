@@ -45,7 +45,7 @@ func runHistory(ctx context.Context, o *historyOptions) error {
 		return err
 	}
 	list := cli.NewList(o.Out, eventKind(), "nothing has happened to it")
-	more, err := cli.Pages(ctx, o.Out.Limit, func(ctx context.Context, cursor string, size int32) (int, string, error) {
+	more, err := cli.Pages(ctx, o.Out.Fetch(), func(ctx context.Context, cursor string, size int32) (int, string, error) {
 		page, err := c.ListNamespaceHistory(ctx, &adminv1.ListNamespaceHistoryRequest{Name: o.Name, Cursor: cursor, Limit: size})
 		if err != nil {
 			return 0, "", err

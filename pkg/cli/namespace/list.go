@@ -33,6 +33,7 @@ func newList(f *cli.Factory, run func(context.Context, *listOptions) error) *cob
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	o.Out = cli.AddListOutput(f, cmd, kind().Info())
+	cli.AddWatch(f, cmd, o.Out)
 	cmd.Flags().StringVar(&o.Backend, "backend", "", "only those on this `BACKEND`")
 	cli.SetDefault(cmd, "backend", "all")
 	return cmd
@@ -44,8 +45,7 @@ func runList(ctx context.Context, o *listOptions) error {
 		return err
 	}
 	list := cli.NewList(o.Out, kind(), "there are no namespaces; prismctl namespace create NAME makes one")
-	limit := o.Out.Limit
-	more, err := cli.Pages(ctx, limit, func(ctx context.Context, cursor string, size int32) (int, string, error) {
+	more, err := cli.Pages(ctx, o.Out.Fetch(), func(ctx context.Context, cursor string, size int32) (int, string, error) {
 		page, err := c.ListNamespaces(ctx, &adminv1.ListNamespacesRequest{Cursor: cursor, Limit: size})
 		if err != nil {
 			return 0, "", err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/cli/ui"
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -20,12 +21,14 @@ type topic struct {
 
 func topics() []topic {
 	return []topic{
+		{"auth", fixed(authTopic)},
 		{"config", fixed(configTopic)},
 		{"environment", environmentTopic},
 		{"errors", errorsTopic},
 		{"exit-codes", exitTopic},
 		{"flags", flagsTopic},
 		{"formatting", fixed(formattingTopic)},
+		{"keys", func(*cli.Factory, *cobra.Command) string { return ui.KeyHelp() }},
 	}
 }
 
@@ -115,6 +118,26 @@ prismctl kv get in a pipe.
 Colour follows --color, NO_COLOR, CLICOLOR_FORCE or FORCE_COLOR, CLICOLOR=0,
 TERM=dumb, and last whether the stream is a terminal. Long output goes to
 PRISM_PAGER, PAGER or less, on a terminal only; PRISM_PAGER= turns that off.
+`
+
+const authTopic = `Who prismctl is to a gateway. It sends a credential, an API key, with every
+call; the gateway knows the principal behind it and what that may do.
+
+  prismctl key create user:ann --role operator    makes a key; its secret is shown this once
+  prismctl --token-file FILE …                    sends the key in FILE
+  prismctl context add NAME --token-file FILE …   remembers the file with the gateway
+  prismctl key revoke ID                          ends it, and the sessions that hold it
+
+Keep such a file readable by you alone (chmod 600). PRISM_TOKEN holds a
+credential itself, for places that have no files. No command takes a secret as
+an argument, and none is printed, logged or shown with --debug.
+
+Roles are for the admin API: viewer looks, operator ends running things too,
+admin may do all. A key without a role is a data client; what it may do stands
+in the access rules of each namespace (prismctl namespace describe NAME).
+
+A gateway with authentication off, as dev up makes it, takes calls from this
+machine only and knows every caller as dev. A refused credential is exit code 4.
 `
 
 const configTopic = `Configuration of prismctl. The first of these that names a value wins:

@@ -37,6 +37,7 @@ func newList(f *cli.Factory, run func(context.Context, *listOptions) error) *cob
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	o.Out = cli.AddListOutput(f, cmd, kind().Info())
+	cli.AddWatch(f, cmd, o.Out)
 	cmd.Flags().StringVar(&o.Principal, "principal", "", "only those of this `PRINCIPAL`")
 	cli.SetDefault(cmd, "principal", "all")
 	return cmd
@@ -48,7 +49,7 @@ func runList(ctx context.Context, o *listOptions) error {
 		return err
 	}
 	list := cli.NewList(o.Out, kind(), "no session is open")
-	more, err := cli.Pages(ctx, o.Out.Limit, func(ctx context.Context, cursor string, size int32) (int, string, error) {
+	more, err := cli.Pages(ctx, o.Out.Fetch(), func(ctx context.Context, cursor string, size int32) (int, string, error) {
 		page, err := c.ListSessions(ctx, &adminv1.ListSessionsRequest{Namespace: o.Namespace(), Principal: o.Principal, Cursor: cursor, Limit: size})
 		if err != nil {
 			return 0, "", err

@@ -12,6 +12,7 @@ import (
 )
 
 type terminator interface {
+	getter
 	TerminateSession(context.Context, *adminv1.TerminateSessionRequest, ...grpc.CallOption) (*adminv1.TerminateSessionResponse, error)
 }
 
@@ -21,6 +22,7 @@ type terminateOptions struct {
 	Confirm func(context.Context) error
 
 	ID, Reason string
+	DryRun     bool
 }
 
 // ended is what a termination did.
@@ -55,16 +57,22 @@ func newTerminate(f *cli.Factory, run func(context.Context, *terminateOptions) e
 	}
 	o.Out = cli.AddOutput(f, cmd, endedKind().Info())
 	cmd.Flags().StringVar(&o.Reason, "reason", "", "tell the client this `TEXT`")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "look for it, and change nothing")
 	return cmd
 }
 
 func runTerminate(ctx context.Context, o *terminateOptions) error {
-	if err := o.Confirm(ctx); err != nil {
-		return err
+	if !o.DryRun {
+		if err := o.Confirm(ctx); err != nil {
+			return err
+		}
 	}
 	c, err := o.Client(ctx)
 	if err != nil {
 		return err
+	}
+	if o.DryRun {
+		return o.would(ctx, c)
 	}
 	r, err := c.TerminateSession(ctx, &adminv1.TerminateSessionRequest{SessionId: o.ID, Reason: o.Reason})
 	if err != nil {
@@ -75,4 +83,13 @@ func runTerminate(ctx context.Context, o *terminateOptions) error {
 		sentence += fmt.Sprintf(" (%s still running)", cli.Plural(n, "operation"))
 	}
 	return cli.PrintChanged(o.Out, endedKind(), ended{o.ID, r.GetPendingOperations()}, sentence, seeList)
+}
+
+// would says what a termination would end.
+func (o *terminateOptions) would(ctx context.Context, c getter) error {
+	r, err := c.GetSession(ctx, &adminv1.GetSessionRequest{SessionId: o.ID})
+	if err != nil {
+		return cli.NotFoundFix(err, seeList)
+	}
+	return cli.PrintChanged(o.Out, endedKind(), ended{id: o.ID}, fmt.Sprintf("would end session %s of %s (dry run)", o.ID, r.GetSession().GetPrincipal()), "")
 }

@@ -234,6 +234,9 @@ func (s *Store) TTLLeft(at time.Time) time.Duration {
 	return max(at.Sub(s.clock.Now()), time.Millisecond)
 }
 
+// Instant reports whether the store never waits; see driver.Info.
+func (s *Store) Instant() bool { return s.set.Info.Instant }
+
 func (s *Store) key(name string) prism.Key { return prism.Key{Namespace: s.ns, Name: name} }
 
 // notFound names the key as far as a message can.

@@ -1,6 +1,9 @@
 package keyvalue
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+
 	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -16,13 +19,25 @@ var rpcNames = [...]string{
 // Once makes op happen once: key is the caller's idempotency key, retry an id
 // that a client made; key wins. Both empty ask for nothing.
 func Once(op *Op, principal, key string, retry []byte) error {
+	s := SeriesOf(principal)
+	return s.Once(op, key, retry)
+}
+
+// A Series is Once for operations that came together from one principal.
+type Series struct{ data.Series }
+
+// SeriesOf begins one.
+func SeriesOf(principal string) Series { return Series{data.Series{Principal: principal}} }
+
+// Once makes op happen once.
+func (s *Series) Once(op *Op, key string, retry []byte) error {
 	switch {
 	case key == "" && len(retry) == 0, op.Kind.Reads():
 		return nil
 	case int(op.Kind) >= len(rpcNames):
 		return prism.InvalidField("op", "must be set")
 	}
-	r, err := data.Receipt(principal, rpcNames[op.Kind], key, retry)
+	r, err := s.Receipt(rpcNames[op.Kind], key, retry)
 	if err != nil {
 		return err
 	}
@@ -31,7 +46,8 @@ func Once(op *Op, principal, key string, retry []byte) error {
 	return nil
 }
 
-// bodyOf hashes all that op asks for.
+// bodyOf hashes all that op asks for, so that a key used for something else is
+// noticed.
 func bodyOf(op *Op) [16]byte {
 	flags := uint64(op.Kind)
 	if op.Options.KeepTTL {
@@ -40,6 +56,25 @@ func bodyOf(op *Op) [16]byte {
 	if op.If.Absent {
 		flags |= 1 << 9
 	}
-	return data.NewBody().Number(flags).Number(uint64(op.Delta)).Number(uint64(op.Options.TTL)).Number(op.If.Version).
-		Bytes([]byte(op.Key)).Bytes(op.Value).Bytes(op.Expected).Sum()
+	var buf [512]byte
+	b := binary.AppendUvarint(buf[:0], flags)
+	b = binary.AppendVarint(b, op.Delta)
+	b = binary.AppendVarint(b, int64(op.Options.TTL))
+	b = binary.AppendUvarint(b, op.If.Version)
+	for _, n := range [...]int{len(op.Key), len(op.Value), len(op.Expected)} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	var sum [sha256.Size]byte
+	if len(b)+len(op.Key)+len(op.Value)+len(op.Expected) <= len(buf) {
+		b = append(append(append(b, op.Key...), op.Value...), op.Expected...)
+		sum = sha256.Sum256(b)
+		return [16]byte(sum[:16])
+	}
+	h := sha256.New()
+	h.Write(b)
+	h.Write([]byte(op.Key))
+	h.Write(op.Value)
+	h.Write(op.Expected)
+	h.Sum(sum[:0])
+	return [16]byte(sum[:16])
 }

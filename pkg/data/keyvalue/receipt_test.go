@@ -78,14 +78,20 @@ func TestAReceiptIsOfOnePrincipalAndOneRPC(t *testing.T) {
 
 func TestEveryFieldOfARequestIsInItsBody(t *testing.T) {
 	t.Parallel()
+	t.Run("small", func(t *testing.T) { everyFieldIsInTheBody(t, "") })
+	t.Run("large", func(t *testing.T) { everyFieldIsInTheBody(t, strings.Repeat("x", 1000)) })
+}
+
+func everyFieldIsInTheBody(t *testing.T, more string) {
+	t.Parallel()
 	base := func() keyvalue.Op {
-		return keyvalue.Op{Kind: keyvalue.OpSet, Key: "key", Value: []byte("value"), Expected: []byte("was"), Delta: 1}
+		return keyvalue.Op{Kind: keyvalue.OpSet, Key: "key", Value: []byte("value" + more), Expected: []byte("was"), Delta: 1}
 	}
 	seen := map[[16]byte]string{once(t, base(), "dev", "id", "").Body: "the first"}
 	for name, change := range map[string]func(*keyvalue.Op){
 		"kind":            func(op *keyvalue.Op) { op.Kind = keyvalue.OpSetIf },
 		"key":             func(op *keyvalue.Op) { op.Key = "kez" },
-		"value":           func(op *keyvalue.Op) { op.Value = []byte("valuf") },
+		"value":           func(op *keyvalue.Op) { op.Value = []byte("valuf" + more) },
 		"empty value":     func(op *keyvalue.Op) { op.Value = nil },
 		"expected":        func(op *keyvalue.Op) { op.Expected = []byte("wat") },
 		"delta":           func(op *keyvalue.Op) { op.Delta = -1 },
@@ -95,8 +101,8 @@ func TestEveryFieldOfARequestIsInItsBody(t *testing.T) {
 		"create_only":     func(op *keyvalue.Op) { op.If.Absent = true },
 		"if_version":      func(op *keyvalue.Op) { op.If.Version = 1 },
 		"if_version high": func(op *keyvalue.Op) { op.If.Version = 1 << 63 },
-		"key into value":  func(op *keyvalue.Op) { op.Key, op.Value = "keyv", []byte("alue") },
-		"value into was":  func(op *keyvalue.Op) { op.Value, op.Expected = []byte("valuew"), []byte("as") },
+		"key into value":  func(op *keyvalue.Op) { op.Key, op.Value = "keyv", []byte("alue"+more) },
+		"value into was":  func(op *keyvalue.Op) { op.Value, op.Expected = []byte("value"+more+"w"), []byte("as") },
 	} {
 		op := base()
 		change(&op)
@@ -105,6 +111,25 @@ func TestEveryFieldOfARequestIsInItsBody(t *testing.T) {
 			t.Errorf("%s and %s have one body", name, was)
 		}
 		seen[body] = name
+	}
+}
+
+// What a series remembers of one operation changes no other's receipt.
+func TestASeriesGivesTheReceiptsThatItsOperationsGetAlone(t *testing.T) {
+	t.Parallel()
+	s := keyvalue.SeriesOf("dev")
+	for _, id := range []string{"", "1", "12345678", "123456789", "client-a00000001", "client-a00000002", "client-b00000002", "client-b0000002", "client-a00000001"} {
+		for _, kind := range []keyvalue.OpKind{keyvalue.OpSet, keyvalue.OpSet, keyvalue.OpDelete, keyvalue.OpSet} {
+			for _, key := range []string{"", "key"} {
+				op := keyvalue.Op{Kind: kind, Key: "k"}
+				if err := s.Once(&op, key, []byte(id)); err != nil {
+					t.Fatal(err)
+				}
+				if want := once(t, keyvalue.Op{Kind: kind, Key: "k"}, "dev", key, id); op.Receipt != want {
+					t.Errorf("kind %d, id %q, key %q: %x in a series, %x alone", kind, id, key, op.Receipt.ID, want.ID)
+				}
+			}
+		}
 	}
 }
 

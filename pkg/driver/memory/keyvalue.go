@@ -170,12 +170,27 @@ func (sp *space) applyAll(ops []driver.Op, results []driver.Result, now int64) {
 	}
 }
 
+// together is up to which size the values of a batch share one allocation: who
+// keeps one of them keeps all, so it must not be much.
+const together = 4 << 10
+
 // own gives the caller values of its own.
 func own(results []driver.Result) {
-	for i := range results {
-		if v := results[i].Value; v != nil {
-			results[i].Value = clone(v)
+	for len(results) > 0 {
+		size, n := 0, 0
+		for n < len(results) && (n == 0 || size+len(results[n].Value) <= together) {
+			size += len(results[n].Value)
+			n++
 		}
+		room := make([]byte, 0, size)
+		for i := range results[:n] {
+			if v := results[i].Value; v != nil {
+				from := len(room)
+				room = append(room, v...)
+				results[i].Value = room[from:len(room):len(room)]
+			}
+		}
+		results = results[n:]
 	}
 }
 

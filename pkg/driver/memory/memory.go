@@ -98,6 +98,7 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 	return driver.Fill(driver.Info{
 		Driver:     "memory",
 		Durability: "acked means in this process's memory; a restart loses it",
+		Instant:    true,
 	}, s, s.streams), nil
 }
 

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -57,18 +58,29 @@ func sampleRecords() (key []byte, records [][]byte) {
 	d := data{version: 1 << 40, expires: 1_700_000_000_000, ttl: 60_000, value: []byte("value")}
 	r1 := make([]byte, d.size())
 	d.put(hash, r1)
-	l := logged{kind: driver.ChangeDelete, previous: 99, time: 1_700_000_000_000, key: "k"}
-	r2 := make([]byte, l.size())
-	l.put(hash, r2)
+	c := piece{stamp: 1_700_000_000_000}
+	c.begin(100)
+	c.entries = appendLogged(c.entries, driver.ChangeDelete, 100, 99, "k")
+	c.begin(1000)
+	c.entries = appendLogged(c.entries, driver.ChangeSet, 1000, 0, "other")
+	r2 := pieceRecord(hash, &c)
 	m := meta{low: 5, keys: 6, bytes: 7, changes: 8, receipts: 9}
 	r3 := m.append(nil)
 	seal(hash, r3)
-	k := kept{body: [16]byte{1, 2}, expires: 5, seq: 6, answers: []driver.Result{
+	k := kept{id: [16]byte{3}, body: [16]byte{1, 2}, answers: appendAnswers(nil, []driver.Result{
 		{Version: 7, Found: true, Applied: true, Number: -8, Value: []byte("before"), ExpiresAt: time.UnixMilli(9)}, {},
-	}}
-	r4 := k.append(nil)
-	seal(hash, r4)
-	return key, [][]byte{r1, r2, r3, r4}
+	})}
+	p := piece{stamp: 5}
+	p.begin(6)
+	p.entries = k.append(p.entries)
+	return key, [][]byte{r1, r2, r3, pieceRecord(hash, &p)}
+}
+
+// pieceRecord is the record of a piece.
+func pieceRecord(hash uint32, p *piece) []byte {
+	record := make([]byte, p.size())
+	p.put(hash, record)
+	return record
 }
 
 // FuzzRecordDecode holds that no decoder panics, takes more memory than its
@@ -91,17 +103,29 @@ func FuzzRecordDecode(f *testing.F) {
 					t.Fatalf("data %+v encodes to other bytes", d)
 				}
 			}
-			if _, _, _, _, err := parseLogged(hash, record); err == nil {
-				accepted = true
+			for _, each := range []func(*pieceReader){
+				func(p *pieceReader) { p.logged() },
+				func(p *pieceReader) {
+					if k, ok := p.kept(); ok {
+						if answers, err := parseAnswers(k.answers); err == nil && len(answers) > len(record) {
+							t.Fatalf("%d answers out of %d bytes", len(answers), len(record))
+						}
+					}
+				},
+			} {
+				p, err := parsePiece(hash, record)
+				accepted = accepted || err == nil
+				entries := 0
+				for err == nil && p.next() {
+					each(&p)
+					entries++
+				}
+				if entries > len(record) {
+					t.Fatalf("%d entries out of %d bytes", entries, len(record))
+				}
 			}
 			if _, err := parseMeta(hash, record); err == nil {
 				accepted = true
-			}
-			if k, err := parseKept(hash, record); err == nil {
-				accepted = true
-				if len(k.answers) > len(record) {
-					t.Fatalf("%d answers out of %d bytes", len(k.answers), len(record))
-				}
 			}
 			return accepted
 		}
@@ -128,18 +152,34 @@ func TestRecordsComeBackAsWritten(t *testing.T) {
 	if err != nil || d.version != 1<<40 || d.expires != 1_700_000_000_000 || d.ttl != 60_000 || string(d.value) != "value" {
 		t.Errorf("data: %+v, %v", d, err)
 	}
-	kind, previous, at, name, err := parseLogged(hash, records[1])
-	if err != nil || kind != driver.ChangeDelete || previous != 99 || at != 1_700_000_000_000 || string(name) != "k" {
-		t.Errorf("change: %v %v %v %q, %v", kind, previous, at, name, err)
+	p, err := parsePiece(hash, records[1])
+	if err != nil || p.count != 2 || p.stamp != 1_700_000_000_000 {
+		t.Errorf("changes: %+v, %v", p, err)
+	}
+	for i, want := range []string{"100 delete 99 k", "1000 set 0 other"} {
+		more := p.next()
+		l, ok := p.logged()
+		got := fmt.Sprintf("%d %s %d %s", p.seq, map[driver.ChangeKind]string{driver.ChangeSet: "set", driver.ChangeDelete: "delete"}[l.kind], l.previous, l.key)
+		if !more || !ok || got != want {
+			t.Errorf("change %d is %q %v, want %q", i, got, ok, want)
+		}
+	}
+	if p.next() || p.end() != nil {
+		t.Errorf("after the last change: %v", p.end())
 	}
 	m, err := parseMeta(hash, records[2])
 	if err != nil || m != (meta{5, 6, 7, 8, 9}) {
 		t.Errorf("meta: %+v, %v", m, err)
 	}
-	k, err := parseKept(hash, records[3])
-	want := []driver.Result{{Version: 7, Found: true, Applied: true, Number: -8, Value: []byte("before"), ExpiresAt: time.UnixMilli(9)}, {}}
-	if err != nil || k.seq != 6 || !reflect.DeepEqual(k.answers, want) {
-		t.Errorf("receipt: %+v, %v", k, err)
+	p, err = parsePiece(hash, records[3])
+	if err != nil || !p.next() || p.stamp != 5 || p.seq != 6 {
+		t.Errorf("receipts: %+v, %v", p, err)
+	}
+	k, ok := p.kept()
+	answers, err := parseAnswers(k.answers)
+	want := []driver.Result{{Version: 7, Found: true, Applied: true, Replayed: true, Number: -8, Value: []byte("before"), ExpiresAt: time.UnixMilli(9)}, {Replayed: true}}
+	if !ok || err != nil || p.end() != nil || k.id != [16]byte{3} || k.body != [16]byte{1, 2} || !reflect.DeepEqual(answers, want) {
+		t.Errorf("receipt: %+v %+v, %v", k, answers, err)
 	}
 	// A record under another key is as good as damaged.
 	for i, r := range records {

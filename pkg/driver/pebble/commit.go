@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -33,12 +34,11 @@ type group struct {
 	partFrom int        // its first operation in this group
 
 	// The group's own writes, which the store does not show yet.
-	cells    map[prism.Key]cell
-	receipts map[receiptKey]kept
-
-	forgotten []forgotten
+	cells   map[prism.Key]cell
+	entered []entered
 
 	touched []touch
+	dropped *namespace
 	hashes  []uint32   // of keys written
 	last    *namespace // looked up last
 	seq     uint64     // the last version given out
@@ -50,17 +50,16 @@ type group struct {
 	key, buf []byte
 }
 
-// touch is what a group does to a namespace as a whole.
+// touch is what a group does to a namespace as a whole, and adds to its logs.
 type touch struct {
 	ns            *namespace
 	before, after meta
 	due           int64 // the soonest new expiry
 	logged        bool  // whether there are changes
-}
 
-type receiptKey struct {
-	ns prism.Namespace
-	id [16]byte
+	changes     piece
+	receipts    []lanePiece
+	receiptsMax int64 // the smallest bound that was asked for; 0: no receipts
 }
 
 // commitLoop builds and applies groups; syncLoop waits for their syncs.
@@ -68,6 +67,9 @@ func (s *store) commitLoop() {
 	defer close(s.groups)
 	var list []*request
 	for {
+		// Who is answered by the sync under way comes back in a moment: all
+		// that has come together until then shares the next.
+		_ = s.dirty.await(context.Background(), s.dirty.applied.Load()) // fails with the store
 		var ok bool
 		if list, ok = s.queue.takeAll(list[:0]); !ok {
 			return
@@ -86,7 +88,7 @@ func (s *store) begin() *group {
 	select {
 	case g = <-s.spare:
 	default:
-		g = &group{s: s, cells: make(map[prism.Key]cell), receipts: make(map[receiptKey]kept)}
+		g = &group{s: s, cells: make(map[prism.Key]cell)}
 	}
 	g.number = s.dirty.applied.Load() + 1
 	g.now = s.clock.Now()
@@ -99,11 +101,10 @@ func (s *store) begin() *group {
 
 func (g *group) recycle() {
 	clear(g.cells)
-	clear(g.receipts)
+	clear(g.entered)
 	clear(g.requests)
-	clear(g.touched)
-	g.requests, g.touched, g.hashes = g.requests[:0], g.touched[:0], g.hashes[:0]
-	g.ops, g.from, g.part, g.partFrom, g.last, g.batch = 0, 0, nil, 0, nil, nil
+	g.requests, g.touched, g.entered, g.hashes = g.requests[:0], g.touched[:0], g.entered[:0], g.hashes[:0]
+	g.ops, g.from, g.part, g.partFrom, g.last, g.dropped, g.batch = 0, 0, nil, 0, nil, nil, nil
 	select {
 	case g.s.spare <- g:
 	default:
@@ -188,8 +189,8 @@ func (g *group) namespace(name prism.Namespace) *namespace {
 func (s *store) apply(g *group) {
 	if s.failure.Load() != nil {
 		g.abort(s.failure.Load())
-	} else if g.batch.Count() > 0 {
-		g.writeMetas()
+	} else if g.batch.Count() > 0 || len(g.touched) > 0 {
+		g.finish()
 		// The sizes of requests are known now: keep a part of the reserve
 		// for what frees space.
 		if int64(g.batch.Len()) > g.free-g.low/4 {
@@ -199,12 +200,11 @@ func (s *store) apply(g *group) {
 	for i := range g.touched {
 		g.touched[i].after = g.touched[i].ns.meta
 	}
-	for _, f := range g.forgotten {
-		if g.receipts[receiptKey{f.ns.name, f.id}].expires == 0 { // not used again since
-			delete(f.ns.ids, f.id)
-		}
+	if g.dropped != nil {
+		g.dropped.lanes = nil
+		s.recent.drop(g.dropped)
+		s.dirty.markAll(g.number)
 	}
-	g.forgotten = g.forgotten[:0]
 	for _, h := range g.hashes {
 		s.dirty.mark(h, g.number)
 	}
@@ -280,23 +280,37 @@ func (s *store) syncLoop() {
 
 // touch notes that the group changes n.meta.
 func (g *group) touch(n *namespace) *touch {
-	if n.group == g {
-		for i := len(g.touched) - 1; i >= 0; i-- {
-			if g.touched[i].ns == n {
-				return &g.touched[i]
-			}
-		}
+	if i := n.touched; i < len(g.touched) && g.touched[i].ns == n {
+		return &g.touched[i]
 	}
-	n.group = g
-	g.touched = append(g.touched, touch{ns: n, before: n.meta, due: never})
-	return &g.touched[len(g.touched)-1]
+	n.touched = len(g.touched)
+	if n.touched < cap(g.touched) {
+		g.touched = g.touched[:n.touched+1] // with the buffers it had
+	} else {
+		g.touched = append(g.touched, touch{})
+	}
+	t := &g.touched[n.touched]
+	t.changes.reset()
+	*t = touch{ns: n, before: n.meta, due: never, changes: t.changes, receipts: t.receipts[:0]}
+	return t
 }
 
-func (g *group) writeMetas() {
+// finish writes what the group adds to the logs of namespaces and what is known
+// of them, and drops what is too much.
+func (g *group) finish() {
 	for i := range g.touched {
-		n := g.touched[i].ns
-		g.key = appendMetaKey(g.key[:0], n.name)
-		g.buf = n.meta.append(g.buf[:0])
+		t := &g.touched[i]
+		g.writeChanges(t)
+		for j := range t.receipts {
+			g.writeReceipts(t, &t.receipts[j])
+		}
+		g.boundHistory(t)
+		if err := g.boundReceipts(t); err != nil {
+			// What stays a little longer hurts nobody.
+			g.s.log.Warn("old receipts could not be dropped; it is tried again", "namespace", string(t.ns.name), "error", err)
+		}
+		g.key = appendMetaKey(g.key[:0], t.ns.name)
+		g.buf = t.ns.meta.append(g.buf[:0])
 		seal(keySum(g.key), g.buf)
 		_ = g.batch.Set(g.key, g.buf, nil) // fails only on an applied batch
 	}
@@ -308,11 +322,17 @@ func (g *group) abort(err error) {
 		t := &g.touched[i]
 		t.ns.meta = t.before
 		// What was looked up on the way may be wrong now: look again.
-		clear(t.ns.heads)
+		for _, l := range t.ns.lanes {
+			l.low = 0
+		}
 		t.ns.due.Store(0)
 	}
-	g.touched, g.forgotten = g.touched[:0], g.forgotten[:0]
+	g.leave()
+	g.touched, g.dropped = g.touched[:0], nil
 	g.batch.Reset()
+	for _, h := range g.hashes {
+		g.s.recent.forget(h)
+	}
 	g.hashes = g.hashes[:0]
 	for i, r := range g.requests {
 		from := 0

@@ -24,6 +24,13 @@ type dirty struct {
 // mark is called before the group is applied.
 func (d *dirty) mark(hash uint32, group uint64) { d.slot(hash).Store(group) }
 
+// markAll is mark for a group that may have written anything.
+func (d *dirty) markAll(group uint64) {
+	for i := range d.slots {
+		d.slots[i].Store(group)
+	}
+}
+
 func (d *dirty) slot(hash uint32) *atomic.Uint64 { return &d.slots[hash%uint32(len(d.slots))] }
 
 // settle waits until what was read of a key is on disk; called after the read.

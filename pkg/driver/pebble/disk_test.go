@@ -65,7 +65,8 @@ func TestTheReserveOfAFullDiskIsForDeletes(t *testing.T) {
 	}
 	// Even what frees space needs some.
 	disk.free.Store(0)
-	if _, err := set.KeyValue.Delete(ctx, key("b"), driver.Receipt{}); !errors.Is(err, prism.ReasonDiskFull) {
+	once := driver.Receipt{ID: [16]byte{3}, Keep: time.Hour}
+	if _, err := set.KeyValue.Delete(ctx, key("b"), once); !errors.Is(err, prism.ReasonDiskFull) {
 		t.Errorf("a delete without any space: %v, want DISK_FULL", err)
 	}
 	if _, err := set.KeyValueTransactional.Commit(ctx, "ns", nil, []driver.Op{{Kind: driver.OpDelete, Key: "b"}}, driver.Receipt{}); !errors.Is(err, prism.ReasonDiskFull) {
@@ -78,6 +79,9 @@ func TestTheReserveOfAFullDiskIsForDeletes(t *testing.T) {
 		t.Errorf("usage is %+v, %v; want the three that are there", u, err)
 	}
 	disk.free.Store(1 << 29)
+	if r, err := set.KeyValue.Delete(ctx, key("b"), once); err != nil || !r.Found || r.Replayed {
+		t.Errorf("the delete that was refused, again: %+v, %v; want it done", r, err)
+	}
 	put(t, set, "b", "again")
 }
 

@@ -3,9 +3,7 @@ package pebble
 import (
 	"bytes"
 	"errors"
-	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -31,14 +29,28 @@ func (g *group) load(key prism.Key, value bool) (cell, error) {
 	if c, ok := g.cells[key]; ok {
 		return c, nil
 	}
-	if p := g.glimpse; p != nil && g.s.dirty.slot(p.hash).Load() <= p.visible && (p.whole || !value) {
+	g.key = appendDataKey(g.key[:0], key)
+	hash := keySum(g.key)
+	if !value {
+		if c, ok := g.s.recent.get(g.namespace(key.Namespace), hash, key.Name); ok {
+			c.lapse(g.nowMs)
+			return c, nil
+		}
+	}
+	if p := g.glimpse; p != nil && p.looked && g.s.dirty.slot(hash).Load() <= p.visible && (p.whole || !value) {
 		p.cell.lapse(g.nowMs)
 		return p.cell, nil
 	}
-	g.key = appendDataKey(g.key[:0], key)
-	c, err := g.s.look(g.key, keySum(g.key), value)
+	c, err := g.s.look(g.key, hash, value)
 	c.lapse(g.nowMs)
 	return c, err
+}
+
+// remember notes what the group leaves under a key.
+func (g *group) remember(ns *namespace, key prism.Key, hash uint32, c cell) {
+	g.hashes = append(g.hashes, hash)
+	g.cells[key] = c
+	g.s.recent.put(ns, hash, key.Name, &c)
 }
 
 func (c *cell) lapse(now int64) {
@@ -76,9 +88,9 @@ func (s *store) look(key []byte, hash uint32, value bool) (cell, error) {
 // since, which the committer knows from dirty.
 type glimpse struct {
 	cell    cell
-	hash    uint32
 	visible uint64 // the last group that was visible before the look
 	whole   bool   // the value is there
+	looked  bool   // false: the committer is likely to remember the key
 }
 
 // peek looks at what a request is about to change.
@@ -89,10 +101,12 @@ func (s *store) peek(r *request) {
 		op := &r.ops[i]
 		p := glimpse{visible: s.dirty.visible.Load(), whole: wantsValue(op.Kind)}
 		*buf = appendDataKey((*buf)[:0], prism.Key{Namespace: r.ns, Name: op.Key})
-		p.hash = keySum(*buf)
-		var err error
-		if p.cell, err = s.look(*buf, p.hash, p.whole); err != nil {
-			break // the committer meets it too
+		hash := keySum(*buf)
+		if p.looked = p.whole || !s.recent.has(hash); p.looked {
+			var err error
+			if p.cell, err = s.look(*buf, hash, p.whole); err != nil {
+				break // the committer meets it too
+			}
 		}
 		r.glimpses = append(r.glimpses, p)
 	}
@@ -145,16 +159,8 @@ func (g *group) once(ns *namespace, op *driver.Op) (driver.Result, error) {
 	if err != nil {
 		return driver.Result{}, err
 	}
-	return r, g.keep(ns, op.Receipt, []driver.Result{r})
-}
-
-// keeping keeps the expiry of a key that is there; one that is made gets what
-// the operation says.
-func keeping(live bool, o driver.SetOptions) driver.SetOptions {
-	if live {
-		return driver.SetOptions{KeepTTL: true}
-	}
-	return driver.SetOptions{TTL: o.TTL}
+	g.keep(ns, op.Receipt, []driver.Result{r})
+	return r, nil
 }
 
 // frees reports whether an operation may use the reserve of a full disk.
@@ -188,185 +194,7 @@ func (g *group) read(key prism.Key, kind driver.OpKind) (driver.Result, error) {
 	return r, nil
 }
 
-// change does a mutation.
-func (g *group) change(ns *namespace, key prism.Key, op *driver.Op) (r driver.Result, err error) {
-	if err := checkOptions(op); err != nil {
-		return r, err
-	}
-	c, err := g.load(key, wantsValue(op.Kind))
-	// What a plain set or delete leaves does not depend on the record, so
-	// they also mend a damaged one.
-	mends := (op.Kind == driver.OpSet || op.Kind == driver.OpDelete) && !op.Options.KeepTTL
-	if err == nil && c.damaged != nil && !mends {
-		err = g.s.damaged(key, c.damaged)
-	}
-	if err != nil {
-		return r, err
-	}
-	live := c.live()
-	switch op.Kind {
-	case driver.OpSet:
-		r.Version, err = g.set(ns, key, &c, op.Value, op.Options)
-
-	case driver.OpSetIf:
-		if err = condition(key, &c, op.If); err == nil {
-			r.Version, err = g.set(ns, key, &c, op.Value, op.Options)
-		}
-
-	case driver.OpDelete, driver.OpDeleteIf:
-		if op.Kind == driver.OpDeleteIf {
-			if err = condition(key, &c, op.If); err != nil {
-				return r, err
-			}
-		}
-		if r.Found = live || c.damaged != nil; r.Found {
-			r.Version, err = g.remove(ns, key, &c, driver.ChangeDelete)
-		}
-
-	case driver.OpExpire:
-		if !live {
-			return r, notFound(key)
-		}
-		ttl := ttlMillis(op.Options.TTL)
-		expires := g.expiry(op.Options.TTL)
-		r.Version, r.ExpiresAt = c.version, timeOf(expires)
-		err = g.retime(ns, key, &c, expires, ttl)
-
-	case driver.OpPersist:
-		if !live {
-			return r, notFound(key)
-		}
-		r.Version, r.Applied = c.version, c.expires != 0
-		if r.Applied || c.ttl != 0 {
-			err = g.retime(ns, key, &c, 0, 0)
-		}
-
-	case driver.OpTouch:
-		if !live {
-			return r, notFound(key)
-		}
-		r.Version = c.version
-		if c.expires != 0 {
-			expires := g.nowMs + c.ttl
-			r.ExpiresAt = timeOf(expires)
-			err = g.retime(ns, key, &c, expires, c.ttl)
-		}
-
-	case driver.OpIncrement:
-		var n int64
-		if live {
-			if n, err = number(c.value); err != nil {
-				return r, err
-			}
-		}
-		if op.Delta > 0 && n > math.MaxInt64-op.Delta || op.Delta < 0 && n < math.MinInt64-op.Delta {
-			return r, prism.New(prism.ReasonOverflow, "%d plus %d does not fit 64 bits", n, op.Delta)
-		}
-		r.Number = n + op.Delta
-		r.Version, err = g.set(ns, key, &c, strconv.AppendInt(nil, r.Number, 10), keeping(live, op.Options))
-
-	case driver.OpAppend:
-		var value []byte
-		if live {
-			value = c.value
-		}
-		if len(value)+len(op.Value) > prism.MaxValueBytes {
-			return r, prism.InvalidField("value", "must not make the whole larger than "+strconv.Itoa(prism.MaxValueBytes)+" bytes")
-		}
-		value = slices.Concat(value, op.Value) // never in place: a cell may hold a caller's memory
-		r.Number = int64(len(value))
-		r.Version, err = g.set(ns, key, &c, value, keeping(live, op.Options))
-
-	case driver.OpSetIfAbsent:
-		if live {
-			r.Version = c.version
-			return r, nil
-		}
-		r.Applied = true
-		r.Version, err = g.set(ns, key, &c, op.Value, op.Options)
-
-	case driver.OpGetAndSet:
-		if r.Found = live; live {
-			r.Value = append(make([]byte, 0, len(c.value)), c.value...)
-		}
-		r.Version, err = g.set(ns, key, &c, op.Value, op.Options)
-
-	case driver.OpCompareAndSwap, driver.OpCompareAndDelete:
-		if r.Applied = live && bytes.Equal(c.value, op.Expected); !r.Applied {
-			if live {
-				r.Version = c.version
-			}
-			return r, nil
-		}
-		if op.Kind == driver.OpCompareAndDelete {
-			r.Version, err = g.remove(ns, key, &c, driver.ChangeDelete)
-			return r, err
-		}
-		o := op.Options
-		o.KeepTTL = o.TTL == 0
-		r.Version, err = g.set(ns, key, &c, op.Value, o)
-
-	default:
-		err = errKind()
-	}
-	return r, err
-}
-
-func checkOptions(op *driver.Op) error {
-	switch o := op.Options; {
-	case o.TTL < 0, op.Kind == driver.OpExpire && o.TTL == 0:
-		return prism.InvalidField("ttl", "must be positive")
-	case o.TTL > 0 && o.KeepTTL:
-		return prism.InvalidField("keep_ttl", "must not be given together with a time to live")
-	case (op.Kind == driver.OpSetIf || op.Kind == driver.OpDeleteIf) && op.If.Absent == (op.If.Version != 0):
-		return prism.InvalidField("if", "must be either absent or a version")
-	}
-	return nil
-}
-
 func errKind() error { return prism.InvalidField("kind", "is not an operation") }
-
-func cloneValue(v []byte) []byte {
-	if v == nil {
-		return nil
-	}
-	return append(make([]byte, 0, len(v)), v...)
-}
-
-// condition checks what a mutation asks of the key.
-func condition(key prism.Key, c *cell, want driver.Condition) error {
-	live := c.live()
-	if want.Absent {
-		if live {
-			return prism.New(prism.ReasonAlreadyExists, "the key exists already").WithNamespace(key.Namespace).
-				WithMeta("current_version", strconv.FormatUint(c.version, 10))
-		}
-		return nil
-	}
-	var version uint64
-	if live {
-		version = c.version
-	}
-	if version != want.Version || !live {
-		return prism.New(prism.ReasonVersionMismatch, "the key has version %d, not %d", version, want.Version).
-			WithNamespace(key.Namespace).WithMeta("current_version", strconv.FormatUint(version, 10))
-	}
-	return nil
-}
-
-func notFound(key prism.Key) error {
-	return prism.New(prism.ReasonNotFound, "the key is not there").WithNamespace(key.Namespace)
-}
-
-// number reads what Increment works on: a decimal int64, written as Go would.
-func number(value []byte) (int64, error) {
-	if len(value) <= 20 {
-		if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
-			return n, nil
-		}
-	}
-	return 0, prism.New(prism.ReasonNotANumber, "the value is not a decimal 64-bit integer")
-}
 
 // ttlMillis rounds up, so that nothing ends early.
 func ttlMillis(ttl time.Duration) int64 {
@@ -416,14 +244,14 @@ func (g *group) set(ns *namespace, key prism.Key, c *cell, value []byte, o drive
 		ns.meta.bytes += int64(len(key.Name))
 	}
 	ns.meta.bytes += int64(len(value) - c.size)
-	g.put(key, &d)
+	hash := g.put(key, &d)
 	g.reindex(t, key, c, d.expires)
 	var previous uint64
 	if c.live() {
 		previous = c.version
 	}
-	g.record(t, d.version, &logged{kind: driver.ChangeSet, previous: previous, time: g.nowMs, key: key.Name})
-	g.cells[key] = cell{data: d, stored: true, size: len(value)}
+	g.record(t, driver.ChangeSet, d.version, previous, key.Name)
+	g.remember(ns, key, hash, cell{data: d, stored: true, size: len(value)})
 	return d.version, nil
 }
 
@@ -435,12 +263,12 @@ func (g *group) remove(ns *namespace, key prism.Key, c *cell, kind driver.Change
 	ns.meta.keys--
 	ns.meta.bytes -= int64(len(key.Name) + c.size)
 	g.key = appendDataKey(g.key[:0], key)
-	g.hashes = append(g.hashes, keySum(g.key))
+	hash := keySum(g.key)
 	_ = g.batch.Delete(g.key, nil)
 	g.reindex(t, key, c, 0)
-	g.record(t, version, &logged{kind: kind, previous: c.version, time: g.nowMs, key: key.Name})
+	g.record(t, kind, version, c.version, key.Name)
 	*c = cell{}
-	g.cells[key] = *c
+	g.remember(ns, key, hash, *c)
 	return version, nil
 }
 
@@ -449,20 +277,20 @@ func (g *group) retime(ns *namespace, key prism.Key, c *cell, expires, ttl int64
 	t := g.touch(ns)
 	d := c.data
 	d.expires, d.ttl = expires, ttl
-	g.put(key, &d)
+	hash := g.put(key, &d)
 	g.reindex(t, key, c, expires)
-	g.cells[key] = cell{data: d, stored: true, size: len(d.value)}
+	g.remember(ns, key, hash, cell{data: d, stored: true, size: len(d.value)})
 	return nil
 }
 
-func (g *group) put(key prism.Key, d *data) {
+func (g *group) put(key prism.Key, d *data) (hash uint32) {
 	g.key = appendDataKey(g.key[:0], key)
-	hash := keySum(g.key)
+	hash = keySum(g.key)
 	op := g.batch.SetDeferred(len(g.key), d.size())
 	copy(op.Key, g.key)
 	d.put(hash, op.Value)
 	_ = op.Finish()
-	g.hashes = append(g.hashes, hash)
+	return hash
 }
 
 // reindex moves a key in the expiry index.
@@ -482,17 +310,22 @@ func (g *group) reindex(t *touch, key prism.Key, c *cell, expires int64) {
 }
 
 // record adds to the change log.
-func (g *group) record(t *touch, version uint64, l *logged) {
-	g.key = appendChangeKey(g.key[:0], t.ns.name, version)
-	op := g.batch.SetDeferred(len(g.key), l.size())
-	copy(op.Key, g.key)
-	l.put(keySum(g.key), op.Value)
-	_ = op.Finish()
+func (g *group) record(t *touch, kind driver.ChangeKind, version, previous uint64, key string) {
+	p := &t.changes
+	p.stamp = g.nowMs
+	p.begin(version)
+	p.entries = appendLogged(p.entries, kind, version, previous, key)
 	t.ns.meta.changes++
 	t.logged = true
-	bound := g.s.options.History
-	if over := t.ns.meta.changes - bound; over > bound/trimPart {
-		g.trim(t.ns, over, 0)
+	if len(p.entries) >= pieceBytes {
+		g.writeChanges(t)
+	}
+}
+
+func (g *group) writeChanges(t *touch) {
+	if p := &t.changes; p.count > 0 {
+		g.key = appendChangeKey(g.key[:0], t.ns.name, p.last)
+		g.writePiece(p)
 	}
 }
 
@@ -564,7 +397,7 @@ func (g *group) transact(ns *namespace, r *request) error {
 		}
 	}
 	if !r.receipt.IsZero() {
-		return g.keep(ns, r.receipt, r.results)
+		g.keep(ns, r.receipt, r.results)
 	}
 	return nil
 }
@@ -584,7 +417,7 @@ func (g *group) drop(ns *namespace) error {
 		}
 	}
 	ns.meta = meta{low: g.s.seq}
-	clear(ns.heads)
+	g.dropped = ns
 	t.logged = true // wakes watchers: their history is gone
 	return nil
 }

@@ -15,9 +15,11 @@ import (
 )
 
 // The format of everything on disk. It is raised when an older build could no
-// longer read the folder.
+// longer read the folder. Format 1, with a record for each change and receipt,
+// was of no release and is not read.
 const (
-	formatVersion = 1
+	formatVersion = 2
+	formatOldest  = 2
 	formatFile    = "FORMAT"
 	formatName    = "prism-pebble"
 	storeFolder   = "store"
@@ -43,6 +45,8 @@ func checkFormat(fs vfs.FS, dir, backend string) (fresh bool, err error) {
 		return false, prism.New(prism.ReasonDataLoss, "backend %q: %s in folder %s is not a format of this driver", backend, formatFile, dir).WithBackend(backend)
 	case v > formatVersion:
 		return false, newerFormat(backend, dir, number)
+	case v < formatOldest:
+		return false, prism.New(prism.ReasonFailedPrecond, "backend %q: folder %s has format %d, which was of no release; this build reads from %d on; nothing was changed", backend, dir, v, formatOldest).WithBackend(backend)
 	}
 	return false, nil
 }

@@ -14,12 +14,11 @@ import (
 // The length in front makes the pair (namespace, rest) unambiguous for any
 // bytes, and within a namespace the order is the order of rest.
 //
-//	d  key                              the data
-//	c  sequence                         the change log
-//	x  expires_at ms, key               what expires, soonest first
-//	r  receipt id                       receipts
-//	o  time kept ms, sequence           receipts in the order they go
-//	m  (nothing)                        what is known of the namespace
+//	d  key                                   the data
+//	c  sequence of the last                  the change log, in pieces
+//	x  expires_at ms, key                    what expires, soonest first
+//	r  time kept ms, sequence of the last    receipts in the order they go, in pieces
+//	m  (nothing)                             what is known of the namespace
 //
 // and one key without a namespace, reservedKey. Numbers are big endian.
 const (
@@ -27,13 +26,12 @@ const (
 	kindChange  = 'c'
 	kindExpiry  = 'x'
 	kindReceipt = 'r'
-	kindOrder   = 'o'
 	kindMeta    = 'm'
 	kindStore   = 's'
 )
 
 // namespaceKinds are the spans that hold a namespace.
-var namespaceKinds = [...]byte{kindData, kindChange, kindExpiry, kindReceipt, kindOrder, kindMeta}
+var namespaceKinds = [...]byte{kindData, kindChange, kindExpiry, kindReceipt, kindMeta}
 
 // reservedKey holds the version up to which they may have been given out, and
 // the one before the first.
@@ -76,12 +74,8 @@ func appendExpiryKey(dst []byte, key prism.Key, expires int64) []byte {
 	return append(dst, key.Name...)
 }
 
-func appendReceiptKey(dst []byte, ns prism.Namespace, id [16]byte) []byte {
-	return append(appendSpan(dst, kindReceipt, ns), id[:]...)
-}
-
-func appendOrderKey(dst []byte, ns prism.Namespace, keep int64, seq uint64) []byte {
-	dst = binary.BigEndian.AppendUint64(appendSpan(dst, kindOrder, ns), uint64(keep))
+func appendReceiptKey(dst []byte, ns prism.Namespace, keep int64, seq uint64) []byte {
+	dst = binary.BigEndian.AppendUint64(appendSpan(dst, kindReceipt, ns), uint64(keep))
 	return binary.BigEndian.AppendUint64(dst, seq)
 }
 

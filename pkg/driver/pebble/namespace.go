@@ -7,7 +7,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -16,13 +15,9 @@ type namespace struct {
 	name prism.Namespace
 
 	// The committer's own.
-	meta  meta
-	group *group           // the group that has changed meta
-	heads map[int64]uint64 // per time kept, receipts before it are gone
-	// ids are the receipts there may be: whoever is not among them need not
-	// be looked for, which is most of what a write with a receipt would cost.
-	// Nil: not known.
-	ids map[[16]byte]struct{}
+	meta    meta
+	touched int // the place in the present group's touched, if it is there
+	lanes   []*lane
 
 	// due is a time before which nothing expires.
 	due atomic.Int64
@@ -34,7 +29,7 @@ type namespace struct {
 }
 
 func newNamespace(name prism.Namespace, m meta) *namespace {
-	n := &namespace{name: name, meta: m, heads: make(map[int64]uint64)}
+	n := &namespace{name: name, meta: m}
 	n.publish(&m)
 	return n
 }
@@ -78,7 +73,6 @@ func (s *store) namespace(name prism.Namespace) *namespace {
 	n := s.namespaces[name]
 	if n == nil {
 		n = newNamespace(name, meta{low: s.first})
-		n.ids = make(map[[16]byte]struct{})
 		n.due.Store(never)
 		s.namespaces[name] = n
 	}
@@ -112,34 +106,12 @@ func (s *store) loadNamespaces() error {
 			m = meta{low: never}
 		}
 		n := newNamespace(prism.Namespace(name), m)
-		if m.low != never && m.receipts <= maxIDsRead {
-			if n.ids, err = s.receiptIDs(n.name, m.receipts); err != nil {
-				return err
-			}
+		if err := s.loadReceipts(n); err != nil {
+			return err
 		}
 		s.namespaces[n.name] = n
 	}
 	return it.Error()
-}
-
-// maxIDsRead bounds what is read at the start: about half a second's worth.
-const maxIDsRead = driver.MaxReceipts + driver.MaxReceipts/10
-
-// receiptIDs reads the ids of a namespace's receipts, about n of them.
-func (s *store) receiptIDs(ns prism.Namespace, n int64) (map[[16]byte]struct{}, error) {
-	ids := make(map[[16]byte]struct{}, max(n, 0))
-	span := appendSpan(nil, kindReceipt, ns)
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: span, UpperBound: appendSpanEnd(nil, kindReceipt, ns)})
-	if err != nil {
-		return nil, err
-	}
-	defer it.Close()
-	for ok := it.First(); ok; ok = it.Next() {
-		if id := it.Key()[len(span):]; len(id) == 16 {
-			ids[[16]byte(id)] = struct{}{}
-		}
-	}
-	return ids, it.Error()
 }
 
 // signal wakes all who wait, without a cost when nobody does.

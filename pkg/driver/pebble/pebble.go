@@ -76,8 +76,9 @@ type store struct {
 	damage    atomic.Int64                // damaged records and blocks met
 	refused   atomic.Int64                // when a write was last refused for want of space, Unix milliseconds
 
-	queue queue
-	dirty dirty
+	queue    queue
+	lateness signal
+	dirty    dirty
 
 	namespacesMu sync.RWMutex
 	namespaces   map[prism.Namespace]*namespace
@@ -85,6 +86,7 @@ type store struct {
 	first uint64 // the sequence began after it
 
 	// The committer's own.
+	recent   recent
 	seq      uint64      // the last version given out
 	reserved uint64      // durable: versions up to it are used up after a crash
 	applying atomic.Bool // pebble is at work on a group
@@ -249,6 +251,7 @@ func (s *store) fail(err error) {
 		s.dirty.fail()
 		s.queue.refuse(e, nil)
 		close(s.failed)
+		s.lateness.fire()
 	}
 }
 

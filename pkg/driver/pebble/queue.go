@@ -158,6 +158,22 @@ func (s *store) refuseQueued() {
 	s.queue.refuse(s.refuseFull(), func(r *request) bool { return r.kind == kindWork })
 }
 
+// patience is how long a caller waits before it also waits for the end of its
+// context. That may cost a timer, and most are answered before.
+const patience = 5 * time.Millisecond
+
+// late returns a channel that is closed within patience, and when the store
+// fails. Callers share it.
+func (s *store) late() <-chan struct{} {
+	s.lateness.mu.Lock()
+	defer s.lateness.mu.Unlock()
+	if s.lateness.c == nil {
+		s.lateness.c = make(chan struct{})
+		time.AfterFunc(patience, s.lateness.fire)
+	}
+	return s.lateness.c
+}
+
 // submit hands r to the committer and waits for the sync that covers it. It
 // releases r unless it was left behind.
 func (s *store) submit(ctx context.Context, r *request) error {
@@ -173,6 +189,11 @@ func (s *store) submit(ctx context.Context, r *request) error {
 	if err := s.queue.put(r); err != nil {
 		r.release()
 		return err
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-s.late():
 	}
 	select {
 	case <-r.done:

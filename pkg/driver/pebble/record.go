@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
@@ -103,37 +104,33 @@ func parseData(keySum uint32, record []byte) (data, error) {
 	return d, nil
 }
 
-// logged is a change as it is kept; its version is in its key.
+// logged is a change as the log keeps it.
 type logged struct {
 	kind     driver.ChangeKind
-	previous uint64
-	time     int64
-	key      string
+	previous uint64 // 0: the key was not there
+	key      []byte
 }
 
-func (c *logged) size() int {
-	return sealSize + 1 + uvarintLen(c.previous) + uvarintLen(uint64(c.time)) + len(c.key)
-}
-
-func (c *logged) put(keySum uint32, dst []byte) {
-	b := append(dst[:sealSize], byte(c.kind))
-	b = binary.AppendUvarint(b, c.previous)
-	b = binary.AppendUvarint(b, uint64(c.time))
-	b = append(b, c.key...)
-	seal(keySum, b)
-}
-
-func parseLogged(keySum uint32, record []byte) (kind driver.ChangeKind, previous uint64, at int64, key []byte, err error) {
-	b, err := unseal(keySum, record)
-	if err != nil {
-		return 0, 0, 0, nil, err
+func appendLogged(dst []byte, kind driver.ChangeKind, version, previous uint64, key string) []byte {
+	dst = append(dst, byte(kind))
+	if previous != 0 {
+		previous = version - previous
 	}
-	r := reader{b: b}
-	kind, previous, at = driver.ChangeKind(r.byte()), r.uvarint(), int64(r.uvarint())
-	if r.bad || kind < driver.ChangeSet || kind > driver.ChangeExpire || len(r.b) == 0 || at < 0 {
-		return 0, 0, 0, nil, errRecord
+	dst = binary.AppendUvarint(dst, previous)
+	dst = binary.AppendUvarint(dst, uint64(len(key)))
+	return append(dst, key...)
+}
+
+// logged reads the change that next has begun.
+func (p *pieceReader) logged() (l logged, ok bool) {
+	l = logged{kind: driver.ChangeKind(p.byte()), previous: p.uvarint(), key: p.bytes(p.length())}
+	if l.kind < driver.ChangeSet || l.kind > driver.ChangeExpire || len(l.key) == 0 || l.previous >= p.seq {
+		p.fail()
 	}
-	return kind, previous, at, r.b, nil
+	if l.previous != 0 {
+		l.previous = p.seq - l.previous
+	}
+	return l, !p.bad
 }
 
 // meta is what is known of a namespace. It outlives Drop, so that positions
@@ -173,47 +170,52 @@ func parseMeta(keySum uint32, record []byte) (meta, error) {
 	return m, nil
 }
 
-// kept is a receipt as it is stored.
+// kept is a receipt as the log keeps it.
 type kept struct {
+	id      [16]byte
 	body    [16]byte
-	expires int64
-	seq     uint64 // with which it stands in the order
-	answers []driver.Result
+	answers []byte // as appendAnswers writes them
 }
 
 func (k *kept) append(dst []byte) []byte {
-	dst = append(dst, make([]byte, sealSize)...)
+	dst = append(dst, k.id[:]...)
 	dst = append(dst, k.body[:]...)
-	dst = binary.AppendUvarint(dst, uint64(k.expires))
-	dst = binary.AppendUvarint(dst, k.seq)
 	dst = binary.AppendUvarint(dst, uint64(len(k.answers)))
-	for i := range k.answers {
-		dst = appendResult(dst, &k.answers[i])
+	return append(dst, k.answers...)
+}
+
+// kept reads the receipt that next has begun.
+func (p *pieceReader) kept() (k kept, ok bool) {
+	copy(k.id[:], p.bytes(len(k.id)))
+	copy(k.body[:], p.bytes(len(k.body)))
+	k.answers = p.bytes(p.length())
+	return k, !p.bad
+}
+
+func appendAnswers(dst []byte, answers []driver.Result) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(answers)))
+	for i := range answers {
+		dst = appendResult(dst, &answers[i])
 	}
 	return dst
 }
 
-func parseKept(keySum uint32, record []byte) (kept, error) {
-	b, err := unseal(keySum, record)
-	if err != nil {
-		return kept{}, err
-	}
+// parseAnswers gives the answers to a receipt that came again.
+func parseAnswers(b []byte) ([]driver.Result, error) {
 	r := reader{b: b}
-	var k kept
-	copy(k.body[:], r.bytes(len(k.body)))
-	k.expires, k.seq = int64(r.uvarint()), r.uvarint()
 	n := r.uvarint()
-	if r.bad || n > uint64(len(r.b)) { // each answer takes more than a byte
-		return kept{}, errRecord
+	if r.bad || n > uint64(len(r.b)) { // each takes more than a byte
+		return nil, errRecord
 	}
-	k.answers = make([]driver.Result, n)
-	for i := range k.answers {
-		r.result(&k.answers[i])
+	answers := make([]driver.Result, n)
+	for i := range answers {
+		r.result(&answers[i])
+		answers[i].Replayed = true
 	}
 	if r.bad || len(r.b) != 0 {
-		return kept{}, errRecord
+		return nil, errRecord
 	}
-	return k, nil
+	return answers, nil
 }
 
 const (
@@ -278,6 +280,9 @@ func (r *reader) bytes(n int) []byte {
 	r.b = r.b[n:]
 	return b
 }
+
+// length reads how many bytes follow; what is too long for an int fails later.
+func (r *reader) length() int { return int(min(r.uvarint(), math.MaxInt32)) }
 
 func (r *reader) uvarint() uint64 {
 	n, w := binary.Uvarint(r.b)

@@ -101,11 +101,21 @@ func TestANewerFormatIsRefusedAndNotAByteIsChanged(t *testing.T) {
 	}
 	before := snapshot(t, dir)
 	_, err := pebble.Spec().Open(context.Background(), configOf(dir, ""))
-	if !errors.Is(err, prism.ReasonNewerFormat) || !strings.Contains(err.Error(), "format 7") || !strings.Contains(err.Error(), "up to 1") {
+	if !errors.Is(err, prism.ReasonNewerFormat) || !strings.Contains(err.Error(), "format 7") || !strings.Contains(err.Error(), "up to 2") {
 		t.Errorf("error is %v, want NEWER_FORMAT with both versions", err)
 	}
 	if after := snapshot(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Error("the folder was changed")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "FORMAT"), []byte("prism-pebble 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before = snapshot(t, dir)
+	if _, err := pebble.Spec().Open(context.Background(), configOf(dir, "")); !errors.Is(err, prism.ReasonFailedPrecond) || !strings.Contains(err.Error(), "format 1") {
+		t.Errorf("error is %v, want that format 1 is too old", err)
+	}
+	if after := snapshot(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Error("the folder of an older format was changed")
 	}
 	for _, text := range []string{"", "something else", "prism-pebble x"} {
 		if err := os.WriteFile(filepath.Join(dir, "FORMAT"), []byte(text), 0o600); err != nil {
@@ -316,18 +326,49 @@ func TestADamagedFileIsNeverServed(t *testing.T) {
 
 // No read shows what is not on disk: with the disk's sync held back, a reader
 // of the key waits, a reader of another does not.
-func TestNoReadShowsWhatIsNotSynced(t *testing.T) {
-	t.Parallel()
-	ctx := context.Background()
-	var hold atomic.Bool
-	held, release := make(chan struct{}, 16), make(chan struct{})
-	slow := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+// heldSyncs is a disk whose log is not synced while hold is set, until release
+// is closed; held tells of each such sync.
+func heldSyncs() (fs vfs.FS, hold *atomic.Bool, held, release chan struct{}) {
+	hold = new(atomic.Bool)
+	held, release = make(chan struct{}, 16), make(chan struct{})
+	return errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if (op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSync) && strings.HasSuffix(op.Path, ".log") && hold.Load() {
 			held <- struct{}{}
 			<-release
 		}
 		return nil
-	}))
+	})), hold, held, release
+}
+
+func TestNoReadShowsADropThatIsNotSynced(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	slow, hold, held, release := heldSyncs()
+	set := openOn(t, slow, "/d", "")
+	put(t, set, "k", "v")
+	hold.Store(true)
+	done := make(chan error, 1)
+	go func() { done <- set.Store.Drop(ctx, "ns") }()
+	<-held
+	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if e, found, err := set.KeyValue.Get(short, key("k")); !errors.Is(err, prism.ReasonDeadlineExceeded) {
+		t.Errorf("a read before the sync gave %q %v, %v", e.Value, found, err)
+	}
+	hold.Store(false)
+	close(release)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if v, found := get(t, set, "k"); found {
+		t.Errorf("after the sync it reads %q", v)
+	}
+}
+
+func TestNoReadShowsWhatIsNotSynced(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	slow, hold, held, release := heldSyncs()
 	set := openOn(t, slow, "/d", "")
 	put(t, set, "other", "1")
 	put(t, set, "k", "old")
@@ -351,7 +392,7 @@ func TestNoReadShowsWhatIsNotSynced(t *testing.T) {
 	if _, err := set.KeyValueScan.Count(short, "ns", driver.Query{}); !errors.Is(err, prism.ReasonDeadlineExceeded) {
 		t.Errorf("a scan before the sync: %v", err)
 	}
-	// A caller may leave once its write is under way; it happens all the same.
+	// A caller may leave while its write waits.
 	short, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
 	if _, err := set.KeyValue.Set(short, key("left"), nil, driver.SetOptions{}, driver.Receipt{}); !errors.Is(err, prism.ReasonDeadlineExceeded) {
@@ -701,5 +742,115 @@ func TestReceiptsAreBoundedTheOldestGo(t *testing.T) {
 	}
 	if use(14) {
 		t.Error("the eleventh oldest is still there")
+	}
+}
+
+// What the committer remembers of a key goes with its namespace.
+func TestADroppedNamespaceIsForgotten(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	set := openOn(t, vfs.NewMem(), "/d", "")
+	receipt := driver.Receipt{ID: [16]byte{1}, Keep: time.Hour}
+	before := put(t, set, "k", "v")
+	if _, err := set.KeyValue.Set(ctx, key("other"), []byte("v"), driver.SetOptions{}, receipt); err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Store.Drop(ctx, "ns"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := set.KeyValueAtomic.SetIfAbsent(ctx, key("k"), []byte("w"), driver.SetOptions{}, receipt); err != nil || !r.Applied || r.Replayed || r.Version <= before {
+		t.Errorf("a key after a drop: %+v, %v; want it made anew", r, err)
+	}
+	if r, err := set.KeyValue.Delete(ctx, key("other"), driver.Receipt{}); err != nil || r.Found {
+		t.Errorf("delete after a drop: %+v, %v; want nothing found", r, err)
+	}
+	if u, err := set.Store.Usage(ctx, "ns"); err != nil || u.Keys != 1 || u.Bytes != 2 || u.Receipts != 1 {
+		t.Errorf("usage is %+v, %v; want one key of two bytes and one receipt", u, err)
+	}
+}
+
+// A damaged record of a log costs what was in it, which is said, and no more.
+func TestADamagedPieceOfALogIsSaidAndGoesInItsTurn(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	dir := t.TempDir()
+	set := openOn(t, vfs.Default, dir, "receipts: 3")
+	use := func(i int) driver.Result {
+		t.Helper()
+		r, err := set.KeyValue.Set(ctx, key(fmt.Sprint(i)), nil, driver.SetOptions{}, driver.Receipt{ID: [16]byte{byte(i)}, Keep: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	put(t, set, "before", "v")
+	w, err := set.KeyValueWatch.Watch(ctx, "ns", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, err := w.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	for i := 1; i <= 3; i++ {
+		use(i)
+	}
+	if err := set.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := cockroach.Open(filepath.Join(dir, "store"), &cockroach.Options{Logger: quietLog{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for prefix, nth := range map[string]int{"r\x02ns": 1, "c\x02ns": 3} {
+		it, err := db.NewIter(&cockroach.IterOptions{LowerBound: []byte(prefix), UpperBound: []byte(prefix + "\xff")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		it.First()
+		for range nth - 1 {
+			it.Next()
+		}
+		damaged := bytes.Clone(it.Value())
+		damaged[len(damaged)-1] ^= 1
+		if err := db.Set(bytes.Clone(it.Key()), damaged, cockroach.Sync); err != nil {
+			t.Fatal(err)
+		}
+		it.Close()
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	set = openOn(t, vfs.Default, dir, "receipts: 3")
+	if h := set.Store.Health(ctx); h.State != driver.Degraded || h.Facts["damaged"] == "" {
+		t.Errorf("health is %+v, want degraded", h)
+	}
+	if r := use(2); !r.Replayed {
+		t.Errorf("the receipt after the damaged one: %+v, want a replay", r)
+	}
+	if r := use(1); r.Replayed {
+		t.Errorf("the damaged receipt answers %+v", r)
+	}
+	// The history is whole up to the damage, which is met and not passed over.
+	w, err = set.KeyValueWatch.Watch(ctx, "ns", "", begin.Position)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if c, err := w.Next(ctx); !errors.Is(err, prism.ReasonDataLoss) {
+		t.Errorf("a watch over damaged history gives %+v, %v; want DATA_LOSS", c, err)
+	}
+	// Eviction passes the damaged piece.
+	for i := 4; i <= 9; i++ {
+		use(i)
+	}
+	if u, err := set.Store.Usage(ctx, "ns"); err != nil || u.Receipts != 3 {
+		t.Errorf("usage is %+v, %v; want 3 receipts", u, err)
+	}
+	for i := 7; i <= 9; i++ {
+		if r := use(i); !r.Replayed {
+			t.Errorf("receipt %d of the last three is gone", i)
+		}
 	}
 }

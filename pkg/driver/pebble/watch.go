@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -134,26 +135,27 @@ func (w *watcher) read() (changes []driver.Change, more bool, err error) {
 	if w.at < w.ns.low.Load() {
 		return nil, false, compacted(w.ns.name)
 	}
-	span := len(from) - 8
 	n := 0
 	for ok := it.First(); ok; ok = it.Next() {
-		if n++; n > watchBreath || len(changes) == watchBatch {
-			return changes, true, nil
+		p, err := parsePiece(keySum(it.Key()), it.Value())
+		for err == nil && p.next() {
+			l, ok := p.logged()
+			if !ok || p.seq <= w.at {
+				continue // it ends, or was seen
+			}
+			if n++; n > watchBreath || len(changes) == watchBatch {
+				return changes, true, nil
+			}
+			w.at = p.seq
+			if strings.HasPrefix(string(l.key), w.prefix) {
+				changes = append(changes, driver.Change{
+					Kind: l.kind, Key: string(l.key), Version: p.seq, Previous: l.previous, Time: time.UnixMilli(p.stamp),
+				})
+			}
 		}
-		version, _, err := cutNumber(it.Key()[span:])
-		if err != nil {
-			return nil, false, err
-		}
-		kind, previous, at, key, err := parseLogged(keySum(it.Key()), it.Value())
-		if err != nil {
+		if err = errors.Join(err, p.end()); err != nil {
 			w.s.damage.Add(1)
 			return nil, false, err
-		}
-		w.at = version
-		if strings.HasPrefix(string(key), w.prefix) {
-			changes = append(changes, driver.Change{
-				Kind: kind, Key: string(key), Version: version, Previous: previous, Time: time.UnixMilli(at),
-			})
 		}
 	}
 	if err := it.Error(); err != nil {

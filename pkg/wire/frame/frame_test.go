@@ -96,6 +96,50 @@ func TestValuesCannotReachIntoTheirNeighbours(t *testing.T) {
 	}
 }
 
+func TestFramesReadAsTheGeneratedMessages(t *testing.T) {
+	increment := &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Increment{Increment: &kvv1.IncrementRequest{Key: "n", Delta: -3}}, RetryId: []byte("r"), TimeoutMs: 4}
+	long := string(bytes.Repeat([]byte("k"), 300))
+	var f Frame
+	f.ID = 7
+	f.AppendGet("a", 30_000)
+	f.AppendGet("", 0)
+	f.AppendGet(long, 1)
+	f.AppendSet("k", []byte(long), "once", nil, 0)
+	f.AppendSet("k", nil, "", []byte("0123456789abcdef"), 1<<40)
+	if err := f.Append(increment); err != nil {
+		t.Fatal(err)
+	}
+	want := request(
+		get("a"),
+		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Get{Get: &kvv1.GetRequest{}}},
+		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Get{Get: &kvv1.GetRequest{Key: long}}, TimeoutMs: 1},
+		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Set{Set: &kvv1.SetRequest{Key: "k", Value: []byte(long), IdempotencyKey: "once"}}},
+		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Set{Set: &kvv1.SetRequest{Key: "k"}}, RetryId: []byte("0123456789abcdef"), TimeoutMs: 1 << 40},
+		increment,
+	)
+	for _, c := range []struct {
+		what string
+		got  Frame
+		want *kvv1.PipelineRequest
+	}{
+		{"operations of each kind", f, want},
+		{"a frame of nothing", Frame{}, &kvv1.PipelineRequest{Message: &kvv1.PipelineRequest_Frame{Frame: &kvv1.PipelineFrame{}}}},
+	} {
+		buf := make([]byte, c.got.SizeVT())
+		n, err := c.got.MarshalToSizedBufferVT(buf)
+		if err != nil || n != len(buf) {
+			t.Fatalf("%s: wrote %d of %d bytes: %v", c.what, n, len(buf), err)
+		}
+		got := &kvv1.PipelineRequest{}
+		if err := proto.Unmarshal(buf, got); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if !proto.Equal(got, c.want) || n != proto.Size(c.want) {
+			t.Errorf("%s: got  %v\nwant %v", c.what, got, c.want)
+		}
+	}
+}
+
 func responses() []*kvv1.PipelineResponse {
 	at := int64(1_700_000_000_000)
 	return []*kvv1.PipelineResponse{

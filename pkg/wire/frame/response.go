@@ -109,6 +109,9 @@ func (x *Result) append(b []byte) ([]byte, error) {
 	return b[:len(b)+n], nil
 }
 
+// mostResults is how many results get room before they are seen.
+const mostResults = 1000
+
 // Reset empties r.
 func (r *Response) Reset() { *r = Response{} }
 
@@ -121,6 +124,9 @@ func (r *Response) UnmarshalVT(data []byte) error {
 		case num == respMore && typ == protowire.VarintType:
 			r.More = n != 0
 		case num == responseResults && typ == protowire.BytesType:
+			if r.Results == nil { // most results of a frame are of one size
+				r.Results = make([]Result, 0, min(len(data)/(len(v)+2)+1, mostResults))
+			}
 			r.Results = append(r.Results, Result{})
 			return r.Results[len(r.Results)-1].read(v)
 		}
