@@ -4,7 +4,7 @@
 // Reads go to pebble directly. Every mutation goes through one committer,
 // which takes what is queued, works it off in order against the store and its
 // own earlier writes, and makes one batch of it; while that batch is synced
-// the next is built. A caller is answered after the sync, so acked means on
+// the next gathers. A caller is answered after the sync, so acked means on
 // disk, and no read ever shows what a power cut could still take back.
 package pebble
 
