@@ -93,7 +93,7 @@ const MaxPriority = 9
 type QueueOptions struct {
 	Lease       time.Duration // of a Receive that says none
 	MaxAttempts int           // deliveries before a message is a dead letter; 0: no end
-	Retention   time.Duration // of what is neither acknowledged nor dead; 0: no end
+	Retention   time.Duration // of what is ready and goes next, from when it was first ready; 0: no end. Nothing is delivered a second after it
 }
 
 // A QueueMessage is what is published.

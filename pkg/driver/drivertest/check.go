@@ -63,6 +63,11 @@ func suites() []suite {
 		{"keyvalue_cas", casPromises},
 		{"keyvalue_transactional", transactionalPromises},
 		{"keyvalue_watch", watchPromises},
+		{"queue_basic", queuePromises},
+		{"queue_visibility", queueVisibilityPromises},
+		{"queue_delayed", queueDelayedPromises},
+		{"queue_priority", queuePriorityPromises},
+		{"queue_dead_letter", queueDeadPromises},
 	}
 }
 

@@ -65,6 +65,8 @@ type store struct {
 	next atomic.Int64  // the first expiry, in store time and milliseconds
 	stop chan struct{}
 	done chan struct{}
+
+	workQueues *workQueues
 }
 
 func open(_ context.Context, c driver.Config) (driver.Set, error) {
@@ -91,11 +93,12 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 	}
 	s.seq.Store(uint64(s.opened.UnixMicro()))
 	s.next.Store(never)
+	s.workQueues = newWorkQueues(s)
 	go s.sweep()
 	return driver.Fill(driver.Info{
 		Driver:     "memory",
 		Durability: "acked means in this process's memory; a restart loses it",
-	}, s), nil
+	}, s, s.workQueues), nil
 }
 
 // now is the store's time in nanoseconds: the wall clock at opening plus the
@@ -192,8 +195,12 @@ func (s *store) Health(context.Context) driver.Health {
 // Usage is exact: keys past their expiry are swept first.
 func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, error) {
 	sp, err := s.find(ctx, ns)
-	if sp == nil || err != nil {
+	if err != nil {
 		return driver.Usage{}, err
+	}
+	u := s.workQueues.usage(ns)
+	if sp == nil {
+		return u, nil
 	}
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
@@ -201,7 +208,10 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 		return driver.Usage{}, s.goneError()
 	}
 	sp.sweepAll()
-	return driver.Usage{Keys: int64(len(sp.keys)), Bytes: sp.bytes, Receipts: int64(sp.receipts.len())}, nil
+	u.Keys += int64(len(sp.keys))
+	u.Bytes += sp.bytes
+	u.Receipts += int64(sp.receipts.len())
+	return u, nil
 }
 
 // goneError is what a call meets whose space went away under it: nothing for a
@@ -216,8 +226,12 @@ func (s *store) goneError() error {
 // Drop forgets a namespace. Its watchers end with COMPACTED.
 func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 	sp, err := s.find(ctx, ns)
-	if sp == nil || err != nil {
+	if err != nil {
 		return err
+	}
+	s.workQueues.drop(ns)
+	if sp == nil {
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -241,6 +255,7 @@ func (s *store) Close() error {
 	s.mu.Unlock()
 	close(s.stop)
 	<-s.done
+	s.workQueues.close()
 	s.spaces.Range(func(_ prism.Namespace, sp *space) bool { sp.release(); return true })
 	s.spaces.Clear()
 	return nil

@@ -65,6 +65,7 @@ func (s *store) sweep() {
 // sweepOnce ends what is due in every space; false when the store closes.
 func (s *store) sweepOnce() bool {
 	s.next.Store(never) // an expiry set from here on makes itself known
+	s.workQueues.ring()
 	open := true
 	s.spaces.Range(func(_ prism.Namespace, sp *space) bool {
 		for more := true; more && open; {
