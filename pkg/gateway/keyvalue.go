@@ -99,14 +99,25 @@ func one[Req interface{ GetNamespace() string }, Resp any](
 func once(ctx context.Context, o *keyvalue.Op, principal, key string) error {
 	var retry []byte
 	if key == "" {
-		if text := first(ctx, wire.RetryID); text != "" {
-			var err error
-			if retry, err = hex.DecodeString(text); err != nil || len(retry) > prism.MaxIdempotencyKeyBytes {
-				return prism.InvalidField(wire.RetryID, "must be hexadecimal, at most 128 bytes")
-			}
+		var err error
+		if retry, err = retryID(ctx); err != nil {
+			return err
 		}
 	}
 	return keyvalue.Once(o, principal, key, retry)
+}
+
+// retryID is the id that a client made for its own retries, if it sent one.
+func retryID(ctx context.Context) ([]byte, error) {
+	text := first(ctx, wire.RetryID)
+	if text == "" {
+		return nil, nil
+	}
+	id, err := hex.DecodeString(text)
+	if err != nil || len(id) > prism.MaxIdempotencyKeyBytes {
+		return nil, prism.InvalidField(wire.RetryID, "must be hexadecimal, at most 128 bytes")
+	}
+	return id, nil
 }
 
 func (k *keyValue) Get(ctx context.Context, r *kvv1.GetRequest) (*kvv1.GetResponse, error) {

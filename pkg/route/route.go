@@ -12,6 +12,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/auth"
 	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/data/workqueue"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/session"
 )
@@ -32,7 +33,8 @@ type namespace struct {
 	rules   rules
 	limiter *limiter
 
-	keyvalue *keyvalue.Store
+	keyvalue  *keyvalue.Store
+	workQueue *workqueue.Store
 
 	inflight *atomic.Int64 // of all versions with this binding
 	state    *liveness
@@ -65,6 +67,14 @@ func (t Target) KeyValue() (*keyvalue.Store, error) {
 		return nil, denied()
 	}
 	return as(t, t.n.keyvalue, "keyvalue", "keyvalue_basic")
+}
+
+// WorkQueue is the namespace as work queues.
+func (t Target) WorkQueue() (*workqueue.Store, error) {
+	if t.n == nil {
+		return nil, denied()
+	}
+	return as(t, t.n.workQueue, "queue", "queue_basic")
 }
 
 // as is the store of one model of the namespace, nil if it is of another.

@@ -18,6 +18,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/data/workqueue"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/around"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -196,6 +197,8 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 	case "keyvalue":
 		n.keyvalue = keyvalue.New(be.set, prism.Namespace(record.Name),
 			keyvalue.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL, Receipts: record.Limits.Receipts}, r.sealer, r.clock)
+	case "queue":
+		n.workQueue = workqueue.New(be.set, prism.Namespace(record.Name), workqueue.Policy{Receipts: record.Limits.Receipts}, r.sealer, r.clock)
 	}
 	return n, nil
 }

@@ -200,6 +200,7 @@ func (s *Server) serveOptions(context.Context) error {
 		Draining: s.draining, Deadline: s.o.Config.Limits.DefaultDeadline,
 	}
 	gateway.RegisterKeyValue(s.data, road)
+	gateway.RegisterWorkQueue(s.data, road)
 	gateway.RegisterSessions(s.data, road, s.configs)
 	s.admin.Register(s.ops, s.configs)
 	for _, g := range []*grpc.Server{s.data, s.ops} {

@@ -250,7 +250,7 @@ func (p *plain) take(q *plainQueue, r driver.QueueReceive, now time.Time) []driv
 			break
 		}
 		m := list[i]
-		if size += len(m.Payload); r.Bytes > 0 && len(out) > 0 && size > r.Bytes {
+		if size += m.size(); r.Bytes > 0 && len(out) > 0 && size > r.Bytes {
 			break
 		}
 		p.seq++
@@ -265,6 +265,10 @@ func (p *plain) take(q *plainQueue, r driver.QueueReceive, now time.Time) []driv
 		})
 	}
 	return out
+}
+
+func (m *plainMessage) size() int {
+	return (&driver.QueueMessage{Key: m.Key, Payload: m.Payload, Attributes: m.Attributes}).Size()
 }
 
 func (m *plainMessage) copy() driver.StoredMessage {
@@ -400,7 +404,7 @@ func (p *plain) Peek(ctx context.Context, ns prism.Namespace, queue string, k dr
 	}
 	size := 0
 	for i, m := range list {
-		if size += len(m.Payload); i == k.Limit || i > 0 && k.Bytes > 0 && size > k.Bytes {
+		if size += m.size(); i == k.Limit || i > 0 && k.Bytes > 0 && size > k.Bytes {
 			page.Next = strconv.AppendUint(nil, list[i-1].ID, 10)
 			break
 		}
@@ -418,7 +422,7 @@ func (p *plain) Info(ctx context.Context, ns prism.Namespace, queue string) (dri
 	i := q.info
 	i.Options = q.options
 	for _, m := range q.messages {
-		i.Bytes += int64(len(m.Payload))
+		i.Bytes += int64(m.size())
 		if (m.State == driver.QueueReady || m.State == driver.QueueLeased) && i.Oldest.IsZero() {
 			i.Oldest = m.PublishedAt
 		}
@@ -490,7 +494,7 @@ func (p *plain) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 		for _, q := range sp.queues {
 			u.Keys += int64(len(q.messages))
 			for _, m := range q.messages {
-				u.Bytes += int64(len(m.Payload))
+				u.Bytes += int64(m.size())
 			}
 		}
 	}

@@ -62,7 +62,7 @@ func CheckReceive(r driver.QueueReceive) error {
 
 // Fresh is a message that is published now and ready at a time.
 func Fresh(m *driver.QueueMessage, id uint64, now, at int64) Message {
-	f := Message{ID: id, Key: m.Key, Size: len(m.Payload), Priority: m.Priority, State: driver.QueueReady, At: at, Born: at}
+	f := Message{ID: id, Key: m.Key, Size: m.Size(), Priority: m.Priority, State: driver.QueueReady, At: at, Born: at}
 	if at > now {
 		f.State = driver.QueueLater
 	}

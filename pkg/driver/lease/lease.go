@@ -211,7 +211,7 @@ func (e *Engine) dropGroup(g int32) {
 type Message struct {
 	ID       uint64
 	Key      string
-	Size     int // of its payload
+	Size     int // in bytes, for the bounds of Receive and Peek
 	Priority int
 	Attempts int
 	State    driver.QueueState
@@ -407,7 +407,7 @@ type Leased struct {
 // Ready reports whether a message may be delivered.
 func (q *Queue) Ready() bool { return q.best() != none }
 
-// Lease takes up to limit messages with up to bytes of payloads, one at least,
+// Lease takes up to limit messages of up to bytes together, one at least,
 // until a time. fence gives each lease its number.
 func (q *Queue) Lease(limit, bytes int, until int64, fence func() uint64) []Leased {
 	e := q.engine
@@ -618,7 +618,7 @@ func (q *Queue) Len() int64 {
 	return q.counts[driver.QueueReady] + q.counts[driver.QueueLater] + q.counts[driver.QueueLeased] + q.counts[driver.QueueDead]
 }
 
-// Bytes are those of all payloads.
+// Bytes are those of all messages.
 func (q *Queue) Bytes() int64 { return q.bytes }
 
 // Priorities counts the ready messages of each priority.
