@@ -142,6 +142,9 @@ func (w *walker) walk(m protoreflect.Message, path string, depth int) {
 				m.Mutable(f).Map().Set(protoreflect.ValueOfString("k").MapKey(), protoreflect.ValueOfString(broken))
 				w.emit(name, "a value that is no UTF-8", false)
 			})
+			if rule == optionsv1.Rule_RULE_ATTRIBUTES {
+				w.attributes(m, f, name)
+			}
 		case f.IsList():
 			w.list(m, f, name, rule, depth)
 		case f.Message() != nil:
@@ -157,6 +160,24 @@ func (w *walker) walk(m protoreflect.Message, path string, depth int) {
 			}
 		}
 	}
+}
+
+// attributes are maps at and beyond their bounds.
+func (w *walker) attributes(m protoreflect.Message, f protoreflect.FieldDescriptor, name string) {
+	put := func(what string, good bool, n int, key, value string) {
+		w.with(m, func() {
+			for i := range n {
+				m.Mutable(f).Map().Set(protoreflect.ValueOfString(fmt.Sprint(key, i)).MapKey(), protoreflect.ValueOfString(value))
+			}
+			w.emit(name, what, good)
+		})
+	}
+	put("64 attributes", true, prism.MaxAttributes, "k", "v")
+	put("65 attributes", false, prism.MaxAttributes+1, "k", "v")
+	put("a name of 128 bytes", true, 1, strings.Repeat("k", prism.MaxAttributeNameBytes-1), "v")
+	put("a name of 129 bytes", false, 1, strings.Repeat("k", prism.MaxAttributeNameBytes), "v")
+	put("a value of 1024 bytes", true, 1, "k", strings.Repeat("v", prism.MaxAttributeBytes))
+	put("a value of 1025 bytes", false, 1, "k", strings.Repeat("v", prism.MaxAttributeBytes+1))
 }
 
 func (w *walker) list(m protoreflect.Message, f protoreflect.FieldDescriptor, name string, rule optionsv1.Rule, depth int) {
@@ -271,6 +292,24 @@ func of(f protoreflect.FieldDescriptor, rule optionsv1.Rule) (out []value) {
 		number(true, 0, 60_000)
 	case optionsv1.Rule_RULE_VERSION:
 		number(false, 0)
+	case optionsv1.Rule_RULE_TOPIC:
+		text(false, x(1025), ".", "a.", ".a", "a..b", "a b", "a\x00", "a\n", "*", "a.*", ">", "a.>", "a*", "\x1b[2J")
+		text(true, x(1023), x(1024), "a.b.c", "é")
+	case optionsv1.Rule_RULE_PATTERN:
+		text(false, x(1025), ".", "a..b", "a b", "a\x00", "a*", ">.a", "a.b>")
+		text(true, x(1024), "*", ">", "a.*.b", "a.>")
+	case optionsv1.Rule_RULE_TOKEN:
+		text(false, x(4097))
+	case optionsv1.Rule_RULE_DELAY:
+		most := wire.MaxDelay.Milliseconds()
+		number(false, -1, most+1, math.MaxInt64, math.MinInt64)
+		number(true, 0, most)
+	case optionsv1.Rule_RULE_LEASE:
+		number(false, -1, wire.MinLease.Milliseconds()-1, wire.MaxLease.Milliseconds()+1, math.MaxInt64, math.MinInt64)
+		number(true, wire.MinLease.Milliseconds(), wire.MaxLease.Milliseconds())
+	case optionsv1.Rule_RULE_PRIORITY:
+		number(false, -1, 10, math.MaxInt32)
+		number(true, 0, 9)
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/data"
@@ -213,8 +214,11 @@ func (s *Store) check(m *Message) error {
 	if len(m.Payload) > prism.MaxValueBytes {
 		e.WithField("payload", "must be at most 1 MiB")
 	}
-	if len(m.Key) > prism.MaxKeyBytes {
+	switch {
+	case len(m.Key) > prism.MaxKeyBytes:
 		e.WithField("key", "must be at most 1024 bytes")
+	case !utf8.ValidString(m.Key):
+		e.WithField("key", "must be valid UTF-8")
 	}
 	if text := checkAttributes(m.Attributes); text != "" {
 		e.WithField("attributes", text)
@@ -246,6 +250,9 @@ func checkAttributes(attributes map[string]string) string {
 	for name, value := range attributes {
 		if n := len(name); n == 0 || n > prism.MaxAttributeNameBytes || len(value) > prism.MaxAttributeBytes {
 			return "must have names of 1 to 128 bytes and values of at most 1024"
+		}
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return "must be valid UTF-8"
 		}
 	}
 	return ""
@@ -441,11 +448,7 @@ func (s *Store) Redrive(ctx context.Context, queue string, ids []string, limit i
 	if err := s.Require("queue_dead_letter"); err != nil {
 		return 0, err
 	}
-	named, err := ParseIDs(ids)
-	if err != nil {
-		return 0, err
-	}
-	return s.set.QueueDeadLetter.Redrive(ctx, s.ns, queue, named, int(limit))
+	return s.set.QueueDeadLetter.Redrive(ctx, s.ns, queue, parseIDs(ids), int(limit))
 }
 
 // Purge removes dead letters: those named, or all.
@@ -453,24 +456,19 @@ func (s *Store) Purge(ctx context.Context, queue string, ids []string) (int64, e
 	if err := s.Require("queue_dead_letter"); err != nil {
 		return 0, err
 	}
-	named, err := ParseIDs(ids)
-	if err != nil {
-		return 0, err
-	}
-	return s.set.QueueDeadLetter.Purge(ctx, s.ns, queue, named)
+	return s.set.QueueDeadLetter.Purge(ctx, s.ns, queue, parseIDs(ids))
 }
 
 // ID spells the id of a message.
 func ID(id uint64) string { return strconv.FormatUint(id, 10) }
 
-// ParseIDs reads ids of messages.
-func ParseIDs(texts []string) ([]uint64, error) {
+// parseIDs reads ids of messages. What is no id is one that no message has.
+func parseIDs(texts []string) []uint64 {
 	ids := make([]uint64, len(texts))
 	for i, t := range texts {
-		var err error
-		if ids[i], err = strconv.ParseUint(t, 10, 64); err != nil || ID(ids[i]) != t {
-			return nil, prism.InvalidField("message_ids["+strconv.Itoa(i)+"]", "is no id of a message")
+		if id, err := strconv.ParseUint(t, 10, 64); err == nil && ID(id) == t {
+			ids[i] = id
 		}
 	}
-	return ids, nil
+	return ids
 }
