@@ -18,8 +18,8 @@ namespaces:
     access: {owners: ["user:dev"]}
   - name: queue
     model: queue
-    backend: volatile
-    description: Messages to work off.
+    backend: local
+    description: Messages to work off, kept on disk.
     access: {owners: ["user:dev"]}
 `
 

@@ -73,6 +73,3 @@ func Fresh(m *driver.QueueMessage, id uint64, now, at int64) Message {
 func (q *Queue) Passed(s Slot) string {
 	return fmt.Sprintf("not acknowledged in %d deliveries", q.engine.at(s).attempts)
 }
-
-// Priority is the message's.
-func (q *Queue) Priority(s Slot) int { return int(q.engine.at(s).priority) }

@@ -641,3 +641,18 @@ func (q *Queue) Info() driver.QueueInfo {
 		Published: q.Published, Delivered: q.Delivered, Acked: q.Acked, Redelivered: q.Redelivered,
 	}
 }
+
+// Size is how many bytes a message counts for.
+func (q *Queue) Size(s Slot) int { return int(q.engine.at(s).size) }
+
+// Priority is the message's.
+func (q *Queue) Priority(s Slot) int { return int(q.engine.at(s).priority) }
+
+// Attempts are the message's deliveries.
+func (q *Queue) Attempts(s Slot) int { return int(q.engine.at(s).attempts) }
+
+// Born is when the retention of a message began, to the second.
+func (q *Queue) Born(s Slot) int64 { return int64(q.engine.at(s).born) * 1000 }
+
+// Fence is the number of a leased message's lease.
+func (q *Queue) Fence(s Slot) uint64 { return q.held[q.engine.at(s).pos].fence }

@@ -188,9 +188,3 @@ func (q *Queue) Oldest() (Slot, bool) {
 	}
 	return oldest, oldest != none
 }
-
-// Message is what the engine knows of one.
-func (q *Queue) Message(s Slot) (id uint64, size int, attempts int) {
-	r := q.engine.at(s)
-	return r.id, int(r.size), int(r.attempts)
-}

@@ -20,6 +20,13 @@ import (
 //	r  receipt id                       receipts
 //	o  time kept ms, sequence           receipts in the order they go
 //	m  (nothing)                        what is known of the namespace
+//	w  part, ...                        work queues:
+//	   q  queue                         settings
+//	   m  queue, 0, id                  messages
+//	   b  queue, 0, id                  payloads that are too large to be read at the start
+//	   l  queue, 0, id                  what became of messages
+//	   r  receipt id                    receipts
+//	   o  time kept ms, sequence        receipts in the order they go
 //
 // and one key without a namespace, reservedKey. Numbers are big endian.
 const (
@@ -29,7 +36,18 @@ const (
 	kindReceipt = 'r'
 	kindOrder   = 'o'
 	kindMeta    = 'm'
+	kindQueue   = 'w'
 	kindStore   = 's'
+)
+
+// The parts of work queues.
+const (
+	queuePartSettings = 'q'
+	queuePartMessage  = 'm'
+	queuePartPayload  = 'b'
+	queuePartState    = 'l'
+	queuePartReceipt  = 'r'
+	queuePartOrder    = 'o'
 )
 
 // namespaceKinds are the spans that hold a namespace.
@@ -82,6 +100,29 @@ func appendReceiptKey(dst []byte, ns prism.Namespace, id [16]byte) []byte {
 
 func appendOrderKey(dst []byte, ns prism.Namespace, keep int64, seq uint64) []byte {
 	dst = binary.BigEndian.AppendUint64(appendSpan(dst, kindOrder, ns), uint64(keep))
+	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+func appendQueuePart(dst []byte, ns prism.Namespace, part byte) []byte {
+	return append(appendSpan(dst, kindQueue, ns), part)
+}
+
+func appendSettingsKey(dst []byte, ns prism.Namespace, queue string) []byte {
+	return append(appendQueuePart(dst, ns, queuePartSettings), queue...)
+}
+
+// appendMessageKey is unambiguous because no name of a queue has a 0 in it.
+func appendMessageKey(dst []byte, ns prism.Namespace, part byte, queue string, id uint64) []byte {
+	dst = append(append(appendQueuePart(dst, ns, part), queue...), 0)
+	return binary.BigEndian.AppendUint64(dst, id)
+}
+
+func appendQueueReceiptKey(dst []byte, ns prism.Namespace, id [16]byte) []byte {
+	return append(appendQueuePart(dst, ns, queuePartReceipt), id[:]...)
+}
+
+func appendQueueOrderKey(dst []byte, ns prism.Namespace, keep int64, seq uint64) []byte {
+	dst = binary.BigEndian.AppendUint64(appendQueuePart(dst, ns, queuePartOrder), uint64(keep))
 	return binary.BigEndian.AppendUint64(dst, seq)
 }
 
