@@ -50,6 +50,9 @@ pattern/*           → pattern driver
 pattern/all         → pattern pattern/*
 driver              → nothing
 driver/*            → driver
+driver/lease        → driver
+driver/memory       → driver driver/lease
+driver/pebble       → driver driver/lease
 driver/around       → driver
 driver/around/gen   → nothing
 driver/drivertest   → driver driver/around

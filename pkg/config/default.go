@@ -16,6 +16,11 @@ namespaces:
     backend: local
     description: Keys and values, kept on disk.
     access: {owners: ["user:dev"]}
+  - name: queue
+    model: queue
+    backend: local
+    description: Messages to work off, kept on disk.
+    access: {owners: ["user:dev"]}
 `
 
 // DefaultName is what problems and origins call the built-in settings.

@@ -93,7 +93,7 @@ const MaxPriority = 9
 type QueueOptions struct {
 	Lease       time.Duration // of a Receive that says none
 	MaxAttempts int           // deliveries before a message is a dead letter; 0: no end
-	Retention   time.Duration // of what is neither acknowledged nor dead; 0: no end
+	Retention   time.Duration // of what is ready and goes next, from when it was first ready; 0: no end. Nothing is delivered a second after it
 }
 
 // A QueueMessage is what is published.
@@ -104,6 +104,15 @@ type QueueMessage struct {
 	Delay      time.Duration // 0: at once
 	Priority   int           // 0 to MaxPriority
 	Receipt    Receipt       // idempotency
+}
+
+// Size is how many bytes a message counts for: payload, key and attributes.
+func (m *QueueMessage) Size() int {
+	n := len(m.Key) + len(m.Payload)
+	for name, value := range m.Attributes {
+		n += len(name) + len(value)
+	}
+	return n
 }
 
 // A QueueResult is the answer for one message or receipt.
@@ -125,7 +134,7 @@ type LeaseReceipt struct {
 // QueueReceive says what to lease.
 type QueueReceive struct {
 	Max   int           // messages, at least 1
-	Bytes int           // of payloads together, at least one message; 0: no bound
+	Bytes int           // of messages together (see QueueMessage.Size), at least one message; 0: no bound
 	Lease time.Duration // 0: the queue's
 	Wait  time.Duration // for the first message; 0: not at all
 }
@@ -165,7 +174,7 @@ const (
 type QueuePeek struct {
 	State QueueState
 	Limit int    // at least 1
-	Bytes int    // of payloads together; 0: no bound
+	Bytes int    // of messages together, at least one message; 0: no bound
 	Token []byte // of the page before; nil: from the beginning
 }
 
@@ -179,7 +188,7 @@ type QueuePage struct {
 type QueueInfo struct {
 	Options                      QueueOptions
 	Ready, Delayed, Leased, Dead int64
-	Bytes                        int64     // of payloads; may be an estimate
+	Bytes                        int64     // of messages; may be an estimate
 	Oldest                       time.Time // publishing of the oldest message that is ready or leased; zero: none
 	Published, Delivered, Acked  int64     // since the store was opened
 	Redelivered                  int64     // deliveries that were not a message's first

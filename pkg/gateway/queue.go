@@ -119,14 +119,14 @@ func (l *logs) Publish(ctx context.Context, r *queuev1.PublishRequest) (*queuev1
 			return nil, err
 		}
 		messages, results := make([]queue.Message, 1), make([]queue.Result, 1)
-		if messages[0], err = messageOf(r.Message, c.principal(), r.Topic, retry); err != nil {
-			return nil, under("message", err)
+		if messages[0], err = logMessage(r.Message, c.principal(), r.Topic, retry); err != nil {
+			return nil, inside("message", err)
 		}
 		if err := s.Publish(ctx, r.Topic, messages, results); err != nil {
 			return nil, err
 		}
 		if err := results[0].Err; err != nil {
-			return nil, under("message", err)
+			return nil, inside("message", err)
 		}
 		return published(&results[0]), nil
 	})
@@ -145,7 +145,7 @@ func (l *logs) PublishBatch(ctx context.Context, r *queuev1.PublishBatchRequest)
 		var at []int
 		resp := &queuev1.PublishBatchResponse{Results: make([]*queuev1.PublishResult, n)}
 		for i, item := range r.Messages {
-			m, err := messageOf(item, c.principal(), r.Topic, nil)
+			m, err := logMessage(item, c.principal(), r.Topic, nil)
 			if err != nil {
 				resp.Results[i] = failedPublish(err)
 				continue
@@ -171,7 +171,7 @@ func failedPublish(err error) *queuev1.PublishResult {
 	return &queuev1.PublishResult{Result: &queuev1.PublishResult_Error{Error: itemError(err)}}
 }
 
-func messageOf(m *queuev1.LogMessage, principal, topic string, retry []byte) (queue.Message, error) {
+func logMessage(m *queuev1.LogMessage, principal, topic string, retry []byte) (queue.Message, error) {
 	out := queue.Message{Key: m.GetKey(), Partition: queue.AnyPartition, Payload: m.GetPayload(), Attributes: m.GetAttributes()}
 	if m != nil && m.Partition != nil {
 		if out.Partition = *m.Partition; out.Partition < 0 {
@@ -183,15 +183,6 @@ func messageOf(m *queuev1.LogMessage, principal, topic string, retry []byte) (qu
 
 func published(r *queue.Result) *queuev1.PublishResponse {
 	return &queuev1.PublishResponse{MessageId: queue.MessageID(r.Partition, r.Offset), Partition: r.Partition, Offset: r.Offset, TimeMs: r.Time.UnixMilli()}
-}
-
-// under names the fields of err by where they stand in the request.
-func under(field string, err error) error {
-	e := prism.From(err)
-	for i := range e.Fields {
-		e.Fields[i].Field = field + "." + e.Fields[i].Field
-	}
-	return e
 }
 
 func (l *logs) Acknowledge(ctx context.Context, r *queuev1.AcknowledgeRequest) (*queuev1.AcknowledgeResponse, error) {

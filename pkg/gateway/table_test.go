@@ -33,6 +33,7 @@ func dataServices() []dataService {
 	return []dataService{
 		{kvv1.File_prism_keyvalue_v1_keyvalue_proto.Services().Get(0), "keyvalue"},
 		{queuev1.File_prism_queue_v1_queue_proto.Services().Get(0), "queue"},
+		{queuev1.File_prism_queue_v1_workqueue_proto.Services().Get(0), "queue"},
 		{sessionv1.File_prism_session_v1_session_proto.Services().Get(0), "keyvalue"},
 		{configv1.File_prism_config_v1_config_proto.Services().Get(0), "keyvalue"},
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/data/queue"
+	"github.com/prism-data-layer/prism/pkg/data/workqueue"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/session"
 )
@@ -33,9 +34,10 @@ type namespace struct {
 	rules   rules
 	limiter *limiter
 
-	keyvalue *keyvalue.Store
-	queue    *queue.Store
-	hub      *queue.Hub // of all versions with this binding
+	keyvalue  *keyvalue.Store
+	queue     *queue.Store
+	hub       *queue.Hub // of all versions with this binding
+	workQueue *workqueue.Store
 
 	inflight *atomic.Int64 // of all versions with this binding
 	state    *liveness
@@ -76,6 +78,14 @@ func (t Target) Queue() (*queue.Store, error) {
 		return nil, denied()
 	}
 	return as(t, t.n.queue, "queue", "stream_basic")
+}
+
+// WorkQueue is the namespace as work queues.
+func (t Target) WorkQueue() (*workqueue.Store, error) {
+	if t.n == nil {
+		return nil, denied()
+	}
+	return as(t, t.n.workQueue, "queue", "queue_basic")
 }
 
 // as is the store of one model of the namespace, nil if it is of another.

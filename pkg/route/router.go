@@ -19,6 +19,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/data/queue"
+	"github.com/prism-data-layer/prism/pkg/data/workqueue"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/around"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -202,6 +203,7 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 			n.hub = was.hub
 		}
 		n.queue = queue.New(be.set, prism.Namespace(record.Name), queue.Policy{Receipts: record.Limits.Receipts}, r.sealer, r.clock, n.hub)
+		n.workQueue = workqueue.New(be.set, prism.Namespace(record.Name), workqueue.Policy{Receipts: record.Limits.Receipts}, r.sealer, r.clock)
 	}
 	return n, nil
 }

@@ -201,6 +201,7 @@ func (s *Server) serveOptions(context.Context) error {
 	}
 	gateway.RegisterKeyValue(s.data, road)
 	gateway.RegisterQueue(s.data, road)
+	gateway.RegisterWorkQueue(s.data, road)
 	gateway.RegisterSessions(s.data, road, s.configs)
 	s.admin.Register(s.ops, s.configs)
 	for _, g := range []*grpc.Server{s.data, s.ops} {

@@ -68,6 +68,11 @@ func suites() []suite {
 		{"stream_replay", replayPromises},
 		{"stream_retention", retentionPromises},
 		{"stream_consumer_groups", groupPromises},
+		{"queue_basic", queuePromises},
+		{"queue_visibility", queueVisibilityPromises},
+		{"queue_delayed", queueDelayedPromises},
+		{"queue_priority", queuePriorityPromises},
+		{"queue_dead_letter", queueDeadPromises},
 	}
 }
 

@@ -45,6 +45,14 @@ var (
 	_ driver.KeyValueWatch         = (*store)(nil)
 )
 
+// A part is the store as one more model.
+type part interface {
+	usage(ns prism.Namespace) driver.Usage
+	drop(ns prism.Namespace)
+	tidy() // forgets what is over; the sweeper calls it
+	close()
+}
+
 // A store is all namespaces of one opened memory backend.
 type store struct {
 	opts   options
@@ -61,7 +69,8 @@ type store struct {
 	closed atomic.Bool
 	spaces *xsync.Map[prism.Namespace, *space]
 
-	streams *streams
+	// parts are the store as models beside key-value.
+	parts []part
 
 	poke chan struct{} // next came nearer
 	next atomic.Int64  // the first expiry, in store time and milliseconds
@@ -93,13 +102,14 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 	}
 	s.seq.Store(uint64(s.opened.UnixMicro()))
 	s.next.Store(never)
-	s.streams = newStreams(s)
+	streams, workQueues := newStreams(s), newWorkQueues(s)
+	s.parts = []part{streams, workQueues}
 	go s.sweep()
 	return driver.Fill(driver.Info{
 		Driver:     "memory",
 		Durability: "acked means in this process's memory; a restart loses it",
 		Instant:    true,
-	}, s, s.streams), nil
+	}, s, streams, workQueues), nil
 }
 
 // now is the store's time in nanoseconds: the wall clock at opening plus the
@@ -199,7 +209,11 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 	if err != nil {
 		return driver.Usage{}, err
 	}
-	u := s.streams.usage(ns)
+	var u driver.Usage
+	for _, p := range s.parts {
+		of := p.usage(ns)
+		u.Keys, u.Bytes, u.Receipts = u.Keys+of.Keys, u.Bytes+of.Bytes, u.Receipts+of.Receipts
+	}
 	if sp == nil {
 		return u, nil
 	}
@@ -230,7 +244,9 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 	if err != nil {
 		return err
 	}
-	s.streams.drop(ns)
+	for _, p := range s.parts {
+		p.drop(ns)
+	}
 	if sp == nil {
 		return nil
 	}
@@ -256,9 +272,11 @@ func (s *store) Close() error {
 	s.mu.Unlock()
 	close(s.stop)
 	<-s.done
+	for _, p := range s.parts {
+		p.close()
+	}
 	s.spaces.Range(func(_ prism.Namespace, sp *space) bool { sp.release(); return true })
 	s.spaces.Clear()
-	s.streams.close()
 	return nil
 }
 

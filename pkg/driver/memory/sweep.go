@@ -65,7 +65,9 @@ func (s *store) sweep() {
 // sweepOnce ends what is due in every space; false when the store closes.
 func (s *store) sweepOnce() bool {
 	s.next.Store(never) // an expiry set from here on makes itself known
-	s.streams.tidy()
+	for _, p := range s.parts {
+		p.tidy()
+	}
 	open := true
 	s.spaces.Range(func(_ prism.Namespace, sp *space) bool {
 		for more := true; more && open; {

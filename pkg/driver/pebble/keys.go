@@ -19,6 +19,13 @@ import (
 //	x  expires_at ms, key                    what expires, soonest first
 //	r  time kept ms, sequence of the last    receipts in the order they go, in pieces
 //	m  (nothing)                             what is known of the namespace
+//	w  part, ...                        work queues:
+//	   q  queue                         settings
+//	   m  queue, 0, id                  messages
+//	   b  queue, 0, id                  payloads that are too large to be read at the start
+//	   l  queue, 0, id                  what became of messages
+//	   r  receipt id                    receipts
+//	   o  time kept ms, sequence        receipts in the order they go
 //
 // and one key without a namespace, reservedKey. Numbers are big endian.
 const (
@@ -27,7 +34,18 @@ const (
 	kindExpiry  = 'x'
 	kindReceipt = 'r'
 	kindMeta    = 'm'
+	kindQueue   = 'w'
 	kindStore   = 's'
+)
+
+// The parts of work queues.
+const (
+	queuePartSettings = 'q'
+	queuePartMessage  = 'm'
+	queuePartPayload  = 'b'
+	queuePartState    = 'l'
+	queuePartReceipt  = 'r'
+	queuePartOrder    = 'o'
 )
 
 // namespaceKinds are the spans that hold a namespace.
@@ -76,6 +94,29 @@ func appendExpiryKey(dst []byte, key prism.Key, expires int64) []byte {
 
 func appendReceiptKey(dst []byte, ns prism.Namespace, keep int64, seq uint64) []byte {
 	dst = binary.BigEndian.AppendUint64(appendSpan(dst, kindReceipt, ns), uint64(keep))
+	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+func appendQueuePart(dst []byte, ns prism.Namespace, part byte) []byte {
+	return append(appendSpan(dst, kindQueue, ns), part)
+}
+
+func appendSettingsKey(dst []byte, ns prism.Namespace, queue string) []byte {
+	return append(appendQueuePart(dst, ns, queuePartSettings), queue...)
+}
+
+// appendMessageKey is unambiguous because no name of a queue has a 0 in it.
+func appendMessageKey(dst []byte, ns prism.Namespace, part byte, queue string, id uint64) []byte {
+	dst = append(append(appendQueuePart(dst, ns, part), queue...), 0)
+	return binary.BigEndian.AppendUint64(dst, id)
+}
+
+func appendQueueReceiptKey(dst []byte, ns prism.Namespace, id [16]byte) []byte {
+	return append(appendQueuePart(dst, ns, queuePartReceipt), id[:]...)
+}
+
+func appendQueueOrderKey(dst []byte, ns prism.Namespace, keep int64, seq uint64) []byte {
+	dst = binary.BigEndian.AppendUint64(appendQueuePart(dst, ns, queuePartOrder), uint64(keep))
 	return binary.BigEndian.AppendUint64(dst, seq)
 }
 

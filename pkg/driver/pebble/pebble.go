@@ -93,6 +93,8 @@ type store struct {
 	groups   chan *group
 	spare    chan *group
 
+	workQueues *workQueues
+
 	sweeps  chan struct{} // wakes the sweeper
 	workers sync.WaitGroup
 	sweeper sync.WaitGroup
@@ -125,6 +127,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 	s.dir = c.Dir
 	s.options.fill()
 	s.queue.wake = make(chan struct{}, 1)
+	s.workQueues = newWorkQueues(s)
 	s.disk = newDisk(fs, c.Dir, uint64(s.options.Reserve), s.refuseQueued, s.fail)
 	if err := s.openStore(ctx); err != nil {
 		return driver.Set{}, classifyOpen(c.Name, c.Dir, err)
@@ -139,7 +142,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 		info.Durable = false
 		info.Durability = "relaxed: acked writes are fsynced about once a second; a crash or a power cut may take the last second with it"
 	}
-	return driver.Fill(info, s), nil
+	return driver.Fill(info, s, s.workQueues), nil
 }
 
 // fatalOpen carries what pebble cannot go on after out of a failing open.
@@ -171,7 +174,7 @@ func (s *store) openStore(ctx context.Context) (err error) {
 	if s.db, err = pebble.Open(folder, s.pebbleOptions()); err != nil {
 		return err
 	}
-	err = errors.Join(s.loadNamespaces(), s.awaitRoom(ctx))
+	err = errors.Join(s.loadNamespaces(), s.workQueues.load(), s.awaitRoom(ctx))
 	if err == nil {
 		err = s.loadSequence()
 	}
@@ -252,6 +255,7 @@ func (s *store) fail(err error) {
 		s.queue.refuse(e, nil)
 		close(s.failed)
 		s.lateness.fire()
+		s.workQueues.end(e)
 	}
 }
 
@@ -261,6 +265,7 @@ func (s *store) start() {
 	go func() { defer s.workers.Done(); s.syncLoop() }()
 	s.sweeper.Add(1)
 	go func() { defer s.sweeper.Done(); s.sweepLoop() }()
+	s.workQueues.start()
 }
 
 // enter begins a call; leave ends it.
@@ -294,17 +299,20 @@ func (s *store) Close() error {
 	})
 	defer patience.Stop()
 	close(s.closing)
+	s.workQueues.end(closedError(s.name))
 	soon(s.failed, s.sweeper.Wait)
+	soon(s.failed, s.workQueues.ringer.Wait)
 	s.calls.Lock()
 	s.closed = true
 	s.calls.Unlock()
+	s.workQueues.stop()
 	s.queue.close()
 	if s.failure.Load() == nil {
 		// A failure on the way parks a worker for good.
 		soon(s.failed, s.workers.Wait)
 	}
 	if s.failure.Load() != nil {
-		if s.applying.Load() {
+		if s.applying.Load() || s.workQueues.applying.Load() {
 			// Pebble may be in the middle of changing logs, where an error is
 			// the end of the process. What is parked stays so.
 			return nil
@@ -315,6 +323,7 @@ func (s *store) Close() error {
 		soon(limit.C, func() {
 			defer func() { _ = recover() }() // it may panic on what failed before
 			s.workers.Wait()
+			s.workQueues.workers.Wait()
 			_ = s.db.Close()
 		})
 		return nil
@@ -394,17 +403,18 @@ func (s *store) Usage(_ context.Context, ns prism.Namespace) (driver.Usage, erro
 		return driver.Usage{}, err
 	}
 	defer s.leave()
-	n := s.findNamespace(ns)
-	if n == nil {
-		return driver.Usage{}, nil
+	u := s.workQueues.usage(ns)
+	if n := s.findNamespace(ns); n != nil {
+		u.Keys, u.Bytes, u.Receipts = u.Keys+n.keys.Load(), u.Bytes+n.bytes.Load(), u.Receipts+n.receipts.Load()
+		u.Estimated = n.due.Load() <= s.clock.Now().UnixMilli() // what has expired counts until it is swept
 	}
-	return driver.Usage{
-		Keys: n.keys.Load(), Bytes: n.bytes.Load(), Receipts: n.receipts.Load(),
-		Estimated: n.due.Load() <= s.clock.Now().UnixMilli(), // what has expired counts until it is swept
-	}, nil
+	return u, nil
 }
 
 // Drop removes all data of a namespace.
 func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
+	if err := s.workQueues.drop(ctx, ns); err != nil {
+		return err
+	}
 	return s.alone(ctx, func(g *group) error { return g.drop(s.namespace(ns)) })
 }
