@@ -63,6 +63,9 @@ func suites() []suite {
 		{"keyvalue_cas", casPromises},
 		{"keyvalue_transactional", transactionalPromises},
 		{"keyvalue_watch", watchPromises},
+		{"cache_basic", cachePromises},
+		{"cache_bounded", cacheBoundedPromises},
+		{"cache_lock", cacheLockPromises},
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package memory is the volatile reference driver: every key-value capability,
-// kept in this process and gone with it.
+// Package memory is the volatile reference driver: every capability, kept in
+// this process and gone with it.
 //
 // What an operation means is written once, in space.apply; the single methods,
 // Batch and Commit are three ways to reach it. Values are never changed after
@@ -60,6 +60,7 @@ type store struct {
 	mu     sync.Mutex // guards closed and the making of spaces
 	closed atomic.Bool
 	spaces *xsync.Map[prism.Namespace, *space]
+	caches *caches
 
 	poke chan struct{} // next came nearer
 	next atomic.Int64  // the first expiry, in store time and milliseconds
@@ -68,7 +69,7 @@ type store struct {
 }
 
 func open(_ context.Context, c driver.Config) (driver.Set, error) {
-	opts := options{Receipts: driver.MaxReceipts, History: driver.HistoryChanges}
+	opts := options{Receipts: driver.MaxReceipts, History: driver.HistoryChanges, CacheBytes: cacheBytes}
 	if err := c.Decode(&opts); err != nil {
 		return driver.Set{}, err
 	}
@@ -89,13 +90,14 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 		stop:   make(chan struct{}),
 		done:   make(chan struct{}),
 	}
+	s.caches = newCaches(s)
 	s.seq.Store(uint64(s.opened.UnixMicro()))
 	s.next.Store(never)
 	go s.sweep()
 	return driver.Fill(driver.Info{
 		Driver:     "memory",
 		Durability: "acked means in this process's memory; a restart loses it",
-	}, s), nil
+	}, s, s.caches), nil
 }
 
 // now is the store's time in nanoseconds: the wall clock at opening plus the
@@ -185,15 +187,19 @@ func (s *store) Health(context.Context) driver.Health {
 	return driver.Health{State: driver.Healthy, Facts: map[string]string{
 		"namespaces": strconv.FormatInt(spaces, 10),
 		"keys":       strconv.FormatInt(keys, 10),
-		"bytes":      strconv.FormatInt(bytes, 10),
+		"bytes":      strconv.FormatInt(bytes+s.caches.held(), 10),
 	}}
 }
 
-// Usage is exact: keys past their expiry are swept first.
+// Usage is exact but for caches: keys past their expiry are swept first.
 func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, error) {
 	sp, err := s.find(ctx, ns)
-	if sp == nil || err != nil {
+	if err != nil {
 		return driver.Usage{}, err
+	}
+	u := s.caches.usage(ns)
+	if sp == nil {
+		return u, nil
 	}
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
@@ -201,7 +207,8 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 		return driver.Usage{}, s.goneError()
 	}
 	sp.sweepAll()
-	return driver.Usage{Keys: int64(len(sp.keys)), Bytes: sp.bytes, Receipts: int64(sp.receipts.len())}, nil
+	u.Keys, u.Bytes, u.Receipts = u.Keys+int64(len(sp.keys)), u.Bytes+sp.bytes, u.Receipts+int64(sp.receipts.len())
+	return u, nil
 }
 
 // goneError is what a call meets whose space went away under it: nothing for a
@@ -216,13 +223,17 @@ func (s *store) goneError() error {
 // Drop forgets a namespace. Its watchers end with COMPACTED.
 func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 	sp, err := s.find(ctx, ns)
-	if sp == nil || err != nil {
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
 		return s.unavailable()
+	}
+	s.caches.drop(ns)
+	if sp == nil {
+		return nil
 	}
 	sp.release()
 	s.seq.Add(1) // a position from before is then older than the next space's history
@@ -243,6 +254,7 @@ func (s *store) Close() error {
 	<-s.done
 	s.spaces.Range(func(_ prism.Namespace, sp *space) bool { sp.release(); return true })
 	s.spaces.Clear()
+	s.caches.close()
 	return nil
 }
 
@@ -251,6 +263,7 @@ type options struct {
 	Receipts   int           `yaml:"receipts"`    // kept per namespace; 80 to 120 bytes each
 	History    int           `yaml:"history"`     // changes a watch can go back, per namespace; 40 bytes each
 	HistoryAge time.Duration `yaml:"history_age"` // and for how long
+	CacheBytes int64         `yaml:"cache_bytes"` // what the cache of a namespace may take; default 64 MiB
 }
 
 func (o *options) check(backend string) error {
@@ -259,6 +272,8 @@ func (o *options) check(backend string) error {
 		return invalid(backend, "receipts", o.Receipts)
 	case o.History < 1:
 		return invalid(backend, "history", o.History)
+	case o.CacheBytes < 1:
+		return invalid(backend, "cache_bytes", o.CacheBytes)
 	case o.HistoryAge < 0:
 		return invalid(backend, "history_age", o.HistoryAge)
 	case o.HistoryAge == 0:

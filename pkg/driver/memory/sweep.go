@@ -77,6 +77,7 @@ func (s *store) sweepOnce() bool {
 		}
 		return open
 	})
+	s.caches.tidy()
 	return open
 }
 
