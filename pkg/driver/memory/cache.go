@@ -309,6 +309,8 @@ func (sp *cacheSpace) apply(op *driver.CacheOp) driver.CacheResult {
 		return driver.CacheResult{Found: found, Value: e.Value, ExpiresAt: e.ExpiresAt}
 	case driver.CacheExists:
 		return driver.CacheResult{Found: sp.live(op.Key) != nil}
+	case 0:
+		return driver.CacheResult{Err: prism.InvalidField("kind", "is not an operation")}
 	}
 	if op.Receipt.IsZero() {
 		return sp.change(op)

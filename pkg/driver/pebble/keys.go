@@ -20,6 +20,12 @@ import (
 //	r  receipt id                       receipts
 //	o  time kept ms, sequence           receipts in the order they go
 //	m  (nothing)                        what is known of the namespace
+//	k  part, ...                        the namespace's cache, which shares nothing with the rest:
+//	   0                                what is known of it
+//	   d  key                           entries
+//	   x  expires_at ms, key            what ends, soonest first
+//	   r  receipt id                    receipts
+//	   o  expires_at ms, sequence       receipts in the order they go
 //
 // and one key without a namespace, reservedKey. Numbers are big endian.
 const (
@@ -29,7 +35,17 @@ const (
 	kindReceipt = 'r'
 	kindOrder   = 'o'
 	kindMeta    = 'm'
+	kindCache   = 'k'
 	kindStore   = 's'
+)
+
+// The parts of a cache. What is known of it comes first.
+const (
+	cachePartMeta    = 0
+	cachePartEntry   = 'd'
+	cachePartExpiry  = 'x'
+	cachePartReceipt = 'r'
+	cachePartOrder   = 'o'
 )
 
 // namespaceKinds are the spans that hold a namespace.
@@ -83,6 +99,18 @@ func appendReceiptKey(dst []byte, ns prism.Namespace, id [16]byte) []byte {
 func appendOrderKey(dst []byte, ns prism.Namespace, keep int64, seq uint64) []byte {
 	dst = binary.BigEndian.AppendUint64(appendSpan(dst, kindOrder, ns), uint64(keep))
 	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+func appendCachePart(dst []byte, ns prism.Namespace, part byte) []byte {
+	return append(appendSpan(dst, kindCache, ns), part)
+}
+
+func appendCacheKey(dst []byte, ns prism.Namespace, part byte, rest string) []byte {
+	return append(appendCachePart(dst, ns, part), rest...)
+}
+
+func appendCacheTimeKey(dst []byte, ns prism.Namespace, part byte, at int64, rest string) []byte {
+	return append(binary.BigEndian.AppendUint64(appendCachePart(dst, ns, part), uint64(at)), rest...)
 }
 
 func appendMetaKey(dst []byte, ns prism.Namespace) []byte { return appendSpan(dst, kindMeta, ns) }

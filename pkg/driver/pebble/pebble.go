@@ -1,5 +1,6 @@
-// Package pebble is the embedded durable store: every key-value capability on
-// one pebble database per backend, shared by the backend's namespaces.
+// Package pebble is the embedded durable store: every key-value capability, and
+// caches that end but do not evict, on one pebble database per backend, shared
+// by the backend's namespaces.
 //
 // Reads go to pebble directly. Every mutation goes through one committer,
 // which takes what is queued, works it off in order against the store and its
@@ -76,8 +77,9 @@ type store struct {
 	damage    atomic.Int64                // damaged records and blocks met
 	refused   atomic.Int64                // when a write was last refused for want of space, Unix milliseconds
 
-	queue queue
-	dirty dirty
+	queue  queue
+	dirty  dirty
+	caches *caches
 
 	namespacesMu sync.RWMutex
 	namespaces   map[prism.Namespace]*namespace
@@ -123,6 +125,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 	s.dir = c.Dir
 	s.options.fill()
 	s.queue.wake = make(chan struct{}, 1)
+	s.caches = newCaches(s)
 	s.disk = newDisk(fs, c.Dir, uint64(s.options.Reserve), s.refuseQueued, s.fail)
 	if err := s.openStore(ctx); err != nil {
 		return driver.Set{}, classifyOpen(c.Name, c.Dir, err)
@@ -137,7 +140,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 		info.Durable = false
 		info.Durability = "relaxed: acked writes are fsynced about once a second; a crash or a power cut may take the last second with it"
 	}
-	return driver.Fill(info, s), nil
+	return driver.Fill(info, s, s.caches), nil
 }
 
 // fatalOpen carries what pebble cannot go on after out of a failing open.
@@ -169,7 +172,7 @@ func (s *store) openStore(ctx context.Context) (err error) {
 	if s.db, err = pebble.Open(folder, s.pebbleOptions()); err != nil {
 		return err
 	}
-	err = errors.Join(s.loadNamespaces(), s.awaitRoom(ctx))
+	err = errors.Join(s.loadNamespaces(), s.caches.load(), s.awaitRoom(ctx))
 	if err == nil {
 		err = s.loadSequence()
 	}
@@ -258,6 +261,7 @@ func (s *store) start() {
 	go func() { defer s.workers.Done(); s.syncLoop() }()
 	s.sweeper.Add(1)
 	go func() { defer s.sweeper.Done(); s.sweepLoop() }()
+	go s.caches.run()
 }
 
 // enter begins a call; leave ends it.
@@ -296,12 +300,14 @@ func (s *store) Close() error {
 	s.closed = true
 	s.calls.Unlock()
 	s.queue.close()
+	close(s.caches.stop)
 	if s.failure.Load() == nil {
 		// A failure on the way parks a worker for good.
 		soon(s.failed, s.workers.Wait)
+		soon(s.failed, func() { <-s.caches.done })
 	}
 	if s.failure.Load() != nil {
-		if s.applying.Load() {
+		if s.applying.Load() || s.caches.applying.Load() {
 			// Pebble may be in the middle of changing logs, where an error is
 			// the end of the process. What is parked stays so.
 			return nil
@@ -312,6 +318,7 @@ func (s *store) Close() error {
 		soon(limit.C, func() {
 			defer func() { _ = recover() }() // it may panic on what failed before
 			s.workers.Wait()
+			<-s.caches.done
 			_ = s.db.Close()
 		})
 		return nil
@@ -391,17 +398,18 @@ func (s *store) Usage(_ context.Context, ns prism.Namespace) (driver.Usage, erro
 		return driver.Usage{}, err
 	}
 	defer s.leave()
-	n := s.findNamespace(ns)
-	if n == nil {
-		return driver.Usage{}, nil
+	u := s.caches.usage(ns)
+	if n := s.findNamespace(ns); n != nil {
+		u.Keys, u.Bytes, u.Receipts = u.Keys+n.keys.Load(), u.Bytes+n.bytes.Load(), u.Receipts+n.receipts.Load()
+		u.Estimated = u.Estimated || n.due.Load() <= s.clock.Now().UnixMilli() // what has expired counts until it is swept
 	}
-	return driver.Usage{
-		Keys: n.keys.Load(), Bytes: n.bytes.Load(), Receipts: n.receipts.Load(),
-		Estimated: n.due.Load() <= s.clock.Now().UnixMilli(), // what has expired counts until it is swept
-	}, nil
+	return u, nil
 }
 
 // Drop removes all data of a namespace.
 func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
+	if err := s.caches.drop(ctx, ns); err != nil {
+		return err
+	}
 	return s.alone(ctx, func(g *group) error { return g.drop(s.namespace(ns)) })
 }

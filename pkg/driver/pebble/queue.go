@@ -156,6 +156,7 @@ func (q *queue) refuse(err error, keep func(*request) bool) {
 // that is queued will get on before that, and the callers should know.
 func (s *store) refuseQueued() {
 	s.queue.refuse(s.refuseFull(), func(r *request) bool { return r.kind == kindWork })
+	s.caches.refuse(s.refuseFull())
 }
 
 // submit hands r to the committer and waits for the sync that covers it. It
