@@ -16,6 +16,11 @@ namespaces:
     backend: local
     description: Keys and values, kept on disk.
     access: {owners: ["user:dev"]}
+  - name: cache
+    model: cache
+    backend: volatile
+    description: Values for 15 minutes, at most 64 MiB in memory.
+    access: {owners: ["user:dev"]}
 `
 
 // DefaultName is what problems and origins call the built-in settings.

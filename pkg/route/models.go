@@ -21,6 +21,7 @@ type model struct {
 // models are those that this gateway serves.
 var models = []model{
 	{name: "keyvalue", any: []string{"keyvalue_basic"}},
+	{name: "cache", any: []string{"cache_basic"}, prefer: "cache_bounded"},
 }
 
 // Models lists the names of the models that this gateway serves.
