@@ -20,6 +20,10 @@ namespaces:
     model: queue
     backend: local
     description: Messages to work off, kept on disk.
+  - name: cache
+    model: cache
+    backend: volatile
+    description: Values for 15 minutes, at most 64 MiB in memory.
     access: {owners: ["user:dev"]}
 `
 

@@ -37,8 +37,10 @@ type CacheBounded interface {
 }
 
 // CacheLock is capability cache_lock: a lock on a missing entry, so that one
-// caller computes it while the others wait. A Set or Delete of the key ends the lock: a value that was computed
-// before the change is then not stored.
+// caller computes it while the others wait. A Set or Increment that changes the
+// key ends the lock, and so does a Delete, even of a key that is not there: a
+// value that was computed before the change is then not stored. Locks need not
+// outlive a restart.
 type CacheLock interface {
 	// Lock returns the entry if it is there, and otherwise takes the lock for
 	// hold, unless another owner has it (Locked false: wait and ask again). The
@@ -121,8 +123,8 @@ type CacheOp struct {
 func (o *CacheOp) Reads() bool { return o.Kind.Reads() }
 
 // A CacheResult is the answer of a CacheOp. CacheGet sets Found, Value and
-// ExpiresAt; CacheExists, CacheDelete and CacheTouch set Found; CacheSet sets
-// Applied; CacheIncrement sets Number (OVERFLOW and NOT_A_NUMBER as for
+// ExpiresAt; CacheExists and CacheDelete set Found, CacheTouch also ExpiresAt;
+// CacheSet sets Applied; CacheIncrement sets Number (OVERFLOW and NOT_A_NUMBER as for
 // key-value, nothing changed).
 type CacheResult struct {
 	Found     bool

@@ -121,27 +121,27 @@ func one[Req interface{ GetNamespace() string }, Resp any](
 // once gives a mutation its receipt: from the caller's key, or from the id that
 // its client made for retries.
 func once(ctx context.Context, o *keyvalue.Op, principal, key string) error {
-	var retry []byte
-	if key == "" {
-		var err error
-		if retry, err = retryID(ctx); err != nil {
-			return err
-		}
+	retry, err := retryID(ctx, key)
+	if err != nil {
+		return err
 	}
 	return keyvalue.Once(o, principal, key, retry)
 }
 
-// retryID is the id that a client made for its own retries, if it sent one.
-func retryID(ctx context.Context) ([]byte, error) {
-	text := wire.MetadataOf(ctx).First(wire.RetryID)
+// retryID is the id that a client made for its retries, of a call without a key.
+func retryID(ctx context.Context, key string) ([]byte, error) {
+	text := ""
+	if key == "" {
+		text = wire.MetadataOf(ctx).First(wire.RetryID)
+	}
 	if text == "" {
 		return nil, nil
 	}
-	id, err := hex.DecodeString(text)
-	if err != nil || len(id) > prism.MaxIdempotencyKeyBytes {
+	retry, err := hex.DecodeString(text)
+	if err != nil || len(retry) > prism.MaxIdempotencyKeyBytes {
 		return nil, prism.InvalidField(wire.RetryID, "must be hexadecimal, at most 128 bytes")
 	}
-	return id, nil
+	return retry, nil
 }
 
 func (k *keyValue) Get(ctx context.Context, r *kvv1.GetRequest) (*kvv1.GetResponse, error) {

@@ -114,7 +114,7 @@ func (l *logs) Publish(ctx context.Context, r *queuev1.PublishRequest) (*queuev1
 		if r.Message == nil {
 			return nil, prism.InvalidField("message", "must be set")
 		}
-		retry, err := retryID(ctx)
+		retry, err := retryID(ctx, r.Message.IdempotencyKey)
 		if err != nil {
 			return nil, err
 		}

@@ -97,7 +97,7 @@ func (w *workQueue) Publish(ctx context.Context, r *queuev1.WorkQueueServicePubl
 			}
 			var messages [1]workqueue.Message
 			var results [1]workqueue.Result
-			retry, err := retryID(ctx)
+			retry, err := retryID(ctx, r.Message.IdempotencyKey)
 			if err != nil {
 				return nil, err
 			}
@@ -126,7 +126,7 @@ func (w *workQueue) PublishBatch(ctx context.Context, r *queuev1.WorkQueueServic
 			if err := c.target.Take(c.start, n-1); err != nil { // the call itself was counted at the door
 				return nil, err
 			}
-			retry, err := retryID(ctx)
+			retry, err := retryID(ctx, "")
 			if err != nil {
 				return nil, err
 			}

@@ -22,6 +22,7 @@ type model struct {
 var models = []model{
 	{name: "keyvalue", any: []string{"keyvalue_basic"}},
 	{name: "queue", any: []string{"queue_basic", "stream_basic"}},
+	{name: "cache", any: []string{"cache_basic"}, prefer: "cache_bounded"},
 }
 
 // Models lists the names of the models that this gateway serves.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/auth"
 	"github.com/prism-data-layer/prism/pkg/control"
+	"github.com/prism-data-layer/prism/pkg/data/cache"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/data/queue"
 	"github.com/prism-data-layer/prism/pkg/data/workqueue"
@@ -35,6 +36,7 @@ type namespace struct {
 	limiter *limiter
 
 	keyvalue  *keyvalue.Store
+	cache     *cache.Store
 	queue     *queue.Store
 	hub       *queue.Hub // of all versions with this binding
 	workQueue *workqueue.Store
@@ -86,6 +88,14 @@ func (t Target) WorkQueue() (*workqueue.Store, error) {
 		return nil, denied()
 	}
 	return as(t, t.n.workQueue, "queue", "queue_basic")
+}
+
+// Cache is the namespace as a cache.
+func (t Target) Cache() (*cache.Store, error) {
+	if t.n == nil {
+		return nil, denied()
+	}
+	return as(t, t.n.cache, "cache", "cache_basic")
 }
 
 // as is the store of one model of the namespace, nil if it is of another.

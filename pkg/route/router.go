@@ -17,6 +17,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data"
+	"github.com/prism-data-layer/prism/pkg/data/cache"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/data/queue"
 	"github.com/prism-data-layer/prism/pkg/data/workqueue"
@@ -204,8 +205,30 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 		}
 		n.queue = queue.New(be.set, prism.Namespace(record.Name), queue.Policy{Receipts: record.Limits.Receipts}, r.sealer, r.clock, n.hub)
 		n.workQueue = workqueue.New(be.set, prism.Namespace(record.Name), workqueue.Policy{Receipts: record.Limits.Receipts}, r.sealer, r.clock)
+	case "cache":
+		var before *cache.Store
+		if was != nil && was.backend == be {
+			before = was.cache
+		}
+		n.cache = cache.New(be.set, prism.Namespace(record.Name),
+			cache.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL, Receipts: record.Limits.Receipts}, r.sealer, r.clock, before)
 	}
 	return n, nil
+}
+
+// Caches tells how well each cache in force does, by name, for metrics. One whose
+// backend does not answer is left out.
+func (r *Router) Caches(ctx context.Context) map[prism.Namespace]cache.Stats {
+	stats := map[prism.Namespace]cache.Stats{}
+	for name, n := range *r.table.Load() {
+		if n.cache == nil {
+			continue
+		}
+		if s, err := n.cache.Stats(ctx); err == nil {
+			stats[prism.Namespace(name)] = s
+		}
+	}
+	return stats
 }
 
 // Drop removes the data of a namespace that Apply has taken out of force,

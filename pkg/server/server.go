@@ -202,6 +202,7 @@ func (s *Server) serveOptions(context.Context) error {
 	gateway.RegisterKeyValue(s.data, road)
 	gateway.RegisterQueue(s.data, road)
 	gateway.RegisterWorkQueue(s.data, road)
+	gateway.RegisterCache(s.data, road)
 	gateway.RegisterSessions(s.data, road, s.configs)
 	s.admin.Register(s.ops, s.configs)
 	for _, g := range []*grpc.Server{s.data, s.ops} {
@@ -297,5 +298,6 @@ func (s *Server) gauges() {
 		return float64(st.Explicit + st.Implicit)
 	})
 	s.metrics.Gauge("prism_active_streams", "Streams that are open.", func() float64 { return float64(s.sessions.Stats().Streams) })
+	s.cacheMetrics()
 	s.metrics.Gauge("prism_state", "Where the gateway stands: 1 running, 2 draining, 3 stopping.", func() float64 { return float64(s.State()) })
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/prism-data-layer/prism/pkg/wire"
+	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
@@ -100,10 +102,11 @@ func refused(t *testing.T, what string, err error, code codes.Code) harness.Outc
 	return o
 }
 
-// keyValue are the methods that name a namespace.
-func keyValue() (list []*wire.Method) {
+// models are the methods that name a namespace, of the models that are served.
+func models() (list []*wire.Method) {
+	served := []string{kvv1.KeyValueService_ServiceDesc.ServiceName, cachev1.CacheService_ServiceDesc.ServiceName}
 	for _, m := range wire.Methods() {
-		if m.Service == kvv1.KeyValueService_ServiceDesc.ServiceName {
+		if slices.Contains(served, m.Service) {
 			list = append(list, m)
 		}
 	}

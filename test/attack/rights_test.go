@@ -91,7 +91,7 @@ func TestAttack_A24(t *testing.T) {
 	t.Parallel()
 	r := start(t, harness.Options{})
 	conn := r.Dial(t, "data")
-	for _, m := range keyValue() {
+	for _, m := range models() {
 		theirs := refused(t, m.Name+" of b", knock(as(t, r.a), conn, m, namespaced("b")), codes.PermissionDenied)
 		for _, name := range []string{"c", "bb", "b-", "b0", "zzz", "a0", "default", "kv", "system", "b-b", "aa", "x"} {
 			o := refused(t, m.Name+" of "+name, knock(as(t, r.a), conn, m, namespaced(name)), codes.PermissionDenied)
@@ -107,7 +107,7 @@ func TestAttack_A25(t *testing.T) {
 	t.Parallel()
 	r := start(t, harness.Options{})
 	conn := r.Dial(t, "data")
-	for _, m := range keyValue() {
+	for _, m := range models() {
 		for _, name := range []string{
 			"a/../b", "a%2fb", "A", "a\x00b", "\u00e1", "a\u0301", "\u0430", "", strings.Repeat("a", 4096), ".", "__system", strings.Repeat("a", 64), "a ", " a", "a\n", "-a", "0a", "a_b", "a.b",
 		} {
@@ -357,7 +357,7 @@ func TestAttack_A33(t *testing.T) {
 		refused(t, name+" on the data port by a tenant", knock(as(t, r.a), data, m, nil), codes.Unimplemented)
 		refused(t, name+" on the data port by an admin", knock(as(t, r.admin), data, m, nil), codes.Unimplemented)
 	}
-	for _, m := range keyValue() {
+	for _, m := range models() {
 		refused(t, m.Name+" on the admin port", knock(as(t, r.admin), admin, m, func(msg protoreflect.Message) { namespaced("a")(msg) }), codes.Unimplemented)
 	}
 	// Every refusal stands in the audit trail.

@@ -394,7 +394,7 @@ func TestAttack_A43(t *testing.T) {
 		}
 	}
 	// Authentication is off for this machine only.
-	for _, m := range keyValue() {
+	for _, m := range models() {
 		refused(t, m.Name+" from elsewhere", knock(harness.Context(t), far.Dial(t, "data"), m, namespaced("mem")), codes.Unauthenticated)
 	}
 	_, err := far.Admin(t).GetStatus(harness.Context(t), &adminv1.GetStatusRequest{})

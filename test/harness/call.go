@@ -10,6 +10,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
+	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	commonv1 "github.com/prism-data-layer/prism/proto/prism/common/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
@@ -18,6 +19,11 @@ import (
 // KeyValue is a bare stub of the data port.
 func (g *Gateway) KeyValue(t TB) kvv1.KeyValueServiceClient {
 	return kvv1.NewKeyValueServiceClient(g.Dial(t, "data"))
+}
+
+// Cache is a bare stub of the data port.
+func (g *Gateway) Cache(t TB) cachev1.CacheServiceClient {
+	return cachev1.NewCacheServiceClient(g.Dial(t, "data"))
 }
 
 // Sessions is a bare stub of the data port.

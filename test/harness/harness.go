@@ -48,6 +48,7 @@ backends:
   - {name: local, driver: pebble, options: {memtable: 1MiB, cache: 1MiB}}
 namespaces:
   - {name: mem, model: keyvalue, backend: volatile, access: {owners: ["user:dev"]}}
+  - {name: cache, model: cache, backend: volatile, access: {owners: ["user:dev"]}}
   - {name: disk, model: keyvalue, backend: local, access: {owners: ["user:dev"]}}
 drain: {timeout: 5s}
 `
@@ -59,6 +60,7 @@ backends:
   - {name: volatile, driver: memory}
 namespaces:
   - {name: mem, model: keyvalue, backend: volatile, access: {owners: ["user:dev"]}}
+  - {name: cache, model: cache, backend: volatile, access: {owners: ["user:dev"]}}
 drain: {timeout: 5s}
 `
 

@@ -79,6 +79,9 @@ func needed(f protoreflect.FieldDescriptor) bool {
 func good(f protoreflect.FieldDescriptor) protoreflect.Value {
 	switch f.Kind() {
 	case protoreflect.StringKind:
+		if f.Name() == "namespace" {
+			return protoreflect.ValueOfString(namespaceOf(f))
+		}
 		return protoreflect.ValueOfString("mem")
 	case protoreflect.BytesKind:
 		return protoreflect.ValueOfBytes([]byte("v"))
@@ -94,6 +97,16 @@ func good(f protoreflect.FieldDescriptor) protoreflect.Value {
 		return protoreflect.ValueOfBool(true)
 	}
 	panic("no good value of kind " + f.Kind().String())
+}
+
+// namespaceOf is the namespace of Small and Volatile for the model that a
+// message belongs to.
+func namespaceOf(f protoreflect.FieldDescriptor) string {
+	switch f.ParentFile().Package() {
+	case "prism.cache.v1":
+		return "cache"
+	}
+	return "mem"
 }
 
 type walker struct {
@@ -260,7 +273,7 @@ func of(f protoreflect.FieldDescriptor, rule optionsv1.Rule) (out []value) {
 	switch rule {
 	case optionsv1.Rule_RULE_NAME:
 		text(false, "A", "a_b", "a/../b", "a%2fb", "a\x00b", "é", "e\u0301", "а", ".", "..", "__system", "-a", "1a", " a", "a ", "a\n", x(64), x(4096), "\x1b[2J", "*", "{a}", "$(x)", "\ufeffa")
-		text(true, "mem")
+		text(true, namespaceOf(f))
 	case optionsv1.Rule_RULE_KEY:
 		text(false, x(1025), x(100_000))
 		text(true, x(1023), x(1024), " ", "\x00", "a\x00b", "\ufeff", "\u202e", "e\u0301", "a\nb", "\x1b[2J", "../", "%00", "{a}", "*?[", "$(x)", "'\";--")

@@ -73,6 +73,9 @@ func suites() []suite {
 		{"queue_delayed", queueDelayedPromises},
 		{"queue_priority", queuePriorityPromises},
 		{"queue_dead_letter", queueDeadPromises},
+		{"cache_basic", cachePromises},
+		{"cache_bounded", cacheBoundedPromises},
+		{"cache_lock", cacheLockPromises},
 	}
 }
 

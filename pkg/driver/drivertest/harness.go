@@ -57,6 +57,8 @@ type Harness struct {
 type Options struct {
 	Receipts int // kept per namespace
 	History  int // changes a watch can go back
+	// CacheBytes is what a namespace's cache takes, where it is bounded.
+	CacheBytes int
 }
 
 // Opened is a store for one promise.
@@ -79,7 +81,8 @@ type Clock interface {
 }
 
 // Driver is the harness of an embedded driver: a store and a clock for every
-// promise. Its options must have the names `receipts` and `history`.
+// promise. Its options must have the names `receipts` and `history`, and
+// `cache_bytes` if it has cache_bounded.
 func Driver(spec driver.Spec) Harness {
 	return Harness{Name: spec.Name, Bounds: true, Open: func(t TB, o Options) Opened {
 		t.Helper()
@@ -123,6 +126,9 @@ func (o Options) decode(into any) error {
 	}
 	if o.History > 0 {
 		fmt.Fprintf(&b, "history: %d\n", o.History)
+	}
+	if o.CacheBytes > 0 {
+		fmt.Fprintf(&b, "cache_bytes: %d\n", o.CacheBytes)
 	}
 	if b.Len() == 0 {
 		return nil

@@ -1,5 +1,5 @@
-// Package memory is the volatile reference driver: every key-value capability,
-// kept in this process and gone with it.
+// Package memory is the volatile reference driver: every capability, kept in
+// this process and gone with it.
 //
 // What an operation means is written once, in space.apply; the single methods,
 // Batch and Commit are three ways to reach it. Values are never changed after
@@ -68,6 +68,7 @@ type store struct {
 	mu     sync.Mutex // guards closed and the making of spaces
 	closed atomic.Bool
 	spaces *xsync.Map[prism.Namespace, *space]
+	caches *caches
 
 	// parts are the store as models beside key-value.
 	parts []part
@@ -79,7 +80,7 @@ type store struct {
 }
 
 func open(_ context.Context, c driver.Config) (driver.Set, error) {
-	opts := options{Receipts: driver.MaxReceipts, History: driver.HistoryChanges}
+	opts := options{Receipts: driver.MaxReceipts, History: driver.HistoryChanges, CacheBytes: cacheBytes}
 	if err := c.Decode(&opts); err != nil {
 		return driver.Set{}, err
 	}
@@ -102,14 +103,15 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 	}
 	s.seq.Store(uint64(s.opened.UnixMicro()))
 	s.next.Store(never)
+	s.caches = newCaches(s)
 	streams, workQueues := newStreams(s), newWorkQueues(s)
-	s.parts = []part{streams, workQueues}
+	s.parts = []part{s.caches, streams, workQueues}
 	go s.sweep()
 	return driver.Fill(driver.Info{
 		Driver:     "memory",
 		Durability: "acked means in this process's memory; a restart loses it",
 		Instant:    true,
-	}, s, streams, workQueues), nil
+	}, s, s.caches, streams, workQueues), nil
 }
 
 // now is the store's time in nanoseconds: the wall clock at opening plus the
@@ -199,11 +201,11 @@ func (s *store) Health(context.Context) driver.Health {
 	return driver.Health{State: driver.Healthy, Facts: map[string]string{
 		"namespaces": strconv.FormatInt(spaces, 10),
 		"keys":       strconv.FormatInt(keys, 10),
-		"bytes":      strconv.FormatInt(bytes, 10),
+		"bytes":      strconv.FormatInt(bytes+s.caches.held(), 10),
 	}}
 }
 
-// Usage is exact: keys past their expiry are swept first.
+// Usage is exact but for caches: keys past their expiry are swept first.
 func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, error) {
 	sp, err := s.find(ctx, ns)
 	if err != nil {
@@ -285,6 +287,7 @@ type options struct {
 	Receipts   int           `yaml:"receipts"`    // kept per namespace; 80 to 120 bytes each
 	History    int           `yaml:"history"`     // changes a watch can go back, per namespace; 40 bytes each
 	HistoryAge time.Duration `yaml:"history_age"` // and for how long
+	CacheBytes int64         `yaml:"cache_bytes"` // what the cache of a namespace may take; default 64 MiB
 }
 
 func (o *options) check(backend string) error {
@@ -293,6 +296,8 @@ func (o *options) check(backend string) error {
 		return invalid(backend, "receipts", o.Receipts)
 	case o.History < 1:
 		return invalid(backend, "history", o.History)
+	case o.CacheBytes < 1:
+		return invalid(backend, "cache_bytes", o.CacheBytes)
 	case o.HistoryAge < 0:
 		return invalid(backend, "history_age", o.HistoryAge)
 	case o.HistoryAge == 0:

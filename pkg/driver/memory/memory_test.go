@@ -29,6 +29,11 @@ func TestModel(t *testing.T) {
 	drivertest.RunModel(t, h, h)
 }
 
+func TestCacheModel(t *testing.T) {
+	h := drivertest.Driver(memory.Spec())
+	drivertest.RunCacheModel(t, h, h)
+}
+
 var none driver.Receipt
 
 func open(t testing.TB, c clock.Clock, options func(any) error) driver.Set {
@@ -71,7 +76,7 @@ func TestEveryCapabilityIsThere(t *testing.T) {
 
 func TestOptionsMustBePositive(t *testing.T) {
 	t.Parallel()
-	for _, yaml := range []string{"receipts: 0", "receipts: -1", "history: 0", "history_age: -1s"} {
+	for _, yaml := range []string{"receipts: 0", "receipts: -1", "history: 0", "history_age: -1s", "cache_bytes: 0", "cache_bytes: -1"} {
 		_, err := memory.Spec().Open(t.Context(), driver.Config{Name: "m", Options: decode(yaml)})
 		if !errors.Is(err, prism.ReasonInvalidConfig) || !strings.Contains(err.Error(), strings.Split(yaml, ":")[0]) {
 			t.Errorf("%s: got %v, want INVALID_CONFIG that names the option", yaml, err)

@@ -73,7 +73,9 @@ func sampleRecords() (key []byte, records [][]byte) {
 	p := piece{stamp: 5}
 	p.begin(6)
 	p.entries = k.append(p.entries)
-	return key, [][]byte{r1, r2, r3, pieceRecord(hash, &p)}
+	receipt := cacheReceipt{body: [16]byte{3}, expires: 4, sequence: 5, answer: driver.CacheResult{Found: true, Applied: true, Number: -6, ExpiresAt: time.UnixMilli(7)}}
+	cm := cacheMeta{entries: 1, bytes: 2, receipts: 3, sequence: 4}
+	return key, [][]byte{r1, r2, r3, pieceRecord(hash, &p), putCacheEntry(hash, nil, 1_700_000_000_000, []byte("value")), cm.append(hash, nil), receipt.append(hash, nil)}
 }
 
 // pieceRecord is the record of a piece.
@@ -125,6 +127,18 @@ func FuzzRecordDecode(f *testing.F) {
 				}
 			}
 			if _, err := parseMeta(hash, record); err == nil {
+				accepted = true
+			}
+			if expires, value, err := parseCacheEntry(hash, record); err == nil {
+				accepted = true
+				if again := putCacheEntry(hash, nil, expires, value); len(again) == len(record) && !bytes.Equal(again, record) {
+					t.Fatalf("entry of a cache %d %q encodes to other bytes", expires, value)
+				}
+			}
+			if _, err := parseCacheMeta(hash, record); err == nil {
+				accepted = true
+			}
+			if _, err := parseCacheReceipt(hash, record); err == nil {
 				accepted = true
 			}
 			return accepted
@@ -180,6 +194,18 @@ func TestRecordsComeBackAsWritten(t *testing.T) {
 	want := []driver.Result{{Version: 7, Found: true, Applied: true, Replayed: true, Number: -8, Value: []byte("before"), ExpiresAt: time.UnixMilli(9)}, {Replayed: true}}
 	if !ok || err != nil || p.end() != nil || k.id != [16]byte{3} || k.body != [16]byte{1, 2} || !reflect.DeepEqual(answers, want) {
 		t.Errorf("receipt: %+v %+v, %v", k, answers, err)
+	}
+	ends, cached, err := parseCacheEntry(hash, records[4])
+	if err != nil || ends != 1_700_000_000_000 || string(cached) != "value" {
+		t.Errorf("entry of a cache: %d %q, %v", ends, cached, err)
+	}
+	cm, err := parseCacheMeta(hash, records[5])
+	if err != nil || cm != (cacheMeta{1, 2, 3, 4}) {
+		t.Errorf("meta of a cache: %+v, %v", cm, err)
+	}
+	cr, err := parseCacheReceipt(hash, records[6])
+	if err != nil || cr.body != [16]byte{3} || cr.expires != 4 || cr.sequence != 5 || !cr.answer.Found || !cr.answer.Applied || cr.answer.Number != -6 || !cr.answer.ExpiresAt.Equal(time.UnixMilli(7)) {
+		t.Errorf("receipt of a cache: %+v, %v", cr, err)
 	}
 	// A record under another key is as good as damaged.
 	for i, r := range records {

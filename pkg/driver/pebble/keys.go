@@ -26,6 +26,12 @@ import (
 //	   l  queue, 0, id                  what became of messages
 //	   r  receipt id                    receipts
 //	   o  time kept ms, sequence        receipts in the order they go
+//	k  part, ...                        the namespace's cache, which shares nothing with the rest:
+//	   0                                what is known of it
+//	   d  key                           entries
+//	   x  expires_at ms, key            what ends, soonest first
+//	   r  receipt id                    receipts
+//	   o  expires_at ms, sequence       receipts in the order they go
 //
 // and one key without a namespace, reservedKey. Numbers are big endian.
 const (
@@ -34,6 +40,7 @@ const (
 	kindExpiry  = 'x'
 	kindReceipt = 'r'
 	kindMeta    = 'm'
+	kindCache   = 'k'
 	kindQueue   = 'w'
 	kindStore   = 's'
 )
@@ -46,6 +53,15 @@ const (
 	queuePartState    = 'l'
 	queuePartReceipt  = 'r'
 	queuePartOrder    = 'o'
+)
+
+// The parts of a cache. What is known of it comes first.
+const (
+	cachePartMeta    = 0
+	cachePartEntry   = 'd'
+	cachePartExpiry  = 'x'
+	cachePartReceipt = 'r'
+	cachePartOrder   = 'o'
 )
 
 // namespaceKinds are the spans that hold a namespace.
@@ -118,6 +134,18 @@ func appendQueueReceiptKey(dst []byte, ns prism.Namespace, id [16]byte) []byte {
 func appendQueueOrderKey(dst []byte, ns prism.Namespace, keep int64, seq uint64) []byte {
 	dst = binary.BigEndian.AppendUint64(appendQueuePart(dst, ns, queuePartOrder), uint64(keep))
 	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+func appendCachePart(dst []byte, ns prism.Namespace, part byte) []byte {
+	return append(appendSpan(dst, kindCache, ns), part)
+}
+
+func appendCacheKey(dst []byte, ns prism.Namespace, part byte, rest string) []byte {
+	return append(appendCachePart(dst, ns, part), rest...)
+}
+
+func appendCacheTimeKey(dst []byte, ns prism.Namespace, part byte, at int64, rest string) []byte {
+	return append(binary.BigEndian.AppendUint64(appendCachePart(dst, ns, part), uint64(at)), rest...)
 }
 
 func appendMetaKey(dst []byte, ns prism.Namespace) []byte { return appendSpan(dst, kindMeta, ns) }

@@ -1,5 +1,6 @@
-// Package pebble is the embedded durable store: every key-value capability on
-// one pebble database per backend, shared by the backend's namespaces.
+// Package pebble is the embedded durable store: every key-value capability, and
+// caches that end but do not evict, on one pebble database per backend, shared
+// by the backend's namespaces.
 //
 // Reads go to pebble directly. Every mutation goes through one committer,
 // which takes what is queued, works it off in order against the store and its
@@ -79,6 +80,7 @@ type store struct {
 	queue    queue
 	lateness signal
 	dirty    dirty
+	caches   *caches
 
 	namespacesMu sync.RWMutex
 	namespaces   map[prism.Namespace]*namespace
@@ -128,6 +130,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 	s.options.fill()
 	s.queue.wake = make(chan struct{}, 1)
 	s.workQueues = newWorkQueues(s)
+	s.caches = newCaches(s)
 	s.disk = newDisk(fs, c.Dir, uint64(s.options.Reserve), s.refuseQueued, s.fail)
 	if err := s.openStore(ctx); err != nil {
 		return driver.Set{}, classifyOpen(c.Name, c.Dir, err)
@@ -142,7 +145,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 		info.Durable = false
 		info.Durability = "relaxed: acked writes are fsynced about once a second; a crash or a power cut may take the last second with it"
 	}
-	return driver.Fill(info, s, s.workQueues), nil
+	return driver.Fill(info, s, s.caches, s.workQueues), nil
 }
 
 // fatalOpen carries what pebble cannot go on after out of a failing open.
@@ -174,7 +177,7 @@ func (s *store) openStore(ctx context.Context) (err error) {
 	if s.db, err = pebble.Open(folder, s.pebbleOptions()); err != nil {
 		return err
 	}
-	err = errors.Join(s.loadNamespaces(), s.workQueues.load(), s.awaitRoom(ctx))
+	err = errors.Join(s.loadNamespaces(), s.caches.load(), s.workQueues.load(), s.awaitRoom(ctx))
 	if err == nil {
 		err = s.loadSequence()
 	}
@@ -266,6 +269,7 @@ func (s *store) start() {
 	s.sweeper.Add(1)
 	go func() { defer s.sweeper.Done(); s.sweepLoop() }()
 	s.workQueues.start()
+	go s.caches.run()
 }
 
 // enter begins a call; leave ends it.
@@ -307,12 +311,14 @@ func (s *store) Close() error {
 	s.calls.Unlock()
 	s.workQueues.stop()
 	s.queue.close()
+	close(s.caches.stop)
 	if s.failure.Load() == nil {
 		// A failure on the way parks a worker for good.
 		soon(s.failed, s.workers.Wait)
+		soon(s.failed, func() { <-s.caches.done })
 	}
 	if s.failure.Load() != nil {
-		if s.applying.Load() || s.workQueues.applying.Load() {
+		if s.applying.Load() || s.caches.applying.Load() || s.workQueues.applying.Load() {
 			// Pebble may be in the middle of changing logs, where an error is
 			// the end of the process. What is parked stays so.
 			return nil
@@ -324,6 +330,7 @@ func (s *store) Close() error {
 			defer func() { _ = recover() }() // it may panic on what failed before
 			s.workers.Wait()
 			s.workQueues.workers.Wait()
+			<-s.caches.done
 			_ = s.db.Close()
 		})
 		return nil
@@ -403,17 +410,24 @@ func (s *store) Usage(_ context.Context, ns prism.Namespace) (driver.Usage, erro
 		return driver.Usage{}, err
 	}
 	defer s.leave()
-	u := s.workQueues.usage(ns)
+	u := addUsage(s.caches.usage(ns), s.workQueues.usage(ns))
 	if n := s.findNamespace(ns); n != nil {
-		u.Keys, u.Bytes, u.Receipts = u.Keys+n.keys.Load(), u.Bytes+n.bytes.Load(), u.Receipts+n.receipts.Load()
-		u.Estimated = n.due.Load() <= s.clock.Now().UnixMilli() // what has expired counts until it is swept
+		u = addUsage(u, driver.Usage{
+			Keys: n.keys.Load(), Bytes: n.bytes.Load(), Receipts: n.receipts.Load(),
+			Estimated: n.due.Load() <= s.clock.Now().UnixMilli(), // what has expired counts until it is swept
+		})
 	}
 	return u, nil
 }
 
+// addUsage adds what two models hold.
+func addUsage(a, b driver.Usage) driver.Usage {
+	return driver.Usage{Keys: a.Keys + b.Keys, Bytes: a.Bytes + b.Bytes, Receipts: a.Receipts + b.Receipts, Estimated: a.Estimated || b.Estimated}
+}
+
 // Drop removes all data of a namespace.
 func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
-	if err := s.workQueues.drop(ctx, ns); err != nil {
+	if err := errors.Join(s.caches.drop(ctx, ns), s.workQueues.drop(ctx, ns)); err != nil {
 		return err
 	}
 	return s.alone(ctx, func(g *group) error { return g.drop(s.namespace(ns)) })

@@ -17,3 +17,7 @@ func TestConformance(t *testing.T) { drivertest.Run(t, drivertest.Driver(pebble.
 func TestSameAsMemory(t *testing.T) {
 	drivertest.RunModel(t, drivertest.Driver(memory.Spec()), drivertest.Driver(pebble.Spec()))
 }
+
+func TestSameCacheAsMemory(t *testing.T) {
+	drivertest.RunCacheModel(t, drivertest.Driver(memory.Spec()), drivertest.Driver(pebble.Spec()))
+}

@@ -157,6 +157,7 @@ func (q *queue) refuse(err error, keep func(*request) bool) {
 func (s *store) refuseQueued() {
 	s.queue.refuse(s.refuseFull(), func(r *request) bool { return r.kind == kindWork })
 	s.workQueues.jobs.refuse(s.refuseFull(), false)
+	s.caches.refuse(s.refuseFull())
 }
 
 // patience is how long a caller waits before it also waits for the end of its
