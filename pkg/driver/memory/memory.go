@@ -19,6 +19,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/driver/broker"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -60,6 +61,7 @@ type store struct {
 	mu     sync.Mutex // guards closed and the making of spaces
 	closed atomic.Bool
 	spaces *xsync.Map[prism.Namespace, *space]
+	broker *broker.Broker
 
 	poke chan struct{} // next came nearer
 	next atomic.Int64  // the first expiry, in store time and milliseconds
@@ -68,7 +70,7 @@ type store struct {
 }
 
 func open(_ context.Context, c driver.Config) (driver.Set, error) {
-	opts := options{Receipts: driver.MaxReceipts, History: driver.HistoryChanges}
+	opts := options{Receipts: driver.MaxReceipts, History: driver.HistoryChanges, PubSubEvents: driver.PubSubEvents}
 	if err := c.Decode(&opts); err != nil {
 		return driver.Set{}, err
 	}
@@ -85,6 +87,7 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 		opened: now,
 		wall:   now.Round(0),
 		spaces: xsync.NewMap[prism.Namespace, *space](),
+		broker: broker.New(),
 		poke:   make(chan struct{}, 1),
 		stop:   make(chan struct{}),
 		done:   make(chan struct{}),
@@ -95,7 +98,7 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 	return driver.Fill(driver.Info{
 		Driver:     "memory",
 		Durability: "acked means in this process's memory; a restart loses it",
-	}, s), nil
+	}, s, pubsub{s, s.broker}), nil
 }
 
 // now is the store's time in nanoseconds: the wall clock at opening plus the
@@ -201,7 +204,13 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 		return driver.Usage{}, s.goneError()
 	}
 	sp.sweepAll()
-	return driver.Usage{Keys: int64(len(sp.keys)), Bytes: sp.bytes, Receipts: int64(sp.receipts.len())}, nil
+	u := driver.Usage{Keys: int64(len(sp.keys)), Bytes: sp.bytes, Receipts: int64(sp.receipts.len())}
+	if l := sp.events; l != nil {
+		l.trim(s.now() / 1e6)
+		u.Keys += int64(l.last - l.floor)
+		u.Bytes += l.bytes
+	}
+	return u, nil
 }
 
 // goneError is what a call meets whose space went away under it: nothing for a
@@ -241,6 +250,7 @@ func (s *store) Close() error {
 	s.mu.Unlock()
 	close(s.stop)
 	<-s.done
+	s.broker.Close(s.unavailable())
 	s.spaces.Range(func(_ prism.Namespace, sp *space) bool { sp.release(); return true })
 	s.spaces.Clear()
 	return nil
@@ -251,6 +261,9 @@ type options struct {
 	Receipts   int           `yaml:"receipts"`    // kept per namespace; 80 to 120 bytes each
 	History    int           `yaml:"history"`     // changes a watch can go back, per namespace; 40 bytes each
 	HistoryAge time.Duration `yaml:"history_age"` // and for how long
+	// Persistent events that are kept, per namespace, and for how long.
+	PubSubEvents int           `yaml:"pubsub_events"`
+	PubSubAge    time.Duration `yaml:"pubsub_age"`
 }
 
 func (o *options) check(backend string) error {
@@ -261,8 +274,16 @@ func (o *options) check(backend string) error {
 		return invalid(backend, "history", o.History)
 	case o.HistoryAge < 0:
 		return invalid(backend, "history_age", o.HistoryAge)
-	case o.HistoryAge == 0:
+	case o.PubSubEvents < 1:
+		return invalid(backend, "pubsub_events", o.PubSubEvents)
+	case o.PubSubAge < 0:
+		return invalid(backend, "pubsub_age", o.PubSubAge)
+	}
+	if o.HistoryAge == 0 {
 		o.HistoryAge = driver.HistoryAge
+	}
+	if o.PubSubAge == 0 {
+		o.PubSubAge = driver.PubSubAge
 	}
 	return nil
 }
