@@ -107,23 +107,26 @@ func (n *Name) End(name string) {
 	}
 }
 
-// Pass moves the name past events that are about to go and were nothing to it:
-// those its reader has passed without owing an acknowledgement, and those of
-// topics that it does not follow. It reports whether the name has moved.
-func (n *Name) Pass(floor uint64, topic func(number uint64) string) bool {
+// Pass moves the name past events that are about to go, those after floor up to
+// next, where they are nothing to it: its reader has passed them and owes no
+// acknowledgement, or it does not follow their topics. It reports whether the
+// name has moved.
+func (n *Name) Pass(floor, next uint64, topic func(number uint64) string) bool {
 	before := n.At()
-	if before >= floor {
+	if before >= next {
 		return false
 	}
 	if r := n.reader; r != nil && !r.over() {
 		// In this order: what was handed out up to at is counted by then.
 		at, handed := r.at.Load(), r.handed.Load()
-		if handed <= n.At() {
+		if handed <= before {
 			n.Start = max(n.Start, at)
 		}
 	}
-	for at := n.At(); at < floor && !driver.MatchTopic(n.Pattern, topic(at+1)); at++ {
-		n.Start = at + 1
+	if n.At() >= floor { // else it lost some before
+		for at := n.At(); at < next && !driver.MatchTopic(n.Pattern, topic(at+1)); at++ {
+			n.Start = at + 1
+		}
 	}
 	return n.At() != before
 }

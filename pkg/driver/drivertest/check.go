@@ -63,6 +63,12 @@ func suites() []suite {
 		{"keyvalue_cas", casPromises},
 		{"keyvalue_transactional", transactionalPromises},
 		{"keyvalue_watch", watchPromises},
+		{"pubsub_basic", pubsubPromises},
+		{"pubsub_wildcards", pubsubWildcardPromises},
+		{"pubsub_groups", pubsubGroupPromises},
+		{"pubsub_filtering", pubsubFilterPromises},
+		{"pubsub_ordering", pubsubOrderingPromises},
+		{"pubsub_persistent", pubsubPersistentPromises},
 	}
 }
 

@@ -57,6 +57,7 @@ type Harness struct {
 type Options struct {
 	Receipts int // kept per namespace
 	History  int // changes a watch can go back
+	Events   int // persistent events that are kept
 }
 
 // Opened is a store for one promise.
@@ -79,7 +80,8 @@ type Clock interface {
 }
 
 // Driver is the harness of an embedded driver: a store and a clock for every
-// promise. Its options must have the names `receipts` and `history`.
+// promise. Its options must have the names `receipts`, `history` and, where it
+// keeps events, `pubsub_events`.
 func Driver(spec driver.Spec) Harness {
 	return Harness{Name: spec.Name, Bounds: true, Open: func(t TB, o Options) Opened {
 		t.Helper()
@@ -123,6 +125,9 @@ func (o Options) decode(into any) error {
 	}
 	if o.History > 0 {
 		fmt.Fprintf(&b, "history: %d\n", o.History)
+	}
+	if o.Events > 0 {
+		fmt.Fprintf(&b, "pubsub_events: %d\n", o.Events)
 	}
 	if b.Len() == 0 {
 		return nil

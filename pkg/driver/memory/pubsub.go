@@ -278,7 +278,7 @@ func (l *eventLog) trim(now int64) {
 		return
 	}
 	for _, n := range l.names {
-		n.Pass(l.floor+uint64(over), func(number uint64) string { return kept[number-l.floor-1].Topic })
+		n.Pass(l.floor, l.floor+uint64(over), func(number uint64) string { return kept[number-l.floor-1].Topic })
 	}
 	for i := range kept[:over] {
 		l.bytes -= eventBytes(kept[i].Event)
