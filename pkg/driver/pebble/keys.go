@@ -20,6 +20,9 @@ import (
 //	r  receipt id                       receipts
 //	o  time kept ms, sequence           receipts in the order they go
 //	m  (nothing)                        what is known of the namespace
+//	e  number                           persistent events
+//	n  name                             durable subscriptions
+//	p  (nothing)                        what is known of the events
 //
 // and one key without a namespace, reservedKey. Numbers are big endian.
 const (
@@ -29,11 +32,14 @@ const (
 	kindReceipt = 'r'
 	kindOrder   = 'o'
 	kindMeta    = 'm'
+	kindEvent   = 'e'
+	kindName    = 'n'
+	kindLog     = 'p'
 	kindStore   = 's'
 )
 
 // namespaceKinds are the spans that hold a namespace.
-var namespaceKinds = [...]byte{kindData, kindChange, kindExpiry, kindReceipt, kindOrder, kindMeta}
+var namespaceKinds = [...]byte{kindData, kindChange, kindExpiry, kindReceipt, kindOrder, kindEvent, kindName, kindLog, kindMeta}
 
 // reservedKey holds the version up to which they may have been given out, and
 // the one before the first.
@@ -83,6 +89,10 @@ func appendReceiptKey(dst []byte, ns prism.Namespace, id [16]byte) []byte {
 func appendOrderKey(dst []byte, ns prism.Namespace, keep int64, seq uint64) []byte {
 	dst = binary.BigEndian.AppendUint64(appendSpan(dst, kindOrder, ns), uint64(keep))
 	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+func appendNumberKey(dst []byte, kind byte, ns prism.Namespace, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendSpan(dst, kind, ns), number)
 }
 
 func appendMetaKey(dst []byte, ns prism.Namespace) []byte { return appendSpan(dst, kindMeta, ns) }

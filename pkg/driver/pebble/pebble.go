@@ -91,6 +91,8 @@ type store struct {
 	groups   chan *group
 	spare    chan *group
 
+	pubsub *pubsub
+
 	sweeps  chan struct{} // wakes the sweeper
 	workers sync.WaitGroup
 	sweeper sync.WaitGroup
@@ -123,6 +125,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 	s.dir = c.Dir
 	s.options.fill()
 	s.queue.wake = make(chan struct{}, 1)
+	s.pubsub = newPubSub(s)
 	s.disk = newDisk(fs, c.Dir, uint64(s.options.Reserve), s.refuseQueued, s.fail)
 	if err := s.openStore(ctx); err != nil {
 		return driver.Set{}, classifyOpen(c.Name, c.Dir, err)
@@ -137,7 +140,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 		info.Durable = false
 		info.Durability = "relaxed: acked writes are fsynced about once a second; a crash or a power cut may take the last second with it"
 	}
-	return driver.Fill(info, s), nil
+	return driver.Fill(info, s, s.pubsub), nil
 }
 
 // fatalOpen carries what pebble cannot go on after out of a failing open.
@@ -169,7 +172,7 @@ func (s *store) openStore(ctx context.Context) (err error) {
 	if s.db, err = pebble.Open(folder, s.pebbleOptions()); err != nil {
 		return err
 	}
-	err = errors.Join(s.loadNamespaces(), s.awaitRoom(ctx))
+	err = errors.Join(s.loadNamespaces(), s.pubsub.load(), s.awaitRoom(ctx))
 	if err == nil {
 		err = s.loadSequence()
 	}
@@ -249,6 +252,7 @@ func (s *store) fail(err error) {
 		s.dirty.fail()
 		s.queue.refuse(e, nil)
 		close(s.failed)
+		s.pubsub.end(e)
 	}
 }
 
@@ -258,6 +262,7 @@ func (s *store) start() {
 	go func() { defer s.workers.Done(); s.syncLoop() }()
 	s.sweeper.Add(1)
 	go func() { defer s.sweeper.Done(); s.sweepLoop() }()
+	s.pubsub.start()
 }
 
 // enter begins a call; leave ends it.
@@ -291,10 +296,12 @@ func (s *store) Close() error {
 	})
 	defer patience.Stop()
 	close(s.closing)
+	s.pubsub.end(closedError(s.name))
 	soon(s.failed, s.sweeper.Wait)
 	s.calls.Lock()
 	s.closed = true
 	s.calls.Unlock()
+	s.pubsub.stop()
 	s.queue.close()
 	if s.failure.Load() == nil {
 		// A failure on the way parks a worker for good.
@@ -391,17 +398,21 @@ func (s *store) Usage(_ context.Context, ns prism.Namespace) (driver.Usage, erro
 		return driver.Usage{}, err
 	}
 	defer s.leave()
-	n := s.findNamespace(ns)
-	if n == nil {
-		return driver.Usage{}, nil
+	u := s.pubsub.usage(ns)
+	if n := s.findNamespace(ns); n != nil {
+		u.Keys += n.keys.Load()
+		u.Bytes += n.bytes.Load()
+		u.Receipts = n.receipts.Load()
+		u.Estimated = n.due.Load() <= s.clock.Now().UnixMilli() // what has expired counts until it is swept
 	}
-	return driver.Usage{
-		Keys: n.keys.Load(), Bytes: n.bytes.Load(), Receipts: n.receipts.Load(),
-		Estimated: n.due.Load() <= s.clock.Now().UnixMilli(), // what has expired counts until it is swept
-	}, nil
+	return u, nil
 }
 
 // Drop removes all data of a namespace.
 func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
-	return s.alone(ctx, func(g *group) error { return g.drop(s.namespace(ns)) })
+	if err := s.alone(ctx, func(g *group) error { return g.drop(s.namespace(ns)) }); err != nil {
+		return err
+	}
+	s.pubsub.forget(ns)
+	return nil
 }
