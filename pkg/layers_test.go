@@ -49,7 +49,8 @@ pattern             → driver
 pattern/*           → pattern driver
 pattern/all         → pattern pattern/*
 driver              → nothing
-driver/*            → driver
+driver/*            → driver driver/broker
+driver/broker       → driver
 driver/around       → driver
 driver/around/gen   → nothing
 driver/drivertest   → driver driver/around

@@ -16,6 +16,11 @@ namespaces:
     backend: local
     description: Keys and values, kept on disk.
     access: {owners: ["user:dev"]}
+  - name: pubsub
+    model: pubsub
+    backend: local
+    description: Events for whoever is subscribed; persistent ones are kept on disk.
+    access: {owners: ["user:dev"]}
 `
 
 // DefaultName is what problems and origins call the built-in settings.

@@ -21,6 +21,7 @@ type model struct {
 // models are those that this gateway serves.
 var models = []model{
 	{name: "keyvalue", any: []string{"keyvalue_basic"}},
+	{name: "pubsub", any: []string{"pubsub_basic"}},
 }
 
 // Models lists the names of the models that this gateway serves.

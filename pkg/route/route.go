@@ -12,6 +12,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/auth"
 	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/data/pubsub"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/session"
 )
@@ -33,6 +34,7 @@ type namespace struct {
 	limiter *limiter
 
 	keyvalue *keyvalue.Store
+	pubsub   *pubsub.Store
 
 	inflight *atomic.Int64 // of all versions with this binding
 	state    *liveness
@@ -65,6 +67,14 @@ func (t Target) KeyValue() (*keyvalue.Store, error) {
 		return nil, denied()
 	}
 	return as(t, t.n.keyvalue, "keyvalue", "keyvalue_basic")
+}
+
+// PubSub is the namespace as publish and subscribe.
+func (t Target) PubSub() (*pubsub.Store, error) {
+	if t.n == nil {
+		return nil, denied()
+	}
+	return as(t, t.n.pubsub, "pubsub", "pubsub_basic")
 }
 
 // as is the store of one model of the namespace, nil if it is of another.

@@ -18,6 +18,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/data/pubsub"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/around"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -30,6 +31,7 @@ type Router struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	sealer  *data.Sealer
+	streams *pubsub.Registry // of all namespaces and their versions
 	wrap    func(backend string, s driver.Set) driver.Set
 
 	table atomic.Pointer[map[string]*namespace]
@@ -55,7 +57,7 @@ func New(o Options) *Router {
 	r := &Router{
 		drivers: o.Drivers, dir: o.Dir, clock: o.Clock, log: o.Log,
 		sealer: data.NewSealer(o.Secret), wrap: o.Wrap,
-		backends: map[string]*backend{},
+		backends: map[string]*backend{}, streams: pubsub.NewRegistry(),
 	}
 	r.table.Store(&map[string]*namespace{})
 	return r
@@ -196,6 +198,8 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 	case "keyvalue":
 		n.keyvalue = keyvalue.New(be.set, prism.Namespace(record.Name),
 			keyvalue.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL, Receipts: record.Limits.Receipts}, r.sealer, r.clock)
+	case "pubsub":
+		n.pubsub = pubsub.New(be.set, prism.Namespace(record.Name), pubsub.Policy{Receipts: record.Limits.Receipts}, r.streams, r.sealer, r.clock)
 	}
 	return n, nil
 }

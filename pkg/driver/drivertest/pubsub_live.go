@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
@@ -482,8 +483,10 @@ func share(t *T, n int, members ...*hearing) {
 	}
 	ctx, cancel := members[0].within()
 	out := make(chan got)
+	var readers sync.WaitGroup
+	defer readers.Wait()
 	for i, h := range members {
-		go func() {
+		readers.Go(func() {
 			for {
 				events, err := h.next(ctx)
 				select {
@@ -495,7 +498,7 @@ func share(t *T, n int, members ...*hearing) {
 					return
 				}
 			}
-		}()
+		})
 	}
 	defer cancel()
 	for total := 0; total < n; {
