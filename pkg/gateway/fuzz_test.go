@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
@@ -39,8 +40,16 @@ func judge(t *testing.T, err error) {
 
 // FuzzUnary_KeyValue sends any bytes as the request of any unary call.
 func FuzzUnary_KeyValue(f *testing.F) {
+	fuzzUnary(f, kvv1.File_prism_keyvalue_v1_keyvalue_proto.Services().Get(0), harness.Volatile)
+}
+
+// FuzzUnary_PubSub is the same for publish and subscribe.
+func FuzzUnary_PubSub(f *testing.F) {
+	fuzzUnary(f, pubsubv1.File_prism_pubsub_v1_pubsub_proto.Services().Get(0), ofPubSub)
+}
+
+func fuzzUnary(f *testing.F, service protoreflect.ServiceDescriptor, file string) {
 	var methods []protoreflect.MethodDescriptor
-	service := dataServices()[0]
 	for i := range service.Methods().Len() {
 		m := service.Methods().Get(i)
 		if !m.IsStreamingClient() && !m.IsStreamingServer() {
@@ -55,7 +64,7 @@ func FuzzUnary_KeyValue(f *testing.F) {
 		f.Add(byte(i), raw)
 	}
 	f.Add(byte(0), []byte{0x0A, 3, 'm', 'e', 'm', 0x12, 2, 0xFF, 0xFE})
-	g := harness.Start(f, harness.Options{})
+	g := harness.Start(f, harness.Options{File: file})
 	conn := g.Dial(f, "data")
 	f.Fuzz(func(t *testing.T, which byte, raw []byte) {
 		if len(raw) > 1<<20 {

@@ -18,6 +18,7 @@ import (
 	commonv1 "github.com/prism-data-layer/prism/proto/prism/common/v1"
 	configv1 "github.com/prism-data-layer/prism/proto/prism/config/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
@@ -26,6 +27,7 @@ import (
 func dataServices() []protoreflect.ServiceDescriptor {
 	return []protoreflect.ServiceDescriptor{
 		kvv1.File_prism_keyvalue_v1_keyvalue_proto.Services().Get(0),
+		pubsubv1.File_prism_pubsub_v1_pubsub_proto.Services().Get(0),
 		sessionv1.File_prism_session_v1_session_proto.Services().Get(0),
 		configv1.File_prism_config_v1_config_proto.Services().Get(0),
 	}
@@ -36,8 +38,12 @@ func dataServices() []protoreflect.ServiceDescriptor {
 func TestBadValuesOfEveryField(t *testing.T) {
 	t.Parallel()
 	g := harness.Start(t, harness.Options{})
-	conn, kv := g.Dial(t, "data"), g.KeyValue(t)
+	kv := g.KeyValue(t)
 	for _, s := range dataServices() {
+		conn := g.Dial(t, "data")
+		if s.FullName() == "prism.pubsub.v1.PubSubService" {
+			conn = harness.Start(t, harness.Options{File: ofPubSub}).Dial(t, "data")
+		}
 		for i := range s.Methods().Len() {
 			m := s.Methods().Get(i)
 			if s.FullName() == "prism.config.v1.ConfigService" && m.Name() == "RegisterConfig" {

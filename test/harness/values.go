@@ -142,6 +142,7 @@ func (w *walker) walk(m protoreflect.Message, path string, depth int) {
 				m.Mutable(f).Map().Set(protoreflect.ValueOfString("k").MapKey(), protoreflect.ValueOfString(broken))
 				w.emit(name, "a value that is no UTF-8", false)
 			})
+			w.attributes(m, f, name, rule)
 		case f.IsList():
 			w.list(m, f, name, rule, depth)
 		case f.Message() != nil:
@@ -153,10 +154,38 @@ func (w *walker) walk(m protoreflect.Message, path string, depth int) {
 			})
 		default:
 			for _, b := range of(f, rule) {
+				if b.what == `""` && b.good && proto.GetExtension(f.Options(), optionsv1.E_Required).(bool) {
+					continue // as good as absent
+				}
 				w.with(m, func() { m.Set(f, b.value); w.emit(name, b.what, b.good) })
 			}
 		}
 	}
+}
+
+// attributes are the values of that rule.
+func (w *walker) attributes(m protoreflect.Message, f protoreflect.FieldDescriptor, name string, rule optionsv1.Rule) {
+	if rule != optionsv1.Rule_RULE_ATTRIBUTES {
+		return
+	}
+	with := func(what string, good bool, n int, key, value string) {
+		w.with(m, func() {
+			entries := m.Mutable(f).Map()
+			for i := range n {
+				entries.Set(protoreflect.ValueOfString(fmt.Sprint(i)).MapKey(), protoreflect.ValueOfString("v"))
+			}
+			entries.Set(protoreflect.ValueOfString(key).MapKey(), protoreflect.ValueOfString(value))
+			w.emit(name, what, good)
+		})
+	}
+	x := func(n int) string { return strings.Repeat("x", n) }
+	with("64 attributes", true, prism.MaxAttributes-1, "k", "v")
+	with("65 attributes", false, prism.MaxAttributes, "k", "v")
+	with("a name of no byte", false, 0, "", "v")
+	with("a name of 128 bytes", true, 0, x(128), "")
+	with("a name of 129 bytes", false, 0, x(129), "")
+	with("a value of 1,024 bytes", true, 0, "k", x(1024))
+	with("a value of 1,025 bytes", false, 0, "k", x(1025))
 }
 
 func (w *walker) list(m protoreflect.Message, f protoreflect.FieldDescriptor, name string, rule optionsv1.Rule, depth int) {
@@ -255,9 +284,18 @@ func of(f protoreflect.FieldDescriptor, rule optionsv1.Rule) (out []value) {
 		number(true, 1, most-1, most)
 	case optionsv1.Rule_RULE_CURSOR, optionsv1.Rule_RULE_POSITION:
 		text(false, x(4097))
-		if f.Parent().ParentFile().Package() == "prism.keyvalue.v1" {
+		switch f.Parent().ParentFile().Package() {
+		case "prism.keyvalue.v1", "prism.pubsub.v1":
 			text(false, "AQ", "x", x(100), strings.Repeat("A", 64))
 		}
+	case optionsv1.Rule_RULE_TOKEN:
+		text(false, x(4097))
+	case optionsv1.Rule_RULE_TOPIC:
+		text(false, ".", "a.", ".a", "a..b", "a b", "a\tb", "a\x00", "\u00a0", "*", "a.*", "a.>", "a>b", x(1025), x(100_000))
+		text(true, "mem", "a.b.c", "é.ü", "$.{x}", x(1024))
+	case optionsv1.Rule_RULE_PATTERN:
+		text(false, ".", "a.", ".a", "a..b", "a b", "a\x00", "a*", "*a", ">.a", "a.>.b", "a>", "**", x(1025))
+		text(true, "mem", "*", ">", "a.*", "a.>", "*.*.>", x(1024))
 	case optionsv1.Rule_RULE_IDEMPOTENCY_KEY:
 		text(false, x(129))
 		text(true, "", x(127), x(128), "a\x00b")

@@ -80,15 +80,14 @@ type Published struct {
 // key, retry an id that a client made; key wins. Both empty ask for nothing,
 // and a retry of a live event is nothing to the store.
 func Once(o *Outgoing, principal, key string, retry []byte) error {
-	if !o.Persistent {
-		if key != "" {
-			return prism.InvalidField("persistent", "must be set: only a persistent event has an idempotency_key")
-		}
-		return nil
-	}
 	r, err := data.Receipt(principal, "Publish", key, retry)
-	if err != nil || r.IsZero() {
+	switch {
+	case err != nil || r.IsZero():
 		return err
+	case !o.Persistent && key != "":
+		return prism.InvalidField("persistent", "must be set: only a persistent event has an idempotency_key")
+	case !o.Persistent:
+		return nil
 	}
 	b := data.NewBody().Bytes([]byte(o.Topic)).Bytes(o.Payload).Bytes([]byte(o.CorrelationID)).
 		Bytes([]byte(o.ReplyTo)).Bytes([]byte(o.OrderingKey))
