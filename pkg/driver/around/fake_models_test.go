@@ -204,4 +204,3 @@ type fakeReplayer struct{ *fake }
 func (r fakeReplayer) Next(ctx context.Context) (driver.Replayed, error) {
 	return driver.Replayed{}, r.note(ctx, "Next")
 }
-
