@@ -51,8 +51,9 @@ pattern/all         → pattern pattern/*
 driver              → nothing
 driver/*            → driver
 driver/lease        → driver
-driver/memory       → driver driver/lease
-driver/pebble       → driver driver/lease
+driver/broker       → driver
+driver/memory       → driver driver/broker driver/lease
+driver/pebble       → driver driver/broker driver/lease
 driver/around       → driver
 driver/around/gen   → nothing
 driver/drivertest   → driver driver/around

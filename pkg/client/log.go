@@ -137,8 +137,8 @@ func (s LogStart) proto() *queuev1.StartPosition {
 	return &queuev1.StartPosition{Start: &queuev1.StartPosition_Earliest{Earliest: true}}
 }
 
-// SubscribeOptions say how a member of a group reads.
-type SubscribeOptions struct {
+// LogOptions say how a member of a group reads.
+type LogOptions struct {
 	Start             LogStart // of partitions for which the group has committed nothing
 	MaxUnacknowledged int32    // 0: the gateway's default
 	AutoAcknowledge   bool     // at most once: commit what is sent, as it is sent
@@ -158,7 +158,7 @@ type LogMember struct {
 
 // Subscribe joins a group and returns when the gateway has dealt the member its
 // partitions, which may be none.
-func (l *Log) Subscribe(ctx context.Context, topic, group string, o SubscribeOptions) (*LogMember, error) {
+func (l *Log) Subscribe(ctx context.Context, topic, group string, o LogOptions) (*LogMember, error) {
 	resumed := func(_ string, why *prism.Error) {
 		if o.Resumed != nil {
 			o.Resumed(why)
@@ -213,8 +213,8 @@ func recordsOf(list []*queuev1.Message) []LogRecord {
 	return records
 }
 
-// ReadOptions say which part of a partition is read.
-type ReadOptions struct {
+// LogReadOptions say which part of a partition is read.
+type LogReadOptions struct {
 	Partition int32
 	Start     LogStart
 	End       *int64 // exclusive; nil: follow what comes
@@ -231,7 +231,7 @@ type LogReader struct {
 }
 
 // Read starts to follow a partition.
-func (l *Log) Read(ctx context.Context, topic string, o ReadOptions) (*LogReader, error) {
+func (l *Log) Read(ctx context.Context, topic string, o LogReadOptions) (*LogReader, error) {
 	r := &LogReader{}
 	r.follower = follow(ctx, l.c, o.Position, o.Resumed, func(ctx context.Context, conn *grpc.ClientConn, position string) (grpc.ServerStreamingClient[queuev1.ReadResponse], error) {
 		return queuev1.NewQueueServiceClient(conn).Read(ctx, &queuev1.ReadRequest{

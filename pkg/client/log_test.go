@@ -35,7 +35,7 @@ func startLogs(t *testing.T, o harness.Options) (*harness.Gateway, *client.Log) 
 	return g, c.Log("log")
 }
 
-func publish(t *testing.T, l *client.Log, payloads ...string) {
+func publishLines(t *testing.T, l *client.Log, payloads ...string) {
 	t.Helper()
 	zero := int32(0)
 	for _, p := range payloads {
@@ -62,12 +62,12 @@ func TestALogIsPublishedReadAndAcknowledged(t *testing.T) {
 	t.Parallel()
 	_, l := startLogs(t, harness.Options{})
 	ctx := harness.Context(t)
-	publish(t, l, "a", "b")
+	publishLines(t, l, "a", "b")
 	places, errs, err := l.PublishBatch(ctx, "orders", []client.LogMessage{{Key: "k", Payload: []byte("c"), Attributes: map[string]string{"x": "y"}}, {Payload: make([]byte, prism.MaxValueBytes+1)}})
 	if err != nil || errs[0] != nil || places[0].Time.IsZero() || !errors.Is(errs[1], prism.ReasonInvalidArgument) {
 		t.Errorf("batch: %v, %v, %v", places, errs, err)
 	}
-	m, err := l.Subscribe(ctx, "orders", "g", client.SubscribeOptions{})
+	m, err := l.Subscribe(ctx, "orders", "g", client.LogOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,23 +88,23 @@ func TestALogReaderGoesOnFromItsPositionAndEndsWhereItWasTold(t *testing.T) {
 	t.Parallel()
 	_, l := startLogs(t, harness.Options{})
 	ctx := harness.Context(t)
-	publish(t, l, "a", "b", "c")
-	r, err := l.Read(ctx, "orders", client.ReadOptions{})
+	publishLines(t, l, "a", "b", "c")
+	r, err := l.Read(ctx, "orders", client.LogReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	take(t, 3, r.Next)
 	position := r.Position()
 	r.Close()
-	publish(t, l, "d")
+	publishLines(t, l, "d")
 	two, four := int64(2), int64(4)
 	for name, c := range map[string]struct {
-		o    client.ReadOptions
+		o    client.LogReadOptions
 		want string
 	}{
-		"position": {client.ReadOptions{Position: position}, "d"},
-		"offset":   {client.ReadOptions{Start: client.LogStart{Offset: &two}}, "c"},
-		"time":     {client.ReadOptions{Start: client.LogStart{Time: time.Now().Add(-time.Hour)}}, "a"},
+		"position": {client.LogReadOptions{Position: position}, "d"},
+		"offset":   {client.LogReadOptions{Start: client.LogStart{Offset: &two}}, "c"},
+		"time":     {client.LogReadOptions{Start: client.LogStart{Time: time.Now().Add(-time.Hour)}}, "a"},
 	} {
 		r, err := l.Read(ctx, "orders", c.o)
 		if err != nil {
@@ -115,7 +115,7 @@ func TestALogReaderGoesOnFromItsPositionAndEndsWhereItWasTold(t *testing.T) {
 		}
 		r.Close()
 	}
-	r, err = l.Read(ctx, "orders", client.ReadOptions{Start: client.LogStart{Offset: &two}, End: &four})
+	r, err = l.Read(ctx, "orders", client.LogReadOptions{Start: client.LogStart{Offset: &two}, End: &four})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestALogReaderGoesOnFromItsPositionAndEndsWhereItWasTold(t *testing.T) {
 	if _, err := r.Next(); !errors.Is(err, io.EOF) {
 		t.Errorf("its end: %v", err)
 	}
-	if _, err := l.Read(ctx, "none", client.ReadOptions{}); !errors.Is(err, prism.ReasonNotFound) {
+	if _, err := l.Read(ctx, "none", client.LogReadOptions{}); !errors.Is(err, prism.ReasonNotFound) {
 		t.Errorf("a topic that is not there: %v", err)
 	}
 }
@@ -170,14 +170,14 @@ func TestLogsAreReadOnWhenConnectionsAreLost(t *testing.T) {
 		return l
 	}})
 	ctx := harness.Context(t)
-	publish(t, l, "a")
+	publishLines(t, l, "a")
 	lost := make(chan *prism.Error, 10)
-	m, err := l.Subscribe(ctx, "orders", "g", client.SubscribeOptions{Resumed: func(why *prism.Error) { lost <- why }})
+	m, err := l.Subscribe(ctx, "orders", "g", client.LogOptions{Resumed: func(why *prism.Error) { lost <- why }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	r, err := l.Read(ctx, "orders", client.ReadOptions{Resumed: func(_ string, why *prism.Error) { lost <- why }})
+	r, err := l.Read(ctx, "orders", client.LogReadOptions{Resumed: func(_ string, why *prism.Error) { lost <- why }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestLogsAreReadOnWhenConnectionsAreLost(t *testing.T) {
 	take(t, 1, m.Next)
 	take(t, 1, r.Next)
 	data.cut()
-	publish(t, l, "b")
+	publishLines(t, l, "b")
 	if got := take(t, 1, r.Next); string(got[0].Payload) != "b" {
 		t.Errorf("the reader got %q, want b", got[0].Payload)
 	}

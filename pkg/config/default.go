@@ -24,6 +24,10 @@ namespaces:
     model: cache
     backend: volatile
     description: Values for 15 minutes, at most 64 MiB in memory.
+  - name: pubsub
+    model: pubsub
+    backend: local
+    description: Events for whoever is subscribed; persistent ones are kept on disk.
     access: {owners: ["user:dev"]}
 `
 

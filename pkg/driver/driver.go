@@ -148,6 +148,13 @@ const (
 	HistoryAge     = time.Hour
 )
 
+// PubSubEvents and PubSubAge are what a replay can go back to, per namespace,
+// unless the store's options say otherwise.
+const (
+	PubSubEvents = 1_000_000
+	PubSubAge    = time.Hour
+)
+
 // A Spec describes a driver: what driver/all lists and the registry opens.
 type Spec struct {
 	Name string // as in `driver: NAME`

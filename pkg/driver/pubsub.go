@@ -18,6 +18,8 @@ import (
 //   - A reader that does not keep up harms nobody else: when
 //     Subscription.Pending events wait, its policy decides.
 //   - Publishing to a topic without subscriptions is no error.
+//   - A caller may use the memory of an event again once its call has returned;
+//     events that are handed out are shared by many and changed by nobody.
 
 // PubSub is capability pubsub_basic.
 type PubSub interface {
@@ -64,13 +66,18 @@ type PubSubPersistent interface {
 	PublishPersistent(ctx context.Context, ns prism.Namespace, events []Event, results []PublishResult) error
 	// Replay follows persistent events in order, without a gap. With a Name the
 	// store remembers what was acked, and Start counts only when the name is
-	// new; without one the caller keeps the position. A second Replay with a
-	// name takes over: the first ends with ABORTED, reason
-	// SUBSCRIPTION_TAKEN.
+	// new; without one the caller keeps the position. A name that is known has
+	// its pattern, and another is INVALID_ARGUMENT. A second Replay with a name
+	// takes over: the first ends with ABORTED, reason SUBSCRIPTION_TAKEN. What
+	// is no longer kept is OUT_OF_RANGE, reason COMPACTED, also for a name.
 	Replay(ctx context.Context, ns prism.Namespace, r Replay) (Replayer, error)
+	// Acknowledge remembers for a name that all up to p was worked off, whether
+	// or not somebody reads it now. Going back is no error and changes nothing;
+	// a name that is not there is NOT_FOUND.
+	Acknowledge(ctx context.Context, ns prism.Namespace, name string, p Position) error
 	// Subscriptions lists those with a name, sorted.
 	Subscriptions(ctx context.Context, ns prism.Namespace) ([]DurableSubscription, error)
-	// DeleteSubscription forgets a name and ends its reader.
+	// DeleteSubscription forgets a name and ends its reader with NOT_FOUND.
 	DeleteSubscription(ctx context.Context, ns prism.Namespace, name string) (found bool, err error)
 }
 
@@ -93,8 +100,12 @@ type Event struct {
 type PublishResult struct {
 	Subscribers int64    // subscriptions that it went to; -1: not known
 	Position    Position // of a persistent event
-	Replayed    bool     // the first answer to this receipt
-	Err         error
+	// Replayed marks the first answer to this receipt. ID and Time are then
+	// those of the event that was published, and Subscribers is not known.
+	Replayed bool
+	ID       string
+	Time     time.Time
+	Err      error
 }
 
 // A Subscription says what to follow.
@@ -169,15 +180,13 @@ type ReplayStart struct {
 }
 
 // A Replayer hands out persistent events when asked. It is used by one caller
-// at a time, but for Ack.
+// at a time.
 type Replayer interface {
 	// Next returns what is ready, at most 1,000 events, waiting for at least
 	// one, the first time none: the first batch comes at once with the starting
-	// position and may be empty.
+	// position and may be empty. A later one may be empty too, with a newer
+	// position: who keeps it then does not fall behind on events of others.
 	Next(ctx context.Context) (Replayed, error)
-	// Ack remembers that all up to p was worked off; only with a name. Going
-	// back is no error and changes nothing.
-	Ack(ctx context.Context, p Position) error
 	Close() error
 }
 

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
-	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
@@ -42,15 +41,19 @@ func judge(t *testing.T, err error) {
 
 // FuzzUnary_KeyValue sends any bytes as the request of any unary call.
 func FuzzUnary_KeyValue(f *testing.F) {
-	fuzzUnary(f, kvv1.File_prism_keyvalue_v1_keyvalue_proto.Services().Get(0))
+	fuzzUnary(f, serviceOf("prism.keyvalue.v1.KeyValueService"))
 }
 
 // FuzzUnary_Cache is the same for caches.
-func FuzzUnary_Cache(f *testing.F) {
-	fuzzUnary(f, cachev1.File_prism_cache_v1_cache_proto.Services().Get(0))
-}
+func FuzzUnary_Cache(f *testing.F) { fuzzUnary(f, serviceOf("prism.cache.v1.CacheService")) }
 
-func fuzzUnary(f *testing.F, service protoreflect.ServiceDescriptor) {
+// FuzzUnary_Queue is the same for logs.
+func FuzzUnary_Queue(f *testing.F) { fuzzUnary(f, serviceOf("prism.queue.v1.QueueService")) }
+
+// FuzzUnary_PubSub is the same for publish and subscribe.
+func FuzzUnary_PubSub(f *testing.F) { fuzzUnary(f, serviceOf("prism.pubsub.v1.PubSubService")) }
+
+func fuzzUnary(f *testing.F, service dataService) {
 	var methods []protoreflect.MethodDescriptor
 	for i := range service.Methods().Len() {
 		m := service.Methods().Get(i)
@@ -66,7 +69,7 @@ func fuzzUnary(f *testing.F, service protoreflect.ServiceDescriptor) {
 		f.Add(byte(i), raw)
 	}
 	f.Add(byte(0), []byte{0x0A, 3, 'm', 'e', 'm', 0x12, 2, 0xFF, 0xFE})
-	g := harness.Start(f, harness.Options{})
+	g := service.on(f)
 	conn := g.Dial(f, "data")
 	f.Fuzz(func(t *testing.T, which byte, raw []byte) {
 		if len(raw) > 1<<20 {

@@ -19,6 +19,7 @@ import (
 	commonv1 "github.com/prism-data-layer/prism/proto/prism/common/v1"
 	configv1 "github.com/prism-data-layer/prism/proto/prism/config/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
 	"github.com/prism-data-layer/prism/test/harness"
@@ -38,11 +39,18 @@ func dataServices() []dataService {
 		{sessionv1.File_prism_session_v1_session_proto.Services().Get(0), "keyvalue"},
 		{configv1.File_prism_config_v1_config_proto.Services().Get(0), "keyvalue"},
 		{cachev1.File_prism_cache_v1_cache_proto.Services().Get(0), "cache"},
+		{pubsubv1.File_prism_pubsub_v1_pubsub_proto.Services().Get(0), "pubsub"},
 	}
 }
 
+// serviceOf finds one by its full name.
+func serviceOf(name protoreflect.FullName) dataService {
+	services := dataServices()
+	return services[slices.IndexFunc(services, func(s dataService) bool { return s.FullName() == name })]
+}
+
 // on starts a gateway whose namespace mem is of the service's model.
-func (s dataService) on(t *testing.T) *harness.Gateway {
+func (s dataService) on(t harness.TB) *harness.Gateway {
 	t.Helper()
 	return harness.Start(t, harness.Options{File: strings.Replace(harness.Volatile, "model: keyvalue", "model: "+s.model, 1)})
 }

@@ -23,6 +23,7 @@ var models = []model{
 	{name: "keyvalue", any: []string{"keyvalue_basic"}},
 	{name: "queue", any: []string{"queue_basic", "stream_basic"}},
 	{name: "cache", any: []string{"cache_basic"}, prefer: "cache_bounded"},
+	{name: "pubsub", any: []string{"pubsub_basic"}},
 }
 
 // Models lists the names of the models that this gateway serves.

@@ -13,6 +13,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data/cache"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/data/pubsub"
 	"github.com/prism-data-layer/prism/pkg/data/queue"
 	"github.com/prism-data-layer/prism/pkg/data/workqueue"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -40,6 +41,7 @@ type namespace struct {
 	queue     *queue.Store
 	hub       *queue.Hub // of all versions with this binding
 	workQueue *workqueue.Store
+	pubsub    *pubsub.Store
 
 	inflight *atomic.Int64 // of all versions with this binding
 	state    *liveness
@@ -96,6 +98,14 @@ func (t Target) Cache() (*cache.Store, error) {
 		return nil, denied()
 	}
 	return as(t, t.n.cache, "cache", "cache_basic")
+}
+
+// PubSub is the namespace as publish and subscribe.
+func (t Target) PubSub() (*pubsub.Store, error) {
+	if t.n == nil {
+		return nil, denied()
+	}
+	return as(t, t.n.pubsub, "pubsub", "pubsub_basic")
 }
 
 // as is the store of one model of the namespace, nil if it is of another.

@@ -19,6 +19,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/cache"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/data/pubsub"
 	"github.com/prism-data-layer/prism/pkg/data/queue"
 	"github.com/prism-data-layer/prism/pkg/data/workqueue"
 	"github.com/prism-data-layer/prism/pkg/driver"
@@ -33,6 +34,7 @@ type Router struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	sealer  *data.Sealer
+	streams *pubsub.Registry // of all namespaces and their versions
 	wrap    func(backend string, s driver.Set) driver.Set
 
 	table atomic.Pointer[map[string]*namespace]
@@ -58,7 +60,7 @@ func New(o Options) *Router {
 	r := &Router{
 		drivers: o.Drivers, dir: o.Dir, clock: o.Clock, log: o.Log,
 		sealer: data.NewSealer(o.Secret), wrap: o.Wrap,
-		backends: map[string]*backend{},
+		backends: map[string]*backend{}, streams: pubsub.NewRegistry(),
 	}
 	r.table.Store(&map[string]*namespace{})
 	return r
@@ -212,6 +214,8 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 		}
 		n.cache = cache.New(be.set, prism.Namespace(record.Name),
 			cache.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL, Receipts: record.Limits.Receipts}, r.sealer, r.clock, before)
+	case "pubsub":
+		n.pubsub = pubsub.New(be.set, prism.Namespace(record.Name), pubsub.Policy{Receipts: record.Limits.Receipts}, r.streams, r.sealer, r.clock)
 	}
 	return n, nil
 }

@@ -203,6 +203,7 @@ func (s *Server) serveOptions(context.Context) error {
 	gateway.RegisterQueue(s.data, road)
 	gateway.RegisterWorkQueue(s.data, road)
 	gateway.RegisterCache(s.data, road)
+	gateway.RegisterPubSub(s.data, road)
 	gateway.RegisterSessions(s.data, road, s.configs)
 	s.admin.Register(s.ops, s.configs)
 	for _, g := range []*grpc.Server{s.data, s.ops} {
@@ -299,5 +300,14 @@ func (s *Server) gauges() {
 	})
 	s.metrics.Gauge("prism_active_streams", "Streams that are open.", func() float64 { return float64(s.sessions.Stats().Streams) })
 	s.cacheMetrics()
+	s.metrics.Gauge("prism_pubsub_subscriptions", "Subscriptions that are open.", func() float64 { return float64(s.router.PubSub().Subscriptions) })
+	s.metrics.Counter("prism_pubsub_published_total", "Events that were published.", func() float64 { return float64(s.router.PubSub().Published) })
+	s.metrics.Counter("prism_pubsub_delivered_total", "Events that were sent to subscriptions.", func() float64 { return float64(s.router.PubSub().Delivered) })
+	s.metrics.Counter("prism_pubsub_dropped_total", "Events that were dropped because their reader was too slow.", func() float64 { return float64(s.router.PubSub().Dropped) })
+	s.metrics.Gauge("prism_pubsub_backlog", "Persistent events that durable subscriptions have not acknowledged.", func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		return float64(s.router.PubSubBacklog(ctx))
+	})
 	s.metrics.Gauge("prism_state", "Where the gateway stands: 1 running, 2 draining, 3 stopping.", func() float64 { return float64(s.State()) })
 }

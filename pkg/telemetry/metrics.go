@@ -212,6 +212,12 @@ func (m *Metrics) Gauge(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 }
 
+// Counter asks f at each scrape, for numbers that somebody else counts and that
+// only grow. name begins with "prism_" and ends with "_total".
+func (m *Metrics) Counter(name, help string, f func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f))
+}
+
 // Snapshot is the numbers at one moment, for GetStats. Two of them make rates.
 type Snapshot struct {
 	Methods    []MethodStats    // by name

@@ -155,9 +155,7 @@ func (w *walker) walk(m protoreflect.Message, path string, depth int) {
 				m.Mutable(f).Map().Set(protoreflect.ValueOfString("k").MapKey(), protoreflect.ValueOfString(broken))
 				w.emit(name, "a value that is no UTF-8", false)
 			})
-			if rule == optionsv1.Rule_RULE_ATTRIBUTES {
-				w.attributes(m, f, name)
-			}
+			w.attributes(m, f, name, rule)
 		case f.IsList():
 			w.list(m, f, name, rule, depth)
 		case f.Message() != nil:
@@ -169,28 +167,38 @@ func (w *walker) walk(m protoreflect.Message, path string, depth int) {
 			})
 		default:
 			for _, b := range of(f, rule) {
+				if b.what == `""` && b.good && proto.GetExtension(f.Options(), optionsv1.E_Required).(bool) {
+					continue // as good as absent
+				}
 				w.with(m, func() { m.Set(f, b.value); w.emit(name, b.what, b.good) })
 			}
 		}
 	}
 }
 
-// attributes are maps at and beyond their bounds.
-func (w *walker) attributes(m protoreflect.Message, f protoreflect.FieldDescriptor, name string) {
-	put := func(what string, good bool, n int, key, value string) {
+// attributes are the values of that rule.
+func (w *walker) attributes(m protoreflect.Message, f protoreflect.FieldDescriptor, name string, rule optionsv1.Rule) {
+	if rule != optionsv1.Rule_RULE_ATTRIBUTES {
+		return
+	}
+	with := func(what string, good bool, n int, key, value string) {
 		w.with(m, func() {
+			entries := m.Mutable(f).Map()
 			for i := range n {
-				m.Mutable(f).Map().Set(protoreflect.ValueOfString(fmt.Sprint(key, i)).MapKey(), protoreflect.ValueOfString(value))
+				entries.Set(protoreflect.ValueOfString(fmt.Sprint(i)).MapKey(), protoreflect.ValueOfString("v"))
 			}
+			entries.Set(protoreflect.ValueOfString(key).MapKey(), protoreflect.ValueOfString(value))
 			w.emit(name, what, good)
 		})
 	}
-	put("64 attributes", true, prism.MaxAttributes, "k", "v")
-	put("65 attributes", false, prism.MaxAttributes+1, "k", "v")
-	put("a name of 128 bytes", true, 1, strings.Repeat("k", prism.MaxAttributeNameBytes-1), "v")
-	put("a name of 129 bytes", false, 1, strings.Repeat("k", prism.MaxAttributeNameBytes), "v")
-	put("a value of 1024 bytes", true, 1, "k", strings.Repeat("v", prism.MaxAttributeBytes))
-	put("a value of 1025 bytes", false, 1, "k", strings.Repeat("v", prism.MaxAttributeBytes+1))
+	x := func(n int) string { return strings.Repeat("x", n) }
+	with("64 attributes", true, prism.MaxAttributes-1, "k", "v")
+	with("65 attributes", false, prism.MaxAttributes, "k", "v")
+	with("a name of no byte", false, 0, "", "v")
+	with("a name of 128 bytes", true, 0, x(128), "")
+	with("a name of 129 bytes", false, 0, x(129), "")
+	with("a value of 1,024 bytes", true, 0, "k", x(1024))
+	with("a value of 1,025 bytes", false, 0, "k", x(1025))
 }
 
 func (w *walker) list(m protoreflect.Message, f protoreflect.FieldDescriptor, name string, rule optionsv1.Rule, depth int) {
@@ -289,9 +297,18 @@ func of(f protoreflect.FieldDescriptor, rule optionsv1.Rule) (out []value) {
 		number(true, 1, most-1, most)
 	case optionsv1.Rule_RULE_CURSOR, optionsv1.Rule_RULE_POSITION:
 		text(false, x(4097))
-		if f.Parent().ParentFile().Package() == "prism.keyvalue.v1" {
+		switch f.Parent().ParentFile().Package() {
+		case "prism.keyvalue.v1", "prism.pubsub.v1":
 			text(false, "AQ", "x", x(100), strings.Repeat("A", 64))
 		}
+	case optionsv1.Rule_RULE_TOKEN:
+		text(false, x(4097))
+	case optionsv1.Rule_RULE_TOPIC:
+		text(false, ".", "a.", ".a", "a..b", "a b", "a\tb", "a\x00", "\u00a0", "*", "a.*", "a.>", "a>b", x(1025), x(100_000))
+		text(true, "mem", "a.b.c", "é.ü", "$.{x}", x(1024))
+	case optionsv1.Rule_RULE_PATTERN:
+		text(false, ".", "a.", ".a", "a..b", "a b", "a\x00", "a*", "*a", ">.a", "a.>.b", "a>", "**", x(1025))
+		text(true, "mem", "*", ">", "a.*", "a.>", "*.*.>", x(1024))
 	case optionsv1.Rule_RULE_IDEMPOTENCY_KEY:
 		text(false, x(129))
 		text(true, "", x(127), x(128), "a\x00b")
@@ -305,14 +322,6 @@ func of(f protoreflect.FieldDescriptor, rule optionsv1.Rule) (out []value) {
 		number(true, 0, 60_000)
 	case optionsv1.Rule_RULE_VERSION:
 		number(false, 0)
-	case optionsv1.Rule_RULE_TOPIC:
-		text(false, x(1025), ".", "a.", ".a", "a..b", "a b", "a\x00", "a\n", "*", "a.*", ">", "a.>", "a*", "\x1b[2J")
-		text(true, x(1023), x(1024), "a.b.c", "é")
-	case optionsv1.Rule_RULE_PATTERN:
-		text(false, x(1025), ".", "a..b", "a b", "a\x00", "a*", ">.a", "a.b>")
-		text(true, x(1024), "*", ">", "a.*.b", "a.>")
-	case optionsv1.Rule_RULE_TOKEN:
-		text(false, x(4097))
 	case optionsv1.Rule_RULE_DELAY:
 		most := wire.MaxDelay.Milliseconds()
 		number(false, -1, most+1, math.MaxInt64, math.MinInt64)

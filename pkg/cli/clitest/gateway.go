@@ -21,6 +21,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
 )
 
@@ -35,7 +36,8 @@ type Gateway struct {
 	// Watch, if set, answers watches.
 	OnWatch func(*keyvaluev1.WatchRequest, grpc.ServerStreamingServer[keyvaluev1.WatchResponse]) error
 
-	Addr string
+	Addr   string
+	PubSub *PubSub
 
 	mu         sync.Mutex
 	now        time.Time
@@ -57,6 +59,7 @@ func Start(t testing.TB) *Gateway {
 	t.Helper()
 	g := &Gateway{now: iostreams.TestTime(), version: 100, data: map[string]map[string]*keyvaluev1.Entry{"kv": {}}}
 	g.seed()
+	g.PubSub = newPubSub(g)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +68,7 @@ func Start(t testing.TB) *Gateway {
 	s := grpc.NewServer(grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream), grpc.ForceServerCodecV2(wire.Codec()))
 	adminv1.RegisterAdminServiceServer(s, g)
 	keyvaluev1.RegisterKeyValueServiceServer(s, g)
+	pubsubv1.RegisterPubSubServiceServer(s, g.PubSub)
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	return g
@@ -86,6 +90,7 @@ func (g *Gateway) Reset() {
 	defer g.mu.Unlock()
 	g.version, g.data, g.calls, g.tokens, g.operation = 100, map[string]map[string]*keyvaluev1.Entry{"kv": {}}, nil, nil, nil
 	g.seed()
+	g.PubSub.reset()
 }
 
 func (g *Gateway) ago(d time.Duration) int64 { return g.now.Add(-d).UnixMilli() }

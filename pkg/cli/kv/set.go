@@ -156,9 +156,9 @@ func (o *setOptions) value() ([]byte, error) {
 	case o.HasValue && o.File != "":
 		return nil, cli.Usage("leave out VALUE or --file", "the value is given twice")
 	case o.File != "":
-		return readValue(o.IO, o.File)
+		return cli.ReadValue(o.IO, "value", o.File)
 	case o.HasValue && o.Value == "-":
-		return readValue(o.IO, "-")
+		return cli.ReadValue(o.IO, "value", "-")
 	case o.HasValue:
 		if len(o.Value) > prism.MaxValueBytes {
 			return nil, prism.InvalidField("value", "must be at most 1 MiB")

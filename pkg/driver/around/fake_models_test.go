@@ -185,6 +185,10 @@ func (p fakePubSub) Subscriptions(ctx context.Context, _ prism.Namespace) ([]dri
 	return nil, p.note(ctx, "Subscriptions")
 }
 
+func (p fakePubSub) Acknowledge(ctx context.Context, _ prism.Namespace, _ string, _ driver.Position) error {
+	return p.note(ctx, "Acknowledge")
+}
+
 func (p fakePubSub) DeleteSubscription(ctx context.Context, _ prism.Namespace, _ string) (bool, error) {
 	return true, p.note(ctx, "DeleteSubscription")
 }
@@ -200,5 +204,3 @@ type fakeReplayer struct{ *fake }
 func (r fakeReplayer) Next(ctx context.Context) (driver.Replayed, error) {
 	return driver.Replayed{}, r.note(ctx, "Next")
 }
-
-func (r fakeReplayer) Ack(ctx context.Context, _ driver.Position) error { return r.note(ctx, "Ack") }

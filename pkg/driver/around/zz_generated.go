@@ -1004,6 +1004,17 @@ func (w *pubSubPersistent[S, H]) Replay(ctx context.Context, ns prism.Namespace,
 	return r0, err
 }
 
+func (w *pubSubPersistent[S, H]) Acknowledge(ctx context.Context, ns prism.Namespace, name string, p driver.Position) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_persistent", Method: "Acknowledge", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Acknowledge(ctx, ns, name, p)
+	return err
+}
+
 func (w *pubSubPersistent[S, H]) Subscriptions(ctx context.Context, ns prism.Namespace) (r0 []driver.DurableSubscription, err error) {
 	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_persistent", Method: "Subscriptions", Namespace: ns, Ops: 1})
 	if err != nil {
@@ -1082,17 +1093,6 @@ func (w *replayer[S, H]) Next(ctx context.Context) (r0 driver.Replayed, err erro
 	defer func() { w.hook.End(span, err) }()
 	r0, err = w.inner.Next(ctx)
 	return r0, err
-}
-
-func (w *replayer[S, H]) Ack(ctx context.Context, p driver.Position) (err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: w.capability, Method: "Ack", Namespace: w.namespace, Mutates: true, Ops: 1})
-	if err != nil {
-		return err
-	}
-	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
-	err = w.inner.Ack(ctx, p)
-	return err
 }
 
 func (w *replayer[S, H]) Close() error { return w.inner.Close() }

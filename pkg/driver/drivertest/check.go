@@ -76,6 +76,12 @@ func suites() []suite {
 		{"cache_basic", cachePromises},
 		{"cache_bounded", cacheBoundedPromises},
 		{"cache_lock", cacheLockPromises},
+		{"pubsub_basic", pubsubPromises},
+		{"pubsub_wildcards", pubsubWildcardPromises},
+		{"pubsub_groups", pubsubGroupPromises},
+		{"pubsub_filtering", pubsubFilterPromises},
+		{"pubsub_ordering", pubsubOrderingPromises},
+		{"pubsub_persistent", pubsubPersistentPromises},
 	}
 }
 

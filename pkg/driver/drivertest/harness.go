@@ -59,6 +59,7 @@ type Options struct {
 	History  int // changes a watch can go back
 	// CacheBytes is what a namespace's cache takes, where it is bounded.
 	CacheBytes int
+	Events     int // persistent events that are kept
 }
 
 // Opened is a store for one promise.
@@ -81,8 +82,8 @@ type Clock interface {
 }
 
 // Driver is the harness of an embedded driver: a store and a clock for every
-// promise. Its options must have the names `receipts` and `history`, and
-// `cache_bytes` if it has cache_bounded.
+// promise. Its options must have the names `receipts` and `history`, and where it
+// has what they bound `cache_bytes` and `pubsub_events`.
 func Driver(spec driver.Spec) Harness {
 	return Harness{Name: spec.Name, Bounds: true, Open: func(t TB, o Options) Opened {
 		t.Helper()
@@ -129,6 +130,9 @@ func (o Options) decode(into any) error {
 	}
 	if o.CacheBytes > 0 {
 		fmt.Fprintf(&b, "cache_bytes: %d\n", o.CacheBytes)
+	}
+	if o.Events > 0 {
+		fmt.Fprintf(&b, "pubsub_events: %d\n", o.Events)
 	}
 	if b.Len() == 0 {
 		return nil

@@ -48,12 +48,12 @@ var replayPromises = []promise{
 }
 
 var retentionPromises = []promise{
-	{"messages older than the retention go", testRetentionAge, "clock"},
-	{"the oldest messages over the retention's bytes go", testRetentionBytes, ""},
-	{"an offset that is gone is COMPACTED and tells the earliest", testRetentionCompacted, ""},
+	{"messages older than the retention go", testStreamRetentionAge, "clock"},
+	{"the oldest messages over the retention's bytes go", testStreamRetentionBytes, ""},
+	{"an offset that is gone is COMPACTED and tells the earliest", testStreamCompacted, ""},
 	{"SetRetention changes what is kept", testSetRetention, "clock"},
 	{"Truncate removes what is below an offset, and no offset is used again", testTruncate, ""},
-	{"retention and what it took outlive a restart", testRetentionReopen, "reopen"},
+	{"retention and what it took outlive a restart", testStreamRetentionReopen, "reopen"},
 }
 
 var groupPromises = []promise{
@@ -591,7 +591,7 @@ func testOffsetAtEmpty(t *T) {
 	t.offsetAt(t.now().Add(time.Hour), 0)
 }
 
-func testRetentionAge(t *T) {
+func testStreamRetentionAge(t *T) {
 	t.newTopic("orders", driver.TopicOptions{Partitions: 1, Retention: driver.Retention{Age: time.Hour}})
 	t.logLines("orders", "a", "b")
 	t.pass(40 * time.Minute)
@@ -608,7 +608,7 @@ func testRetentionAge(t *T) {
 	}
 }
 
-func testRetentionBytes(t *T) {
+func testStreamRetentionBytes(t *T) {
 	t.newTopic("orders", driver.TopicOptions{Partitions: 1, Retention: driver.Retention{Bytes: 30}})
 	t.logLines("orders", "0123456789", "1123456789", "2123456789")
 	t.logSpans("orders", 0, 3)
@@ -620,7 +620,7 @@ func testRetentionBytes(t *T) {
 	}
 }
 
-func testRetentionCompacted(t *T) {
+func testStreamCompacted(t *T) {
 	t.newTopic("orders", driver.TopicOptions{Partitions: 1})
 	t.logLines("orders", "a", "b", "c")
 	t.must(t.set().StreamRetention.Truncate(t.Ctx, t.namespace(), "orders", 0, 2))
@@ -663,7 +663,7 @@ func testTruncate(t *T) {
 	}
 }
 
-func testRetentionReopen(t *T) {
+func testStreamRetentionReopen(t *T) {
 	t.newTopic("orders", driver.TopicOptions{Partitions: 1})
 	t.logLines("orders", "a", "b", "c")
 	t.must(t.set().StreamRetention.SetRetention(t.Ctx, t.namespace(), "orders", driver.Retention{Age: time.Hour}))

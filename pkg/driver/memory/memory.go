@@ -19,6 +19,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/driver/broker"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -68,6 +69,7 @@ type store struct {
 	mu     sync.Mutex // guards closed and the making of spaces
 	closed atomic.Bool
 	spaces *xsync.Map[prism.Namespace, *space]
+	broker *broker.Broker
 	caches *caches
 
 	// parts are the store as models beside key-value.
@@ -80,7 +82,9 @@ type store struct {
 }
 
 func open(_ context.Context, c driver.Config) (driver.Set, error) {
-	opts := options{Receipts: driver.MaxReceipts, History: driver.HistoryChanges, CacheBytes: cacheBytes}
+	opts := options{
+		Receipts: driver.MaxReceipts, History: driver.HistoryChanges, CacheBytes: cacheBytes, PubSubEvents: driver.PubSubEvents,
+	}
 	if err := c.Decode(&opts); err != nil {
 		return driver.Set{}, err
 	}
@@ -97,6 +101,7 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 		opened: now,
 		wall:   now.Round(0),
 		spaces: xsync.NewMap[prism.Namespace, *space](),
+		broker: broker.New(),
 		poke:   make(chan struct{}, 1),
 		stop:   make(chan struct{}),
 		done:   make(chan struct{}),
@@ -111,7 +116,7 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 		Driver:     "memory",
 		Durability: "acked means in this process's memory; a restart loses it",
 		Instant:    true,
-	}, s, s.caches, streams, workQueues), nil
+	}, s, s.caches, streams, workQueues, pubsub{s, s.broker}), nil
 }
 
 // now is the store's time in nanoseconds: the wall clock at opening plus the
@@ -228,6 +233,11 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 	u.Keys += int64(len(sp.keys))
 	u.Bytes += sp.bytes
 	u.Receipts += int64(sp.receipts.len())
+	if l := sp.events; l != nil {
+		l.trim(s.now() / 1e6)
+		u.Keys += int64(l.last - l.floor)
+		u.Bytes += l.bytes
+	}
 	return u, nil
 }
 
@@ -277,6 +287,7 @@ func (s *store) Close() error {
 	for _, p := range s.parts {
 		p.close()
 	}
+	s.broker.Close(s.unavailable())
 	s.spaces.Range(func(_ prism.Namespace, sp *space) bool { sp.release(); return true })
 	s.spaces.Clear()
 	return nil
@@ -288,6 +299,9 @@ type options struct {
 	History    int           `yaml:"history"`     // changes a watch can go back, per namespace; 40 bytes each
 	HistoryAge time.Duration `yaml:"history_age"` // and for how long
 	CacheBytes int64         `yaml:"cache_bytes"` // what the cache of a namespace may take; default 64 MiB
+	// Persistent events that are kept, per namespace, and for how long.
+	PubSubEvents int           `yaml:"pubsub_events"`
+	PubSubAge    time.Duration `yaml:"pubsub_age"`
 }
 
 func (o *options) check(backend string) error {
@@ -300,8 +314,16 @@ func (o *options) check(backend string) error {
 		return invalid(backend, "cache_bytes", o.CacheBytes)
 	case o.HistoryAge < 0:
 		return invalid(backend, "history_age", o.HistoryAge)
-	case o.HistoryAge == 0:
+	case o.PubSubEvents < 1:
+		return invalid(backend, "pubsub_events", o.PubSubEvents)
+	case o.PubSubAge < 0:
+		return invalid(backend, "pubsub_age", o.PubSubAge)
+	}
+	if o.HistoryAge == 0 {
 		o.HistoryAge = driver.HistoryAge
+	}
+	if o.PubSubAge == 0 {
+		o.PubSubAge = driver.PubSubAge
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type space struct {
 	history  history
 	bytes    int64         // of keys and values
 	wake     chan struct{} // closed at the next change; nil when no watcher waits
+	events   *eventLog     // persistent events; nil before the first use
 }
 
 func newSpace(s *store) *space {
@@ -62,6 +63,10 @@ func (sp *space) release() {
 	if sp.wake != nil {
 		close(sp.wake)
 		sp.wake = nil
+	}
+	if sp.events != nil {
+		sp.events.fire()
+		sp.events = nil
 	}
 }
 

@@ -97,6 +97,9 @@ func (sp *space) tidy() bool {
 	}
 	sp.history.trim(now / 1e6)
 	sp.receipts.sweep(now/1e6, 10_000)
+	if sp.events != nil {
+		sp.events.trim(now / 1e6)
+	}
 	if len(sp.queue) > 0 {
 		sp.store.due(sp.queue[0].at)
 	}

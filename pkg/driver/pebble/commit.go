@@ -146,7 +146,7 @@ func (g *group) fill(list []*request) (over int) {
 // is over.
 func (g *group) do(r *request) bool {
 	switch r.kind {
-	case kindWork:
+	case kindWork, kindJobs:
 		g.ops++
 		g.glimpse = nil
 		r.err = classify(g.s.name, r.work(g))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -25,6 +26,11 @@ type options struct {
 	History int64 `yaml:"history"`
 	// Receipts is how many are kept per namespace. Default driver.MaxReceipts.
 	Receipts int64 `yaml:"receipts"`
+	// PubSubEvents is how many persistent events are kept, per namespace.
+	// Default driver.PubSubEvents.
+	PubSubEvents int64 `yaml:"pubsub_events"`
+	// PubSubAge is for how long. Default driver.PubSubAge.
+	PubSubAge time.Duration `yaml:"pubsub_age"`
 	// Durability is strong (default: acked is fsynced) or relaxed (fsynced
 	// about once a second).
 	Durability string `yaml:"durability"`
@@ -58,6 +64,12 @@ func (o *options) check(backend string) error {
 	if o.Receipts < 0 {
 		wrong("receipts", "must be positive")
 	}
+	if o.PubSubEvents < 0 {
+		wrong("pubsub_events", "must be positive")
+	}
+	if o.PubSubAge < 0 {
+		wrong("pubsub_age", "must be positive")
+	}
 	switch o.Durability {
 	case "", strong, relaxed:
 	default:
@@ -83,6 +95,12 @@ func (o *options) fill() {
 	}
 	if o.Receipts == 0 {
 		o.Receipts = driver.MaxReceipts
+	}
+	if o.PubSubEvents == 0 {
+		o.PubSubEvents = driver.PubSubEvents
+	}
+	if o.PubSubAge == 0 {
+		o.PubSubAge = driver.PubSubAge
 	}
 	if o.Durability == "" {
 		o.Durability = strong

@@ -32,6 +32,9 @@ import (
 //	   x  expires_at ms, key            what ends, soonest first
 //	   r  receipt id                    receipts
 //	   o  expires_at ms, sequence       receipts in the order they go
+//	e  number                           persistent events
+//	n  name                             durable subscriptions
+//	p  (nothing)                        what is known of the events
 //
 // and one key without a namespace, reservedKey. Numbers are big endian.
 const (
@@ -42,6 +45,9 @@ const (
 	kindMeta    = 'm'
 	kindCache   = 'k'
 	kindQueue   = 'w'
+	kindEvent   = 'e'
+	kindName    = 'n'
+	kindLog     = 'p'
 	kindStore   = 's'
 )
 
@@ -65,7 +71,7 @@ const (
 )
 
 // namespaceKinds are the spans that hold a namespace.
-var namespaceKinds = [...]byte{kindData, kindChange, kindExpiry, kindReceipt, kindMeta}
+var namespaceKinds = [...]byte{kindData, kindChange, kindExpiry, kindReceipt, kindEvent, kindName, kindLog, kindMeta}
 
 // reservedKey holds the version up to which they may have been given out, and
 // the one before the first.
@@ -146,6 +152,10 @@ func appendCacheKey(dst []byte, ns prism.Namespace, part byte, rest string) []by
 
 func appendCacheTimeKey(dst []byte, ns prism.Namespace, part byte, at int64, rest string) []byte {
 	return append(binary.BigEndian.AppendUint64(appendCachePart(dst, ns, part), uint64(at)), rest...)
+}
+
+func appendNumberKey(dst []byte, kind byte, ns prism.Namespace, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendSpan(dst, kind, ns), number)
 }
 
 func appendMetaKey(dst []byte, ns prism.Namespace) []byte { return appendSpan(dst, kindMeta, ns) }

@@ -96,6 +96,7 @@ type store struct {
 	spare    chan *group
 
 	workQueues *workQueues
+	pubsub     *pubsub
 
 	sweeps  chan struct{} // wakes the sweeper
 	workers sync.WaitGroup
@@ -131,6 +132,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 	s.queue.wake = make(chan struct{}, 1)
 	s.workQueues = newWorkQueues(s)
 	s.caches = newCaches(s)
+	s.pubsub = newPubSub(s)
 	s.disk = newDisk(fs, c.Dir, uint64(s.options.Reserve), s.refuseQueued, s.fail)
 	if err := s.openStore(ctx); err != nil {
 		return driver.Set{}, classifyOpen(c.Name, c.Dir, err)
@@ -145,7 +147,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 		info.Durable = false
 		info.Durability = "relaxed: acked writes are fsynced about once a second; a crash or a power cut may take the last second with it"
 	}
-	return driver.Fill(info, s, s.caches, s.workQueues), nil
+	return driver.Fill(info, s, s.caches, s.workQueues, s.pubsub), nil
 }
 
 // fatalOpen carries what pebble cannot go on after out of a failing open.
@@ -177,7 +179,7 @@ func (s *store) openStore(ctx context.Context) (err error) {
 	if s.db, err = pebble.Open(folder, s.pebbleOptions()); err != nil {
 		return err
 	}
-	err = errors.Join(s.loadNamespaces(), s.caches.load(), s.workQueues.load(), s.awaitRoom(ctx))
+	err = errors.Join(s.loadNamespaces(), s.caches.load(), s.workQueues.load(), s.pubsub.load(), s.awaitRoom(ctx))
 	if err == nil {
 		err = s.loadSequence()
 	}
@@ -259,6 +261,7 @@ func (s *store) fail(err error) {
 		close(s.failed)
 		s.lateness.fire()
 		s.workQueues.end(e)
+		s.pubsub.end(e)
 	}
 }
 
@@ -270,6 +273,7 @@ func (s *store) start() {
 	go func() { defer s.sweeper.Done(); s.sweepLoop() }()
 	s.workQueues.start()
 	go s.caches.run()
+	s.pubsub.start()
 }
 
 // enter begins a call; leave ends it.
@@ -304,12 +308,14 @@ func (s *store) Close() error {
 	defer patience.Stop()
 	close(s.closing)
 	s.workQueues.end(closedError(s.name))
+	s.pubsub.end(closedError(s.name))
 	soon(s.failed, s.sweeper.Wait)
 	soon(s.failed, s.workQueues.ringer.Wait)
 	s.calls.Lock()
 	s.closed = true
 	s.calls.Unlock()
 	s.workQueues.stop()
+	s.pubsub.stop()
 	s.queue.close()
 	close(s.caches.stop)
 	if s.failure.Load() == nil {
@@ -410,7 +416,7 @@ func (s *store) Usage(_ context.Context, ns prism.Namespace) (driver.Usage, erro
 		return driver.Usage{}, err
 	}
 	defer s.leave()
-	u := addUsage(s.caches.usage(ns), s.workQueues.usage(ns))
+	u := addUsage(s.caches.usage(ns), addUsage(s.workQueues.usage(ns), s.pubsub.usage(ns)))
 	if n := s.findNamespace(ns); n != nil {
 		u = addUsage(u, driver.Usage{
 			Keys: n.keys.Load(), Bytes: n.bytes.Load(), Receipts: n.receipts.Load(),
@@ -430,5 +436,9 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 	if err := errors.Join(s.caches.drop(ctx, ns), s.workQueues.drop(ctx, ns)); err != nil {
 		return err
 	}
-	return s.alone(ctx, func(g *group) error { return g.drop(s.namespace(ns)) })
+	if err := s.alone(ctx, func(g *group) error { return g.drop(s.namespace(ns)) }); err != nil {
+		return err
+	}
+	s.pubsub.forget(ns)
+	return nil
 }

@@ -40,6 +40,7 @@ const (
 	kindOps requestKind = iota
 	kindTransaction
 	kindWork // alone in its group
+	kindJobs // work that may share one
 )
 
 const (

@@ -52,6 +52,7 @@ func (s *store) sweepLoop() {
 		}
 		if !now.Before(nextChores) {
 			s.doChores(ctx, now)
+			s.pubsub.tidy(ctx, now)
 			nextChores = now.Add(chores)
 		}
 		wait := nextChores.Sub(now)

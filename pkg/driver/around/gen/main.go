@@ -395,7 +395,7 @@ var effects = map[string]effect{
 	"SetRetention": always, "Truncate": always, "Committed": never, "Groups": never,
 
 	"Subscribe": never, "SubscribePattern": never, "SubscribeGroup": never, "SubscribeFiltered": never,
-	"PublishOrdered": always, "PublishPersistent": always, "Replay": never, "Subscriptions": never, "DeleteSubscription": always,
+	"PublishOrdered": always, "PublishPersistent": always, "Replay": never, "Acknowledge": always, "Subscriptions": never, "DeleteSubscription": always,
 }
 
 // waits are methods that may last until something happens, handles aside.
