@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
+	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
@@ -198,6 +200,43 @@ func TestPipelineAnswersOutOfOrder(t *testing.T) {
 		t.Errorf("the first frame saw what came after it: %v", r[0])
 	}
 	p.answer(3)
+}
+
+func TestFramesOfAStoreThatNeverWaitsRunInTurn(t *testing.T) {
+	t.Parallel()
+	var running, most atomic.Int64
+	drivers := harness.Faulty(func(context.Context, string) error {
+		n := running.Add(1)
+		runtime.Gosched() // what could run beside it, does
+		most.Store(max(most.Load(), n))
+		running.Add(-1)
+		return nil
+	})
+	bare := drivers[0].Open
+	drivers[0].Open = func(ctx context.Context, c driver.Config) (driver.Set, error) {
+		set, err := bare(ctx, c)
+		set.Info.Instant = true
+		return set, err
+	}
+	_, kv, ctx := start(t, harness.Options{Drivers: drivers})
+	p := open(t, kv, ctx)
+	const frames = 64
+	for i := range frames {
+		p.send(uint64(i+1), setOf(strconv.Itoa(i), "v"), getOf(strconv.Itoa(i)))
+	}
+	for i := range frames {
+		if r := p.answer(uint64(i + 1)); string(r[1].GetGet().GetValue()) != "v" {
+			t.Errorf("frame %d: %v", i+1, r)
+		}
+	}
+	if n := most.Load(); n != 1 {
+		t.Errorf("%d frames ran at once", n)
+	}
+	for i, id := range p.order {
+		if id != uint64(i+1) {
+			t.Fatalf("answered in the order %v", p.order)
+		}
+	}
 }
 
 func TestPipelineStopsReadingAtSixteenOpenFrames(t *testing.T) {
