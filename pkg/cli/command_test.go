@@ -85,17 +85,20 @@ func TestErrorsAreJSONForPrograms(t *testing.T) {
 	}
 }
 
-func TestARefusalIsShownWithinASecond(t *testing.T) {
-	start := time.Now()
-	clitest.Offline(t).Want(6, []string{"connection refused"}, "namespace", "list")
-	if d := time.Since(start); d > time.Second {
-		t.Errorf("it took %s", d)
+// That it names the refusal shows that it did not wait: of a gateway that is
+// waited for, only the timeout can be told.
+func TestARefusalIsShownAtOnce(t *testing.T) {
+	got := clitest.Offline(t).Want(6, []string{"connection refused"}, "namespace", "list")
+	if strings.Contains(got.ErrOut, "no answer") {
+		t.Errorf("it was waited for:\n%s", got.ErrOut)
 	}
 }
 
 func TestAGatewayThatIsSilentEndsWithTheTimeoutAndNamesTheFlag(t *testing.T) {
 	r := clitest.New(t)
-	r.Gateway.Fail = func(string, metadata.MD) error { time.Sleep(300 * time.Millisecond); return nil }
+	silent := make(chan struct{})
+	t.Cleanup(func() { close(silent) })
+	r.Gateway.Fail = func(string, metadata.MD) error { <-silent; return nil }
 	r.Want(6, []string{"no answer from the gateway at 127.0.0.1:8980 within 50ms", "--timeout"}, "namespace", "list", "--timeout", "50ms")
 }
 

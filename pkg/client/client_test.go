@@ -417,12 +417,12 @@ func TestCloseFailsCalls(t *testing.T) {
 	kv := c.KeyValue(ns)
 	waiting := make(chan error, 1)
 	go func() { _, err := kv.Get(t.Context(), "k"); waiting <- err }()
-	harness.Eventually(t, 5*time.Second, "the call is on its way", func() bool { return c.Stats().Frames.Load() == 1 })
+	harness.Eventually(t, 30*time.Second, "the call is on its way", func() bool { return c.Stats().Frames.Load() == 1 })
 	ok(t, c.Close())
 	select {
 	case err := <-waiting:
 		refused(t, "a call in flight", err, prism.ReasonCancelled)
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("Close leaves a call waiting")
 	}
 	_, err := kv.Get(t.Context(), "k")
@@ -464,7 +464,7 @@ func TestSessionByItself(t *testing.T) {
 	if _, err := g.Admin(t).TerminateSession(ctx, &adminv1.TerminateSessionRequest{SessionId: again, Reason: "enough"}); err != nil {
 		t.Fatal(err)
 	}
-	harness.Eventually(t, 5*time.Second, "the client hears of it", func() bool {
+	harness.Eventually(t, 30*time.Second, "the client hears of it", func() bool {
 		now.Advance(time.Second)
 		_, err = kv.Get(ctx, "k")
 		return err != nil

@@ -256,19 +256,21 @@ func (p *pipeline) flush(l *link) {
 	}
 	p.mu.Lock()
 	var f *batch
+	var message frame.Frame // of its own: should the stream be lost meanwhile, f goes again
 	if p.link == l && len(p.queue) > 0 {
 		f = p.queue[0]
 		p.queue[0] = nil
 		p.queue = p.queue[1:]
 		l.last++
 		f.frame.ID, f.sent = l.last, time.Now()
+		message = f.frame
 		l.open = append(l.open, f)
 		l.bytes += f.size
 	}
 	p.mu.Unlock()
 	if f != nil {
 		p.count(f.ops)
-		l.st.SendMsg(&f.frame) //nolint:errcheck // it says only that the stream is over; Recv says why
+		l.st.SendMsg(&message) //nolint:errcheck // it says only that the stream is over; Recv says why
 	}
 	p.mu.Lock()
 	l.sending = false

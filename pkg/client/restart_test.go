@@ -103,7 +103,7 @@ func TestWatchGoesOnOverRestarts(t *testing.T) {
 		}
 	}()
 	seen, last := 0, uint64(0)
-	deadline := time.AfterFunc(30*time.Second, cancel)
+	deadline := time.AfterFunc(2*time.Minute, cancel)
 	defer deadline.Stop()
 	for seen < writes {
 		changes, err := w.Next()
@@ -293,5 +293,5 @@ func TestClosedClientsLeaveNothingBehind(t *testing.T) {
 	ok(t, err)
 	w.Close()
 	ok(t, c.Close())
-	harness.Eventually(t, 5*time.Second, "goroutines of the client end", func() bool { return !strings.Contains(stacks(), "prism/pkg/client.") })
+	harness.Eventually(t, 30*time.Second, "goroutines of the client end", func() bool { return !strings.Contains(stacks(), "prism/pkg/client.") })
 }

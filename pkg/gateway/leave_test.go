@@ -54,13 +54,13 @@ func TestLeavingIsNoError(t *testing.T) {
 		w, _ := watching(t, kv, ctx, &kvv1.WatchRequest{})
 		time.Sleep(5 * time.Millisecond)
 		leave()
-		for _, err := range []error{ends(t, 5*time.Second, silent.Recv), p.end(), ends(t, 5*time.Second, st.Recv), ends(t, 5*time.Second, w.Recv)} {
+		for _, err := range []error{ends(t, 30*time.Second, silent.Recv), p.end(), ends(t, 30*time.Second, st.Recv), ends(t, 30*time.Second, w.Recv)} {
 			if harness.Read(err).Code() != codes.Canceled && !errors.Is(err, context.Canceled) {
 				t.Errorf("it ends with %v", err)
 			}
 		}
 	}
-	harness.Eventually(t, 5*time.Second, "the streams are gone", func() bool {
+	harness.Eventually(t, 30*time.Second, "the streams are gone", func() bool {
 		s, err := g.Admin(t).GetStatus(harness.Context(t), &adminv1.GetStatusRequest{})
 		return err == nil && s.ActiveStreams == 0
 	})

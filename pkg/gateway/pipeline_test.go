@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
+	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
@@ -200,6 +202,43 @@ func TestPipelineAnswersOutOfOrder(t *testing.T) {
 	p.answer(3)
 }
 
+func TestFramesOfAStoreThatNeverWaitsRunInTurn(t *testing.T) {
+	t.Parallel()
+	var running, most atomic.Int64
+	drivers := harness.Faulty(func(context.Context, string) error {
+		n := running.Add(1)
+		runtime.Gosched() // what could run beside it, does
+		most.Store(max(most.Load(), n))
+		running.Add(-1)
+		return nil
+	})
+	bare := drivers[0].Open
+	drivers[0].Open = func(ctx context.Context, c driver.Config) (driver.Set, error) {
+		set, err := bare(ctx, c)
+		set.Info.Instant = true
+		return set, err
+	}
+	_, kv, ctx := start(t, harness.Options{Drivers: drivers})
+	p := open(t, kv, ctx)
+	const frames = 64
+	for i := range frames {
+		p.send(uint64(i+1), setOf(strconv.Itoa(i), "v"), getOf(strconv.Itoa(i)))
+	}
+	for i := range frames {
+		if r := p.answer(uint64(i + 1)); string(r[1].GetGet().GetValue()) != "v" {
+			t.Errorf("frame %d: %v", i+1, r)
+		}
+	}
+	if n := most.Load(); n != 1 {
+		t.Errorf("%d frames ran at once", n)
+	}
+	for i, id := range p.order {
+		if id != uint64(i+1) {
+			t.Fatalf("answered in the order %v", p.order)
+		}
+	}
+}
+
 func TestPipelineStopsReadingAtSixteenOpenFrames(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -214,7 +253,7 @@ func TestPipelineStopsReadingAtSixteenOpenFrames(t *testing.T) {
 	for i := range frames {
 		p.send(uint64(i+1), getOf(strconv.Itoa(i)))
 	}
-	harness.Eventually(t, 5*time.Second, "sixteen frames run", func() bool { return running.Load() == prism.MaxPipelineFrames })
+	harness.Eventually(t, 30*time.Second, "sixteen frames run", func() bool { return running.Load() == prism.MaxPipelineFrames })
 	time.Sleep(50 * time.Millisecond)
 	if n := running.Load(); n != prism.MaxPipelineFrames {
 		t.Errorf("%d frames run at once, want %d", n, prism.MaxPipelineFrames)
@@ -257,7 +296,7 @@ func TestPipelineRefusesWhatIsOutOfOrder(t *testing.T) {
 			_ = st.Send(r)
 		}
 		_ = st.CloseSend()
-		want(t, c.what, ends(t, 5*time.Second, st.Recv), c.code, c.reason, c.fields...)
+		want(t, c.what, ends(t, 30*time.Second, st.Recv), c.code, c.reason, c.fields...)
 	}
 	p := open(t, kv, ctx)
 	p.send(1, many[:prism.MaxBatchItems]...)
@@ -384,8 +423,8 @@ func TestSilentStreamsDoNotHoldUpADrain(t *testing.T) {
 	set(t, kv, "k", "v") // the streams' headers came before this
 	begun := time.Now()
 	stopped := g.Draining()
-	want(t, "the pipeline", ends(t, 3*time.Second, p.Recv), codes.Unavailable, prism.ReasonDraining)
-	want(t, "the transaction", ends(t, 3*time.Second, tx.Recv), codes.Unavailable, prism.ReasonDraining)
+	want(t, "the pipeline", ends(t, 30*time.Second, p.Recv), codes.Unavailable, prism.ReasonDraining)
+	want(t, "the transaction", ends(t, 30*time.Second, tx.Recv), codes.Unavailable, prism.ReasonDraining)
 	if err := <-stopped; err != nil || time.Since(begun) > 3*time.Second {
 		t.Errorf("the drain took %v and ended with %v", time.Since(begun), err)
 	}
@@ -406,7 +445,7 @@ func TestPipelineNeedsARightForEachWrite(t *testing.T) {
 	st, err := kv.Pipeline(harness.As(harness.Context(t), writer))
 	must[any](t)(nil, err)
 	_ = st.Send(opening(ns))
-	want(t, "without the right to read", ends(t, 5*time.Second, st.Recv), codes.PermissionDenied, prism.ReasonPermissionDenied)
+	want(t, "without the right to read", ends(t, 30*time.Second, st.Recv), codes.PermissionDenied, prism.ReasonPermissionDenied)
 }
 
 // A frame that was taken runs to its end although its caller has left.
@@ -428,7 +467,7 @@ func TestPipelineFinishesWhatItTookAfterTheCallerLeft(t *testing.T) {
 	cancel()
 	time.Sleep(20 * time.Millisecond)
 	close(release)
-	harness.Eventually(t, 5*time.Second, "the write is done", func() bool {
+	harness.Eventually(t, 30*time.Second, "the write is done", func() bool {
 		r, err := kv.Exists(harness.Context(t), &kvv1.ExistsRequest{Namespace: ns, Key: "slow"})
 		return err == nil && r.Exists
 	})

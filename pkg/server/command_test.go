@@ -92,7 +92,7 @@ func TestTheProgramObeysItsSignals(t *testing.T) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	harness.Eventually(t, 10*time.Second, "reloaded", said("in force"))
+	harness.Eventually(t, 30*time.Second, "reloaded", said("in force"))
 	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestTheProgramObeysItsSignals(t *testing.T) {
 		if code != 0 {
 			t.Errorf("exit code %d:\n%s", code, out)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("it goes on after SIGTERM:\n%s", out)
 	}
 	if !said("AUTHENTICATION IS OFF")() {

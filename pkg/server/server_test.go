@@ -70,7 +70,7 @@ func TestReload(t *testing.T) {
 	good = strings.Replace(good, "namespaces:", "  - {name: extra, driver: memory}\nnamespaces:", 1)
 	good = strings.Replace(good, "name: mem, model: keyvalue,", "name: mem, model: keyvalue, default_ttl: 5m,", 1)
 	g.Write(t, good)
-	harness.Eventually(t, 10*time.Second, "a new namespace is served", func() bool {
+	harness.Eventually(t, 30*time.Second, "a new namespace is served", func() bool {
 		_, err := kv.Set(ctx, &kvv1.SetRequest{Namespace: "late", Key: "k"})
 		return err == nil
 	})

@@ -17,7 +17,7 @@ func New(f *cli.Factory) *cobra.Command {
 	cmd := cli.Group("backend", "Look at backends, the stores behind a gateway",
 		"A backend is a running store with a name in the gateway's configuration. What it can do decides\nwhat its namespaces can.",
 		"  prismctl backend list\n  prismctl backend health",
-		newList(f, runList), newDescribe(f, runDescribe), newHealth(f, runHealth))
+		newList(f, runList), newDescribe(f), newHealth(f, runHealth))
 	cmd.Aliases = []string{"be"}
 	return cmd
 }

@@ -19,11 +19,10 @@ type deleter interface {
 }
 
 type deleteOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (deleter, error)
-	Namespace func() (string, error)
-	Confirm   func(context.Context) error
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	door[deleter]
+	Confirm func(context.Context) error
 
 	Keys       []string
 	IfVersion  uint64
@@ -49,9 +48,8 @@ func deletionKind() cli.Kind[deletion] {
 
 func newDelete(f *cli.Factory, run func(context.Context, *deleteOptions) error) *cobra.Command {
 	o := &deleteOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (deleter, error) { return f.KeyValue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) deleter { return c }),
 	}
 	cmd := &cobra.Command{
 		Use:     "delete KEY [KEY…]",
@@ -93,11 +91,7 @@ func runDelete(ctx context.Context, o *deleteOptions) error {
 			return err
 		}
 	}
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.enter(ctx)
 	if err != nil {
 		return err
 	}

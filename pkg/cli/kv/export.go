@@ -26,10 +26,9 @@ type exportClient interface {
 }
 
 type exportOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (exportClient, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	door[exportClient]
 
 	Prefix, File string
 	Force        bool
@@ -52,9 +51,8 @@ func exportedKind() cli.Kind[exported] {
 
 func newExport(f *cli.Factory, run func(context.Context, *exportOptions) error) *cobra.Command {
 	o := &exportOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (exportClient, error) { return f.KeyValue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) exportClient { return c }),
 	}
 	cmd := &cobra.Command{
 		Use:   "export [PREFIX]",
@@ -77,11 +75,7 @@ it is complete, with a summary.`,
 }
 
 func runExport(ctx context.Context, o *exportOptions) error {
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.enter(ctx)
 	if err != nil {
 		return err
 	}

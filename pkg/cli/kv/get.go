@@ -16,10 +16,9 @@ type getter interface {
 }
 
 type getOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (getter, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	door[getter]
 
 	Key string
 	Raw bool
@@ -27,9 +26,8 @@ type getOptions struct {
 
 func newGet(f *cli.Factory, run func(context.Context, *getOptions) error) *cobra.Command {
 	o := &getOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (getter, error) { return f.KeyValue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) getter { return c }),
 	}
 	cmd := &cobra.Command{
 		Use:   "get KEY",
@@ -50,11 +48,7 @@ key's version and expiry are shown too.`,
 }
 
 func runGet(ctx context.Context, o *getOptions) error {
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.enter(ctx)
 	if err != nil {
 		return err
 	}

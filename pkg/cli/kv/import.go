@@ -24,11 +24,10 @@ type importClient interface {
 }
 
 type importOptions struct {
-	IO        *iostreams.IOStreams
-	Clock     clock.Clock
-	Out       *cli.Output
-	Client    func(context.Context) (importClient, error)
-	Namespace func() (string, error)
+	IO    *iostreams.IOStreams
+	Clock clock.Clock
+	Out   *cli.Output
+	door[importClient]
 
 	File               string
 	CreateOnly, DryRun bool
@@ -54,10 +53,9 @@ func importedKind() cli.Kind[imported] {
 
 func newImport(f *cli.Factory, run func(context.Context, *importOptions) error) *cobra.Command {
 	o := &importOptions{
-		IO:        f.IO,
-		Clock:     f.Clock,
-		Client:    func(ctx context.Context) (importClient, error) { return f.KeyValue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:    f.IO,
+		Clock: f.Clock,
+		door:  openDoor(f, func(c keyvaluev1.KeyValueServiceClient) importClient { return c }),
 	}
 	cmd := &cobra.Command{
 		Use:   "import FILE",

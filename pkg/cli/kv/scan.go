@@ -17,9 +17,8 @@ type scanner interface {
 }
 
 type scanOptions struct {
-	Out       *cli.Output
-	Client    func(context.Context) (scanner, error)
-	Namespace func() (string, error)
+	Out *cli.Output
+	door[scanner]
 
 	Prefix, Start, End string
 	Reverse, All, Keys bool
@@ -30,8 +29,7 @@ const usual = "100"
 
 func newScan(f *cli.Factory, run func(context.Context, *scanOptions) error) *cobra.Command {
 	o := &scanOptions{
-		Client:    func(ctx context.Context) (scanner, error) { return f.KeyValue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) scanner { return c }),
 	}
 	cmd := &cobra.Command{
 		Use:     "scan [PREFIX]",
@@ -60,11 +58,7 @@ func newScan(f *cli.Factory, run func(context.Context, *scanOptions) error) *cob
 }
 
 func runScan(ctx context.Context, o *scanOptions) error {
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.enter(ctx)
 	if err != nil {
 		return err
 	}

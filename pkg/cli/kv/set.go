@@ -20,10 +20,9 @@ type setter interface {
 }
 
 type setOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (setter, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	door[setter]
 
 	Key, Value, File string
 	HasValue         bool
@@ -53,9 +52,8 @@ func writtenKind() cli.Kind[written] {
 
 func newSet(f *cli.Factory, run func(context.Context, *setOptions) error) *cobra.Command {
 	o := &setOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (setter, error) { return f.KeyValue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) setter { return c }),
 	}
 	cmd := &cobra.Command{
 		Use:   "set KEY [VALUE | -]",
@@ -95,7 +93,7 @@ func runSet(ctx context.Context, o *setOptions) error {
 	if err != nil {
 		return err
 	}
-	ns, err := o.Namespace()
+	c, ns, err := o.enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,10 +104,6 @@ func runSet(ctx context.Context, o *setOptions) error {
 	}
 	if o.HasVersion {
 		req.IfVersion = &o.IfVersion
-	}
-	c, err := o.Client(ctx)
-	if err != nil {
-		return err
 	}
 	if o.DryRun {
 		return o.would(ctx, c, req)

@@ -22,10 +22,9 @@ type watcher interface {
 }
 
 type watchOptions struct {
-	Clock     clock.Clock
-	Out       *cli.Output
-	Client    func(context.Context) (watcher, error)
-	Namespace func() (string, error)
+	Clock clock.Clock
+	Out   *cli.Output
+	door[watcher]
 
 	Prefix, From string
 	Values       bool
@@ -61,9 +60,8 @@ func changeKind() cli.Kind[change] {
 
 func newWatch(f *cli.Factory, run func(context.Context, *watchOptions) error) *cobra.Command {
 	o := &watchOptions{
-		Clock:     f.Clock,
-		Client:    func(ctx context.Context) (watcher, error) { return f.KeyValue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		Clock: f.Clock,
+		door:  openDoor(f, func(c keyvaluev1.KeyValueServiceClient) watcher { return c }),
 	}
 	cmd := &cobra.Command{
 		Use:   "watch [PREFIX]",
@@ -96,11 +94,7 @@ func runWatch(ctx context.Context, o *watchOptions) error {
 	if err := o.Out.Endless(); err != nil {
 		return err
 	}
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func New(f *cli.Factory) *cobra.Command {
 	cmd := cli.Group("namespace", "Manage namespaces, the named datasets of a gateway",
 		"A namespace is the unit of configuration, access, quota and isolation. Its data is on one\nbackend, chosen when it is created.",
 		"  prismctl namespace list\n  prismctl namespace create orders --backend local",
-		newList(f, runList), newDescribe(f, runDescribe), newCreate(f, runCreate),
+		newList(f, runList), newDescribe(f), newCreate(f, runCreate),
 		newUpdate(f, runUpdate), newDelete(f, runDelete), newHistory(f, runHistory))
 	cmd.Aliases = []string{"ns"}
 	return cmd

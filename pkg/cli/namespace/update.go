@@ -18,7 +18,7 @@ import (
 )
 
 type updater interface {
-	getter
+	GetNamespace(context.Context, *adminv1.GetNamespaceRequest, ...grpc.CallOption) (*adminv1.GetNamespaceResponse, error)
 	UpdateNamespace(context.Context, *adminv1.UpdateNamespaceRequest, ...grpc.CallOption) (*adminv1.UpdateNamespaceResponse, error)
 }
 

@@ -3,8 +3,8 @@
 // A frame carries up to a thousand operations, nearly all of them gets and
 // plain sets, and the generated code makes four objects of each. Here they are
 // slices of plain structs; whatever is rarer stays a generated message. On the
-// wire nothing differs: a test holds that both codings read each other, bit for
-// bit.
+// wire nothing differs: tests hold that both codings read each other, and that
+// answers are the same bit for bit.
 package frame
 
 import (
