@@ -13,6 +13,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 )
 
 // DefaultTimeout is how long one call to the gateway may take.
@@ -119,6 +120,19 @@ func (f *Factory) KeyValue(ctx context.Context) (keyvaluev1.KeyValueServiceClien
 		return nil, err
 	}
 	return keyvaluev1.NewKeyValueServiceClient(conn), nil
+}
+
+// WorkQueue is the gateway's work queue API.
+func (f *Factory) WorkQueue(ctx context.Context) (queuev1.WorkQueueServiceClient, error) {
+	t, err := f.Target()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := f.Conn(ctx, t.Data)
+	if err != nil {
+		return nil, err
+	}
+	return queuev1.NewWorkQueueServiceClient(conn), nil
 }
 
 // Namespace is the namespace that a data command works on: what a flag, the

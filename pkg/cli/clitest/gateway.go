@@ -21,6 +21,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
 )
 
@@ -36,6 +37,8 @@ type Gateway struct {
 	OnWatch func(*keyvaluev1.WatchRequest, grpc.ServerStreamingServer[keyvaluev1.WatchResponse]) error
 
 	Addr string
+
+	Queues Queues
 
 	mu         sync.Mutex
 	now        time.Time
@@ -65,6 +68,7 @@ func Start(t testing.TB) *Gateway {
 	s := grpc.NewServer(grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream), grpc.ForceServerCodecV2(wire.Codec()))
 	adminv1.RegisterAdminServiceServer(s, g)
 	keyvaluev1.RegisterKeyValueServiceServer(s, g)
+	queuev1.RegisterWorkQueueServiceServer(s, &g.Queues)
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	return g
@@ -91,6 +95,7 @@ func (g *Gateway) Reset() {
 func (g *Gateway) ago(d time.Duration) int64 { return g.now.Add(-d).UnixMilli() }
 
 func (g *Gateway) seed() {
+	g.Queues.reset(g.now.UnixMilli())
 	g.state = "Running"
 	caps := []string{"keyvalue_basic", "keyvalue_scan", "keyvalue_ttl"}
 	g.namespaces = []*adminv1.Namespace{

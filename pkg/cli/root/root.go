@@ -19,6 +19,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/kv"
 	"github.com/prism-data-layer/prism/pkg/cli/loadtest"
 	"github.com/prism-data-layer/prism/pkg/cli/namespace"
+	"github.com/prism-data-layer/prism/pkg/cli/queue"
 	"github.com/prism-data-layer/prism/pkg/cli/schema"
 	"github.com/prism-data-layer/prism/pkg/cli/session"
 	"github.com/prism-data-layer/prism/pkg/cli/ui"
@@ -65,6 +66,7 @@ func Nouns() []Noun {
 		{groupCore, config.New},
 		{groupCore, audit.New},
 		{groupData, kv.New},
+		{groupData, queue.New},
 		{groupLocal, dev.New},
 		{groupLoad, loadtest.New},
 		{groupSee, health.New},
