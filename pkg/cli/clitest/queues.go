@@ -32,6 +32,23 @@ func (q *Queues) reset(now int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.now, q.queues = now, map[string]*fakeQueue{}
+	f := q.make("mail")
+	for i := range 12 {
+		f.messages = append(f.messages, &queuev1.PeekedMessage{
+			MessageId: strconv.Itoa(i + 1), State: queuev1.MessageState_MESSAGE_STATE_READY, Payload: []byte("hello"), PublishedMs: now - 60_000,
+		})
+	}
+	due := now + 30_000
+	f.messages = append(f.messages,
+		&queuev1.PeekedMessage{MessageId: "13", State: queuev1.MessageState_MESSAGE_STATE_DELAYED, Payload: []byte("later"), PublishedMs: now, DueMs: &due},
+		&queuev1.PeekedMessage{MessageId: "14", State: queuev1.MessageState_MESSAGE_STATE_DEAD, Payload: []byte("bad"), PublishedMs: now, Attempts: 5, Reason: "cannot be read"})
+}
+
+// Clear removes all queues.
+func (q *Queues) Clear() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queues = map[string]*fakeQueue{}
 }
 
 // Put adds a message as it stands; its id is its place.
@@ -55,12 +72,12 @@ func (q *Queues) make(queue string) *fakeQueue {
 
 func (q *Queues) find(namespace, queue string) (*fakeQueue, error) {
 	if namespace != queueNamespace {
-		return nil, failed(prism.NotFound("namespace", namespace))
+		return nil, prism.NotFound("namespace", namespace)
 	}
 	if f := q.queues[queue]; f != nil {
 		return f, nil
 	}
-	return nil, failed(prism.NotFound("queue", queue))
+	return nil, prism.NotFound("queue", queue)
 }
 
 func (q *Queues) CreateQueue(_ context.Context, r *queuev1.CreateQueueRequest) (*queuev1.CreateQueueResponse, error) {
@@ -68,7 +85,7 @@ func (q *Queues) CreateQueue(_ context.Context, r *queuev1.CreateQueueRequest) (
 	defer q.mu.Unlock()
 	if f := q.queues[r.Queue]; f != nil {
 		if r.Settings.GetMaxAttempts() != 0 && r.Settings.GetMaxAttempts() != f.settings.MaxAttempts {
-			return nil, failed(prism.New(prism.ReasonAlreadyExists, "queue %q is there with other settings", r.Queue))
+			return nil, prism.New(prism.ReasonAlreadyExists, "queue %q is there with other settings", r.Queue)
 		}
 		return &queuev1.CreateQueueResponse{}, nil
 	}
@@ -80,7 +97,7 @@ func (q *Queues) ListQueues(_ context.Context, r *queuev1.ListQueuesRequest) (*q
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if r.Namespace != queueNamespace {
-		return nil, failed(prism.NotFound("namespace", r.Namespace))
+		return nil, prism.NotFound("namespace", r.Namespace)
 	}
 	resp := &queuev1.ListQueuesResponse{}
 	for name := range q.queues {
@@ -112,7 +129,7 @@ func (q *Queues) GetQueueInfo(_ context.Context, r *queuev1.GetQueueInfoRequest)
 
 func (q *Queues) Publish(_ context.Context, r *queuev1.WorkQueueServicePublishRequest) (*queuev1.WorkQueueServicePublishResponse, error) {
 	if r.Namespace != queueNamespace {
-		return nil, failed(prism.NotFound("namespace", r.Namespace))
+		return nil, prism.NotFound("namespace", r.Namespace)
 	}
 	m := &queuev1.PeekedMessage{
 		State: queuev1.MessageState_MESSAGE_STATE_READY, Payload: r.Message.Payload, Attributes: r.Message.Attributes,

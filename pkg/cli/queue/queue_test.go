@@ -25,6 +25,7 @@ func rig(t *testing.T) *clitest.Rig {
 	r := clitest.New(t)
 	r.Each = func() {
 		r.Refresh()
+		r.Gateway.Queues.Clear()
 		ready := queuev1.MessageState_MESSAGE_STATE_READY
 		due := r.Gateway.Now().UnixMilli() + 90_000
 		r.Gateway.Queues.Put("mail", &queuev1.PeekedMessage{State: ready, Payload: []byte("hello"), Key: "ann", Attributes: map[string]string{"kind": "welcome", "a": "b"}})

@@ -46,7 +46,7 @@ func leasedKind() cli.Kind[*queuev1.LeasedMessage] {
 		cli.Time("published_at", "PUBLISHED", "when it was published", func(v m) int64 { return v.GetPublishedMs() }),
 		payload[1],
 		cli.Int("priority", "PRIORITY", "the highest goes first", func(v m) int64 { return int64(v.GetPriority()) }).OnlyWide(),
-		cli.Time("lease_until", "LEASED UNTIL", "when it comes again, unless it is acknowledged", func(v m) int64 { return v.GetLeaseUntilMs() }).OnlyWide(),
+		cli.Time("lease_ends_at", "LEASE ENDS", "when it comes again, unless it is acknowledged", func(v m) int64 { return v.GetLeaseUntilMs() }).OnlyWide(),
 		cli.Nested("attributes", "what was published with it", func(v m) any { return attributesOf(v.GetAttributes()) }),
 		cli.Text("lease", "", "the token of the lease", func(v m) string { return v.GetLease() }),
 	}}
