@@ -2,8 +2,11 @@ package gateway_test
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -274,5 +277,21 @@ func TestAReplyHoldsNoMoreThanAMessageMay(t *testing.T) {
 	}
 	if got != n || peeked != n {
 		t.Errorf("received %d and peeked %d, want %d", got, peeked, n)
+	}
+}
+
+func TestMetricsTellWhatQueuesHold(t *testing.T) {
+	t.Parallel()
+	g, q, ctx := queues(t, harness.Options{})
+	publishOne(t, q, ctx, messageOf("a"))
+	publishOne(t, q, ctx, messageOf("b"))
+	res, err := http.Get("http://" + g.Addr("metrics") + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	if err != nil || !strings.Contains(string(page), `prism_queue_messages{namespace="mem",queue="q",state="ready"} 2`) {
+		t.Errorf("metrics (%v): %s", err, page)
 	}
 }

@@ -296,5 +296,6 @@ func (s *Server) gauges() {
 		return float64(st.Explicit + st.Implicit)
 	})
 	s.metrics.Gauge("prism_active_streams", "Streams that are open.", func() float64 { return float64(s.sessions.Stats().Streams) })
+	s.metrics.Queues(s.router.QueueStats)
 	s.metrics.Gauge("prism_state", "Where the gateway stands: 1 running, 2 draining, 3 stopping.", func() float64 { return float64(s.State()) })
 }

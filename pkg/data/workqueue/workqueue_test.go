@@ -397,3 +397,25 @@ func TestAWaitEndsBeforeTheCallDoes(t *testing.T) {
 		}
 	}
 }
+
+func TestFiguresAreBounded(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		if err := s.Publish(t.Context(), name, []workqueue.Message{text("1"), {Delay: time.Hour}}, make([]workqueue.Result, 2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := map[string]string{}
+	s.Figures(t.Context(), 2, "_other", func(queue string, i workqueue.Info) {
+		got[queue] = fmt.Sprint(i.Ready, i.Delayed, i.Published)
+	})
+	if want := "map[_other:2 2 4 a:1 1 2 b:1 1 2]"; fmt.Sprint(got) != want {
+		t.Errorf("figures are %v, want %v", got, want)
+	}
+	none, _ := open(t, "queue_basic")
+	none.Figures(t.Context(), 2, "_other", func(string, workqueue.Info) { t.Error("a backend without queues has figures") })
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Figures(ended, 2, "_other", func(string, workqueue.Info) { t.Error("figures after the end of the context") })
+}
