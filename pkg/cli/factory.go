@@ -14,6 +14,7 @@ import (
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
+	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 )
 
 // DefaultTimeout is how long one call to the gateway may take.
@@ -133,6 +134,19 @@ func (f *Factory) PubSub(ctx context.Context) (pubsubv1.PubSubServiceClient, err
 		return nil, err
 	}
 	return pubsubv1.NewPubSubServiceClient(conn), nil
+}
+
+// WorkQueue is the gateway's work queue API.
+func (f *Factory) WorkQueue(ctx context.Context) (queuev1.WorkQueueServiceClient, error) {
+	t, err := f.Target()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := f.Conn(ctx, t.Data)
+	if err != nil {
+		return nil, err
+	}
+	return queuev1.NewWorkQueueServiceClient(conn), nil
 }
 
 // Namespace is the namespace that a data command works on: what a flag, the

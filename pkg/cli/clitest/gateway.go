@@ -22,6 +22,7 @@ import (
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
+	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
 )
 
@@ -38,6 +39,8 @@ type Gateway struct {
 
 	Addr   string
 	PubSub *PubSub
+
+	Queues Queues
 
 	mu         sync.Mutex
 	now        time.Time
@@ -69,6 +72,7 @@ func Start(t testing.TB) *Gateway {
 	adminv1.RegisterAdminServiceServer(s, g)
 	keyvaluev1.RegisterKeyValueServiceServer(s, g)
 	pubsubv1.RegisterPubSubServiceServer(s, g.PubSub)
+	queuev1.RegisterWorkQueueServiceServer(s, &g.Queues)
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	return g
@@ -96,6 +100,7 @@ func (g *Gateway) Reset() {
 func (g *Gateway) ago(d time.Duration) int64 { return g.now.Add(-d).UnixMilli() }
 
 func (g *Gateway) seed() {
+	g.Queues.reset(g.now.UnixMilli())
 	g.state = "Running"
 	caps := []string{"keyvalue_basic", "keyvalue_scan", "keyvalue_ttl"}
 	g.namespaces = []*adminv1.Namespace{

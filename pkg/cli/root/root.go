@@ -20,6 +20,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/loadtest"
 	"github.com/prism-data-layer/prism/pkg/cli/namespace"
 	"github.com/prism-data-layer/prism/pkg/cli/pubsub"
+	"github.com/prism-data-layer/prism/pkg/cli/queue"
 	"github.com/prism-data-layer/prism/pkg/cli/schema"
 	"github.com/prism-data-layer/prism/pkg/cli/session"
 	"github.com/prism-data-layer/prism/pkg/cli/ui"
@@ -67,6 +68,7 @@ func Nouns() []Noun {
 		{groupCore, audit.New},
 		{groupData, kv.New},
 		{groupData, pubsub.New},
+		{groupData, queue.New},
 		{groupLocal, dev.New},
 		{groupLoad, loadtest.New},
 		{groupSee, health.New},

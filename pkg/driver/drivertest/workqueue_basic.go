@@ -540,13 +540,13 @@ func testQueueInfo(t *T) {
 	t.pass(t.second())
 	t.sendAll("1234567890", "x")
 	i = t.info()
-	if i.Bytes < 16 || i.Published != 3 || (i.Oldest.Sub(before)).Abs() > t.second()/2 {
+	if i.Bytes < 16 || i.Published != 3 || i.Oldest.Sub(before).Abs() > t.second()/2 {
 		t.Errorf("Info tells of %d bytes, %d published, the oldest at %v; want 16, 3 and %v", i.Bytes, i.Published, i.Oldest, before)
 	}
 	t.holds(3, 0, 0, 0)
 	out := t.receive(2)
 	t.holds(1, 0, 2, 0)
-	if i = t.info(); (i.Oldest.Sub(before)).Abs() > t.second()/2 || i.Delivered != 2 {
+	if i = t.info(); i.Oldest.Sub(before).Abs() > t.second()/2 || i.Delivered != 2 {
 		t.Errorf("with the oldest leased Info tells %v and %d delivered", i.Oldest, i.Delivered)
 	}
 	t.ack(out...)
