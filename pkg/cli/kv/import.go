@@ -101,7 +101,7 @@ func runImport(ctx context.Context, o *importOptions) error {
 	if err != nil {
 		return err
 	}
-	in, err := open(o.IO, o.File)
+	in, err := cli.OpenInput(o.IO, o.File)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
-	"github.com/prism-data-layer/prism/pkg/prism"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
@@ -23,13 +22,13 @@ type setOptions struct {
 	Client    func(context.Context) (setter, error)
 	Namespace func() (string, error)
 
-	Key, Value, File string
-	HasValue         bool
-	TTL              cli.DurationFlag
-	KeepTTL          bool
-	CreateOnly       bool
-	IfVersion        uint64
-	HasVersion       bool
+	Key        string
+	Value      cli.ValueArg
+	TTL        cli.DurationFlag
+	KeepTTL    bool
+	CreateOnly bool
+	IfVersion  uint64
+	HasVersion bool
 }
 
 // written is what a set did.
@@ -69,14 +68,14 @@ with -. A value that begins with a dash goes behind --.`,
 			}
 			o.Key, o.HasVersion = args[0], cmd.Flags().Changed("if-version")
 			if len(args) == 2 {
-				o.Value, o.HasValue = args[1], true
+				o.Value.Value, o.Value.Has = args[1], true
 			}
 			return run(cmd.Context(), o)
 		},
 	}
 	o.Out = cli.AddOutput(f, cmd, writtenKind().Info())
 	flags := cmd.Flags()
-	flags.StringVarP(&o.File, "file", "f", "", "read the value from this `FILE`; - for standard input")
+	flags.StringVarP(&o.Value.File, "file", "f", "", "read the value from this `FILE`; - for standard input")
 	flags.Var(&o.TTL, "ttl", "let the key end after this `DURATION`")
 	flags.BoolVar(&o.KeepTTL, "keep-ttl", false, "keep the end that the key has")
 	flags.BoolVar(&o.CreateOnly, "create-only", false, "only if the key is not there")
@@ -87,7 +86,7 @@ with -. A value that begins with a dash goes behind --.`,
 }
 
 func runSet(ctx context.Context, o *setOptions) error {
-	value, err := o.value()
+	value, err := o.Value.Read(o.IO, "prismctl kv set", "prismctl kv set "+cli.Quote(o.Key)+" VALUE, or --file FILE")
 	if err != nil {
 		return err
 	}
@@ -113,21 +112,4 @@ func runSet(ctx context.Context, o *setOptions) error {
 	}
 	sentence := fmt.Sprintf("set %s in %s (%s, version %d)", iostreams.Escape(o.Key), ns, cli.Size(int64(len(value))), r.GetVersion())
 	return cli.PrintChanged(o.Out, writtenKind(), written{ns, o.Key, int64(len(value)), r.GetVersion()}, sentence, "prismctl kv get "+cli.Quote(o.Key))
-}
-
-func (o *setOptions) value() ([]byte, error) {
-	switch {
-	case o.HasValue && o.File != "":
-		return nil, cli.Usage("leave out VALUE or --file", "the value is given twice")
-	case o.File != "":
-		return readValue(o.IO, o.File)
-	case o.HasValue && o.Value == "-":
-		return readValue(o.IO, "-")
-	case o.HasValue:
-		if len(o.Value) > prism.MaxValueBytes {
-			return nil, prism.InvalidField("value", "must be at most 1 MiB")
-		}
-		return []byte(o.Value), nil
-	}
-	return nil, cli.Usage("prismctl kv set "+cli.Quote(o.Key)+" VALUE, or --file FILE", "prismctl kv set needs VALUE")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/audit"
 	"github.com/prism-data-layer/prism/pkg/cli/backend"
+	"github.com/prism-data-layer/prism/pkg/cli/cache"
 	"github.com/prism-data-layer/prism/pkg/cli/completion"
 	"github.com/prism-data-layer/prism/pkg/cli/config"
 	contextcmd "github.com/prism-data-layer/prism/pkg/cli/context"
@@ -65,6 +66,7 @@ func Nouns() []Noun {
 		{groupCore, config.New},
 		{groupCore, audit.New},
 		{groupData, kv.New},
+		{groupData, cache.New},
 		{groupLocal, dev.New},
 		{groupLoad, loadtest.New},
 		{groupSee, health.New},
