@@ -66,7 +66,7 @@ func fuzzUnary(f *testing.F, service protoreflect.ServiceDescriptor) {
 		f.Add(byte(i), raw)
 	}
 	f.Add(byte(0), []byte{0x0A, 3, 'm', 'e', 'm', 0x12, 2, 0xFF, 0xFE})
-	g := harness.Start(f, harness.Options{})
+	g := harness.Start(f, harness.Options{File: harness.Models})
 	conn := g.Dial(f, "data")
 	f.Fuzz(func(t *testing.T, which byte, raw []byte) {
 		if len(raw) > 1<<20 {

@@ -37,7 +37,7 @@ func dataServices() []protoreflect.ServiceDescriptor {
 // field of every call, from the descriptors: later calls are covered too.
 func TestBadValuesOfEveryField(t *testing.T) {
 	t.Parallel()
-	g := harness.Start(t, harness.Options{})
+	g := harness.Start(t, harness.Options{File: harness.Models})
 	conn, kv := g.Dial(t, "data"), g.KeyValue(t)
 	for _, s := range dataServices() {
 		for i := range s.Methods().Len() {
