@@ -93,6 +93,7 @@ pkg                 → nothing
 const outside = `
 github.com/cockroachdb/pebble/v2     → driver/pebble
 modernc.org/sqlite                   → control driver/sqlite
+github.com/maypok86/otter/v2         → driver/memory
 github.com/prometheus/client_golang  → telemetry
 github.com/goccy/go-yaml             → config driver/drivertest
 github.com/spf13/cobra               → cli cli/* docs/gen

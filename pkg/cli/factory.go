@@ -12,6 +12,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
+	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
@@ -147,6 +148,19 @@ func (f *Factory) WorkQueue(ctx context.Context) (queuev1.WorkQueueServiceClient
 		return nil, err
 	}
 	return queuev1.NewWorkQueueServiceClient(conn), nil
+}
+
+// Cache is the gateway's API of caches.
+func (f *Factory) Cache(ctx context.Context) (cachev1.CacheServiceClient, error) {
+	t, err := f.Target()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := f.Conn(ctx, t.Data)
+	if err != nil {
+		return nil, err
+	}
+	return cachev1.NewCacheServiceClient(conn), nil
 }
 
 // Namespace is the namespace that a data command works on: what a flag, the

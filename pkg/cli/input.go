@@ -45,3 +45,28 @@ func ReadValue(ios *iostreams.IOStreams, field, path string) ([]byte, error) {
 	}
 	return v, nil
 }
+
+// A ValueArg is a value as a command takes it: an argument, "-" for standard
+// input, or a file.
+type ValueArg struct {
+	Value, File string
+	Has         bool // Value was given
+}
+
+// Read returns the value. usage says how the command is written.
+func (a ValueArg) Read(ios *iostreams.IOStreams, command, usage string) ([]byte, error) {
+	switch {
+	case a.Has && a.File != "":
+		return nil, Usage("leave out VALUE or --file", "the value is given twice")
+	case a.File != "":
+		return ReadValue(ios, "value", a.File)
+	case a.Has && a.Value == "-":
+		return ReadValue(ios, "value", "-")
+	case a.Has:
+		if len(a.Value) > prism.MaxValueBytes {
+			return nil, prism.InvalidField("value", "must be at most 1 MiB")
+		}
+		return []byte(a.Value), nil
+	}
+	return nil, Usage(usage, "%s needs VALUE", command)
+}

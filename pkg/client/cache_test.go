@@ -17,7 +17,7 @@ import (
 
 func TestEveryMethodOfCache(t *testing.T) {
 	t.Parallel()
-	c, ctx := dial(t, harness.Start(t, harness.Options{})).Cache("cache"), t.Context()
+	c, ctx := dial(t, harness.Start(t, harness.Options{File: harness.Models})).Cache("cache"), t.Context()
 	ok(t, c.Set(ctx, "k", []byte("v"), client.TTL(time.Hour)))
 	e, found, err := c.Get(ctx, "k")
 	if err != nil || !found || string(e.Value) != "v" || time.Until(e.ExpiresAt) < 59*time.Minute {
@@ -67,7 +67,7 @@ func TestEveryMethodOfCache(t *testing.T) {
 	refused(t, "no key", err, prism.ReasonInvalidArgument)
 	_, err = c.GetMulti(ctx, "k", "")
 	refused(t, "no key among others", err, prism.ReasonInvalidArgument)
-	other := dial(t, harness.Start(t, harness.Options{})).Cache("none")
+	other := dial(t, harness.Start(t, harness.Options{File: harness.Models})).Cache("none")
 	_, err = other.Stats(ctx)
 	refused(t, "no namespace", err, prism.ReasonNotFound)
 }
@@ -75,7 +75,7 @@ func TestEveryMethodOfCache(t *testing.T) {
 // More keys than fit a call, and more bytes than fit a reply.
 func TestGetMultiBringsEverything(t *testing.T) {
 	t.Parallel()
-	c, ctx := dial(t, harness.Start(t, harness.Options{})).Cache("cache"), t.Context()
+	c, ctx := dial(t, harness.Start(t, harness.Options{File: harness.Models})).Cache("cache"), t.Context()
 	big := []byte(strings.Repeat("x", prism.MaxValueBytes))
 	keys := []string{}
 	for i := range 1500 {
@@ -99,7 +99,7 @@ func TestGetMultiBringsEverything(t *testing.T) {
 
 func TestGetOrFillFillsOnce(t *testing.T) {
 	t.Parallel()
-	g := harness.Start(t, harness.Options{})
+	g := harness.Start(t, harness.Options{File: harness.Models})
 	a, b, ctx := dial(t, g).Cache("cache"), dial(t, g).Cache("cache"), t.Context()
 	var filled atomic.Int64
 	started := make(chan struct{})
@@ -134,7 +134,7 @@ func TestGetOrFillFillsOnce(t *testing.T) {
 // A fill that fails lets go of the lock: the next caller need not wait for its end.
 func TestAFillThatFailsHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	c, ctx := dial(t, harness.Start(t, harness.Options{})).Cache("cache"), t.Context()
+	c, ctx := dial(t, harness.Start(t, harness.Options{File: harness.Models})).Cache("cache"), t.Context()
 	broken := errors.New("the database is down")
 	if _, err := c.GetOrFill(ctx, "k", time.Hour, func(context.Context) ([]byte, error) { return nil, broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the fill's error", err)
@@ -153,7 +153,7 @@ func TestAFillThatFailsHoldsUpNobody(t *testing.T) {
 // What was computed before a change is returned and not stored.
 func TestAFillThatWasOvertakenIsNotStored(t *testing.T) {
 	t.Parallel()
-	c, ctx := dial(t, harness.Start(t, harness.Options{})).Cache("cache"), t.Context()
+	c, ctx := dial(t, harness.Start(t, harness.Options{File: harness.Models})).Cache("cache"), t.Context()
 	v, err := c.GetOrFill(ctx, "k", time.Hour, func(ctx context.Context) ([]byte, error) {
 		return []byte("old"), c.Set(ctx, "k", []byte("new"))
 	})
@@ -168,7 +168,7 @@ func TestAFillThatWasOvertakenIsNotStored(t *testing.T) {
 // A waiter whose context ends does not wait on.
 func TestAWaiterGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
-	c := dial(t, harness.Start(t, harness.Options{})).Cache("cache")
+	c := dial(t, harness.Start(t, harness.Options{File: harness.Models})).Cache("cache")
 	_, err := c.GetOrFill(t.Context(), "k", time.Hour, func(ctx context.Context) ([]byte, error) {
 		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		defer cancel()
@@ -184,7 +184,7 @@ func TestAWaiterGivesUpWithItsContext(t *testing.T) {
 // A restart of the gateway is invisible; what was in memory is missing after it.
 func TestACacheGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
-	g := harness.Start(t, harness.Options{})
+	g := harness.Start(t, harness.Options{File: harness.Models})
 	c, ctx := dial(t, g).Cache("cache"), t.Context()
 	ok(t, c.Set(ctx, "k", []byte("v")))
 	g.Restart(t)

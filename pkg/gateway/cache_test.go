@@ -167,7 +167,7 @@ func TestTheCachesErrors(t *testing.T) {
 
 func TestCachesWithoutLocksOrBoundsSaySo(t *testing.T) {
 	t.Parallel()
-	_, c, ctx := startCache(t, harness.Options{File: harness.Volatile, Drivers: harness.Lacking("cache_lock", "cache_bounded")})
+	_, c, ctx := startCache(t, harness.Options{File: harness.Models, Drivers: harness.Lacking("cache_lock", "cache_bounded")})
 	_, err := c.GetOrLock(ctx, &cachev1.GetOrLockRequest{Namespace: "cache", Key: "k"})
 	o := want(t, "GetOrLock", err, codes.Unimplemented, prism.ReasonCapabilityMissing)
 	if m := o.Info.GetMetadata(); m["missing"] != "cache_lock" || m["capabilities"] != "cache_basic" {

@@ -48,13 +48,23 @@ backends:
   - {name: local, driver: pebble, options: {memtable: 1MiB, cache: 1MiB}}
 namespaces:
   - {name: mem, model: keyvalue, backend: volatile, access: {owners: ["user:dev"]}}
-  - {name: cache, model: cache, backend: volatile, access: {owners: ["user:dev"]}}
   - {name: disk, model: keyvalue, backend: local, access: {owners: ["user:dev"]}}
 drain: {timeout: 5s}
 `
 
 // Volatile is Small without a disk.
 const Volatile = `apiVersion: prism/v1
+auth: {mode: off}
+backends:
+  - {name: volatile, driver: memory}
+namespaces:
+  - {name: mem, model: keyvalue, backend: volatile, access: {owners: ["user:dev"]}}
+drain: {timeout: 5s}
+`
+
+// Models is Volatile with a namespace for each model: mem is key-value, and the
+// others are called as their model.
+const Models = `apiVersion: prism/v1
 auth: {mode: off}
 backends:
   - {name: volatile, driver: memory}

@@ -99,8 +99,8 @@ func good(f protoreflect.FieldDescriptor) protoreflect.Value {
 	panic("no good value of kind " + f.Kind().String())
 }
 
-// namespaceOf is the namespace of Small and Volatile for the model that a
-// message belongs to.
+// namespaceOf is the namespace of Models for the model that a message belongs
+// to.
 func namespaceOf(f protoreflect.FieldDescriptor) string {
 	switch f.ParentFile().Package() {
 	case "prism.cache.v1":

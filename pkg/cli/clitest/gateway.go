@@ -20,13 +20,14 @@ import (
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
+	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
 )
 
-// A Gateway answers the admin and the key-value API from memory. Its fields may
+// A Gateway answers the admin API and those of key-value and caches from memory. Its fields may
 // be changed between calls.
 type Gateway struct {
 	adminv1.UnimplementedAdminServiceServer
@@ -53,6 +54,7 @@ type Gateway struct {
 	state      string
 	version    uint64
 	data       map[string]map[string]*keyvaluev1.Entry
+	cache      map[string]*cachev1.GetResponse
 	calls      []string
 	tokens     []string
 }
@@ -73,6 +75,7 @@ func Start(t testing.TB) *Gateway {
 	keyvaluev1.RegisterKeyValueServiceServer(s, g)
 	pubsubv1.RegisterPubSubServiceServer(s, g.PubSub)
 	queuev1.RegisterWorkQueueServiceServer(s, &g.Queues)
+	cachev1.RegisterCacheServiceServer(s, caches{g: g})
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	return g
@@ -102,6 +105,7 @@ func (g *Gateway) ago(d time.Duration) int64 { return g.now.Add(-d).UnixMilli() 
 func (g *Gateway) seed() {
 	g.Queues.reset(g.now.UnixMilli())
 	g.state = "Running"
+	g.cache = map[string]*cachev1.GetResponse{}
 	caps := []string{"keyvalue_basic", "keyvalue_scan", "keyvalue_ttl"}
 	g.namespaces = []*adminv1.Namespace{
 		{

@@ -24,14 +24,14 @@ type setOptions struct {
 	Out *cli.Output
 	door[setter]
 
-	Key, Value, File string
-	HasValue         bool
-	TTL              cli.DurationFlag
-	KeepTTL          bool
-	CreateOnly       bool
-	IfVersion        uint64
-	HasVersion       bool
-	DryRun           bool
+	Key        string
+	Value      cli.ValueArg
+	TTL        cli.DurationFlag
+	KeepTTL    bool
+	CreateOnly bool
+	IfVersion  uint64
+	HasVersion bool
+	DryRun     bool
 }
 
 // written is what a set did.
@@ -70,14 +70,14 @@ with -. A value that begins with a dash goes behind --.`,
 			}
 			o.Key, o.HasVersion = args[0], cmd.Flags().Changed("if-version")
 			if len(args) == 2 {
-				o.Value, o.HasValue = args[1], true
+				o.Value.Value, o.Value.Has = args[1], true
 			}
 			return run(cmd.Context(), o)
 		},
 	}
 	o.Out = cli.AddOutput(f, cmd, writtenKind().Info())
 	flags := cmd.Flags()
-	flags.StringVarP(&o.File, "file", "f", "", "read the value from this `FILE`; - for standard input")
+	flags.StringVarP(&o.Value.File, "file", "f", "", "read the value from this `FILE`; - for standard input")
 	flags.Var(&o.TTL, "ttl", "let the key end after this `DURATION`")
 	flags.BoolVar(&o.KeepTTL, "keep-ttl", false, "keep the end that the key has")
 	flags.BoolVar(&o.CreateOnly, "create-only", false, "only if the key is not there")
@@ -89,7 +89,7 @@ with -. A value that begins with a dash goes behind --.`,
 }
 
 func runSet(ctx context.Context, o *setOptions) error {
-	value, err := o.value()
+	value, err := o.Value.Read(o.IO, "prismctl kv set", "prismctl kv set "+cli.Quote(o.Key)+" VALUE, or --file FILE")
 	if err != nil {
 		return err
 	}
@@ -143,21 +143,4 @@ func versionOf(ctx context.Context, c getter, ns, key string) (uint64, error) {
 		return 0, nil
 	}
 	return r.GetVersion(), err
-}
-
-func (o *setOptions) value() ([]byte, error) {
-	switch {
-	case o.HasValue && o.File != "":
-		return nil, cli.Usage("leave out VALUE or --file", "the value is given twice")
-	case o.File != "":
-		return cli.ReadValue(o.IO, "value", o.File)
-	case o.HasValue && o.Value == "-":
-		return cli.ReadValue(o.IO, "value", "-")
-	case o.HasValue:
-		if len(o.Value) > prism.MaxValueBytes {
-			return nil, prism.InvalidField("value", "must be at most 1 MiB")
-		}
-		return []byte(o.Value), nil
-	}
-	return nil, cli.Usage("prismctl kv set "+cli.Quote(o.Key)+" VALUE, or --file FILE", "prismctl kv set needs VALUE")
 }

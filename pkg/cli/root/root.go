@@ -9,6 +9,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/audit"
 	"github.com/prism-data-layer/prism/pkg/cli/backend"
+	"github.com/prism-data-layer/prism/pkg/cli/cache"
 	"github.com/prism-data-layer/prism/pkg/cli/completion"
 	"github.com/prism-data-layer/prism/pkg/cli/config"
 	contextcmd "github.com/prism-data-layer/prism/pkg/cli/context"
@@ -69,6 +70,7 @@ func Nouns() []Noun {
 		{groupData, kv.New},
 		{groupData, pubsub.New},
 		{groupData, queue.New},
+		{groupData, cache.New},
 		{groupLocal, dev.New},
 		{groupLoad, loadtest.New},
 		{groupSee, health.New},
