@@ -173,7 +173,9 @@ func TestADurableTailAcknowledgesWhatItHasShown(t *testing.T) {
 
 func TestATailEndsWithTheErrorThatCannotBeContinued(t *testing.T) {
 	r := rig(t)
-	subscribing(r.Gateway, func(stream) error { return wire.ToStatus(prism.New(prism.ReasonCompacted, "that position is gone")).Err() })
+	subscribing(r.Gateway, func(stream) error {
+		return wire.ToStatus(prism.New(prism.ReasonCompacted, "that position is gone")).Err()
+	})
 	r.Want(5, []string{"that position is gone", "--from earliest"}, "pubsub", "tail", "--from", "p-0")
 	subscribing(r.Gateway, func(s stream) error { return send(s, "", "a") })
 	if out := r.OK("pubsub", "tail", "-o", "name"); out != "a\n" {
