@@ -159,7 +159,7 @@ func TestCleanupsRunWhenAPromiseFails(t *testing.T) {
 // outcomes is a small run with every state in it.
 func outcomes(t *testing.T) []drivertest.Outcome {
 	t.Helper()
-	h := drivertest.Driver(memory.Spec()).Wrapped("memory", func(s driver.Set) driver.Set { return only(s, s.NamesOf("keyvalue")...) })
+	h := drivertest.Driver(memory.Spec())
 	all := drivertest.Check(t.Context(), h, "keyvalue_cas", "keyvalue_scan")
 	return append(all, drivertest.Check(t.Context(), h.Wrapped("broken", func(s driver.Set) driver.Set {
 		s.KeyValueCAS = swapsAll{s.KeyValueCAS, s.KeyValue}
@@ -186,8 +186,8 @@ func TestMatrixCounts(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, cells[name], want)
 		}
 	}
-	// Nine capabilities of memory's ten were not run, but count against it.
-	if m.Pairs.Total != 19 || m.Pairs.Kept != 2 || m.Distinct.Kept != 2 || m.Distinct.Total != 10 {
+	// All but one of memory's capabilities were not run, but count against it.
+	if m.Distinct.Total < 10 || m.Pairs.Total != 2*m.Distinct.Total-1 || m.Pairs.Kept != 2 || m.Distinct.Kept != 2 {
 		t.Errorf("pairs %v, distinct %v", m.Pairs, m.Distinct)
 	}
 	if m.OK() {
