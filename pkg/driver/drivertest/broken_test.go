@@ -238,7 +238,7 @@ var defects = []defect{
 }
 
 func TestEachDefectIsFoundByTheRightPromises(t *testing.T) {
-	for _, d := range defects {
+	for _, d := range slices.Concat(defects, pubsubDefects) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			h := drivertest.Driver(memory.Spec()).Wrapped(d.name, d.wrap)

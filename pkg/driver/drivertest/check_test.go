@@ -159,8 +159,9 @@ func TestCleanupsRunWhenAPromiseFails(t *testing.T) {
 // outcomes is a small run with every state in it.
 func outcomes(t *testing.T) []drivertest.Outcome {
 	t.Helper()
-	all := drivertest.Check(t.Context(), drivertest.Driver(memory.Spec()), "keyvalue_cas", "keyvalue_scan")
-	return append(all, drivertest.Check(t.Context(), drivertest.Driver(memory.Spec()).Wrapped("broken", func(s driver.Set) driver.Set {
+	h := drivertest.Driver(memory.Spec())
+	all := drivertest.Check(t.Context(), h, "keyvalue_cas", "keyvalue_scan")
+	return append(all, drivertest.Check(t.Context(), h.Wrapped("broken", func(s driver.Set) driver.Set {
 		s.KeyValueCAS = swapsAll{s.KeyValueCAS, s.KeyValue}
 		return s.Without("keyvalue_scan", "keyvalue_ordered_scan")
 	}), "keyvalue_cas", "keyvalue_scan")...)
