@@ -53,6 +53,7 @@ driver/*            → driver
 driver/around       → driver
 driver/around/gen   → nothing
 driver/drivertest   → driver driver/around
+driver/redis/redistest → nothing
 driver/all          → driver driver/*
 client              → proto/prism/*/v1 wire wire/frame
 client/admin        → proto/prism/*/v1 wire client
@@ -89,6 +90,7 @@ pkg                 → nothing
 const outside = `
 github.com/cockroachdb/pebble/v2     → driver/pebble
 modernc.org/sqlite                   → control driver/sqlite
+github.com/redis/go-redis/v9         → driver/redis
 github.com/prometheus/client_golang  → telemetry
 github.com/goccy/go-yaml             → config driver/drivertest
 github.com/spf13/cobra               → cli cli/* docs/gen
