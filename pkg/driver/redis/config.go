@@ -32,7 +32,7 @@ type options struct {
 	// with a later one. Default 3s.
 	Timeout time.Duration `yaml:"timeout"`
 	// TLS encrypts the connections.
-	TLS *tlsOptions `yaml:"tls"`
+	TLS tlsOptions `yaml:"tls"`
 	// History is how many changes a watch can go back, per namespace. Redis
 	// cuts it by the piece, so some hundred more may be there.
 	// Default driver.HistoryChanges; older than driver.HistoryAge go too.
@@ -41,8 +41,9 @@ type options struct {
 	Receipts int64 `yaml:"receipts"`
 }
 
-// tlsOptions: an empty section trusts what the system trusts.
+// tlsOptions: enabled alone trusts what the system trusts.
 type tlsOptions struct {
+	Enabled    bool   `yaml:"enabled"`
 	CAFile     string `yaml:"ca_file"`     // whom to trust instead of the system's list
 	CertFile   string `yaml:"cert_file"`   // who we are, for servers that ask
 	KeyFile    string `yaml:"key_file"`    // and its key
@@ -81,7 +82,10 @@ func (o *options) check(backend string) error {
 	if o.Receipts < 0 {
 		wrong("receipts", "must be positive")
 	}
-	if o.TLS != nil && (o.TLS.CertFile == "") != (o.TLS.KeyFile == "") {
+	switch t := o.TLS; {
+	case !t.Enabled && t != (tlsOptions{}):
+		wrong("tls", "must be enabled for its other settings to mean anything")
+	case (t.CertFile == "") != (t.KeyFile == ""):
 		wrong("tls", "must have both cert_file and key_file, or neither")
 	}
 	if e != nil {
@@ -122,7 +126,7 @@ func (o *options) password() (string, error) {
 }
 
 func (o *options) tlsConfig() (*tls.Config, error) {
-	if o.TLS == nil {
+	if !o.TLS.Enabled {
 		return nil, nil
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.TLS.ServerName}

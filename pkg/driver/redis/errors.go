@@ -93,6 +93,9 @@ func (s *store) refused(answer string, op *driver.Op) error {
 	if len(answer) < 2 {
 		return s.classify(context.Background(), errAnswer)
 	}
+	if answer == refusedInvalid {
+		return checkOp(op)
+	}
 	rest := answer[2:]
 	switch answer[1] {
 	case 'N':

@@ -90,6 +90,13 @@ var letters = [...]byte{
 	driver.OpCompareAndSwap: 'c', driver.OpCompareAndDelete: 'C',
 }
 
+// letterInvalid stands for an operation that no store could do; refusedInvalid
+// is the answer, if its receipt was not used before.
+const (
+	letterInvalid  = 'x'
+	refusedInvalid = "EI"
+)
+
 const (
 	opKeepTTL = 1 << iota
 	opAbsent
@@ -105,7 +112,11 @@ func appendWhat(b []byte, op *driver.Op) []byte {
 	if op.If.Absent {
 		flags |= opAbsent
 	}
-	b = append(b, letters[op.Kind], flags)
+	letter := byte(letterInvalid)
+	if checkOp(op) == nil {
+		letter = letters[op.Kind]
+	}
+	b = append(b, letter, flags)
 	b = binary.BigEndian.AppendUint64(b, uint64(ttlMillis(op.Options.TTL)))
 	b = binary.BigEndian.AppendUint64(b, op.If.Version)
 	if !op.Receipt.IsZero() {

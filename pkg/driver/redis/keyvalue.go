@@ -123,7 +123,7 @@ func (s *store) do(ctx context.Context, ns prism.Namespace, op *driver.Op) (driv
 		return driver.Result{}, err
 	}
 	defer s.leave()
-	if err := checkOp(op); err != nil {
+	if err := checkOp(op); err != nil && op.Receipt.IsZero() {
 		return driver.Result{}, err
 	}
 	p := prefix(ns)
@@ -159,7 +159,8 @@ func (s *store) result(answer string, op *driver.Op) (driver.Result, error) {
 	return r, nil
 }
 
-// checkOp refuses what no store could do.
+// checkOp refuses what no store could do. An operation with a receipt goes to
+// the server all the same: whether the receipt was used comes first.
 func checkOp(op *driver.Op) error {
 	if op.Kind.Reads() || int(op.Kind) >= len(letters) {
 		return errKind()
@@ -181,22 +182,20 @@ func (s *store) Commit(ctx context.Context, ns prism.Namespace, checks []driver.
 		return nil, err
 	}
 	defer s.leave()
-	if err := checkWrites(writes); err != nil {
-		return nil, err
+	wrong := checkWrites(writes)
+	if wrong != nil && r.IsZero() {
+		return nil, wrong
 	}
 	var receipt []byte
 	if !r.IsZero() {
 		receipt = appendReceipt(nil, r)
 	}
 	p := prefix(ns)
-	args := s.common(p, receipt, len(checks))
-	for _, c := range checks {
-		args = append(args, c.Key, binary.BigEndian.AppendUint64(nil, c.Version))
-	}
-	for i := range writes {
-		w := writes[i]
-		w.Receipt = driver.Receipt{}
-		args = append(args, appendWhat(nil, &w), w.Key, w.Value)
+	args := s.common(p, receipt)
+	if wrong != nil {
+		args = append(args, string(letterInvalid))
+	} else {
+		args = appendCommit(args, checks, writes)
 	}
 	answers, err := s.run(ctx, commitScript, []string{p + kindMeta, dueKey}, args...).StringSlice()
 	if err != nil {
@@ -205,7 +204,10 @@ func (s *store) Commit(ctx context.Context, ns prism.Namespace, checks []driver.
 	if len(answers) != 1 || len(answers[0]) == 0 {
 		return nil, s.classify(ctx, errAnswer)
 	}
-	if answers[0][0] == 'E' {
+	switch {
+	case answers[0] == refusedInvalid:
+		return nil, wrong
+	case answers[0][0] == 'E':
 		return nil, s.refused(answers[0], &driver.Op{})
 	}
 	results, err := parseAnswers([]byte(answers[0][1:]))
@@ -216,6 +218,19 @@ func (s *store) Commit(ctx context.Context, ns prism.Namespace, checks []driver.
 		results[i].Replayed = answers[0][0] == 'P'
 	}
 	return results, nil
+}
+
+func appendCommit(args []any, checks []driver.Check, writes []driver.Op) []any {
+	args = append(args, len(checks))
+	for _, c := range checks {
+		args = append(args, c.Key, binary.BigEndian.AppendUint64(nil, c.Version))
+	}
+	for i := range writes {
+		w := writes[i]
+		w.Receipt = driver.Receipt{}
+		args = append(args, appendWhat(nil, &w), w.Key, w.Value)
+	}
+	return args
 }
 
 // checkWrites refuses before anything is asked of the server.

@@ -98,7 +98,14 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 	return driver.Fill(info, s), nil
 }
 
+// silence keeps the library from writing to standard error; what goes wrong
+// comes back as an error.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
 func (s *store) connect() (*redis.Client, error) {
+	redis.SetLogger(silence{})
 	wrong := func(field string, err error) error {
 		return prism.New(prism.ReasonInvalidConfig, "options of backend %q: %s cannot be used", s.name, field).
 			WithBackend(s.name).WithField("options."+field, "cannot be used").WithCause(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/drivertest"
+	"github.com/prism-data-layer/prism/pkg/driver/memory"
 	"github.com/prism-data-layer/prism/pkg/driver/redis"
 	"github.com/prism-data-layer/prism/pkg/driver/redis/redistest"
 )
@@ -64,7 +65,7 @@ func options(text string) func(any) error {
 	return func(into any) error { return yaml.UnmarshalWithOptions([]byte(text), into, yaml.Strict()) }
 }
 
-func config(server *redistest.Server, more string) driver.Config {
+func settings(server *redistest.Server, more string) driver.Config {
 	return driver.Config{
 		Name: "redis", Log: slog.New(slog.DiscardHandler),
 		Options: options(fmt.Sprintf("addrs: [%q]\n%s", server.Addr, more)),
@@ -73,7 +74,7 @@ func config(server *redistest.Server, more string) driver.Config {
 
 func open(t drivertest.TB, server *redistest.Server, more string) driver.Set {
 	t.Helper()
-	set, err := redis.Spec().Open(context.Background(), config(server, more))
+	set, err := redis.Spec().Open(context.Background(), settings(server, more))
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -114,5 +115,13 @@ func harness(name string, server *redistest.Server) drivertest.Harness {
 func TestConformance(t *testing.T) {
 	for _, v := range redistest.Versions() {
 		t.Run(v.Name, func(t *testing.T) { drivertest.Run(t, harness(v.Name, shared.get(t, v))) })
+	}
+}
+
+func TestSameAsMemory(t *testing.T) {
+	for _, v := range redistest.Versions() {
+		t.Run(v.Name, func(t *testing.T) {
+			drivertest.RunModel(t, drivertest.Driver(memory.Spec()), harness(v.Name, shared.get(t, v)))
+		})
 	}
 }

@@ -31,6 +31,7 @@ local whole = { e = true, p = true, t = true, i = true, a = true, g = true, c = 
 -- change does one mutation: R and its answer, or E, a letter for why not, and more.
 local function change(what, key, value, extra)
   local kind = sub(what, 1, 1)
+  if kind == 'x' then return 'EI' end
   local flags = string.byte(what, 2)
   local keepttl, absent = flags % 2 == 1, math.floor(flags / 2) % 2 == 1
   local ttl = unpack_('>I8', what, 3)
@@ -104,7 +105,7 @@ local function change(what, key, value, extra)
     if err then return 'ER' .. err end
     return 'R' .. answer(2, version)
   end
-  return 'E?'
+  return 'EI'
 end
 
 -- once does a mutation unless its receipt says that it was done before. An

@@ -1,13 +1,15 @@
 -- A transaction: all of its writes, or none.
 --
 -- ARGV[5] the receipt, or nothing
--- ARGV[6] how many checks; two follow for each: the key and its version
+-- ARGV[6] how many checks, or x for what no store could do; two follow for each: the key and its version
 -- then three for each write: what to do, the key, the value
 local receipt = ARGV[5]
 if receipt ~= '' then
   local first = replay(sub(receipt, 1, 16), sub(receipt, 17, 32))
   if first then return { first } end
 end
+
+if ARGV[6] == 'x' then return { 'EI' } end
 
 local at = 7
 local broken
