@@ -94,3 +94,10 @@ func TestOptionsThatCannotBeUsedAreAllNamed(t *testing.T) {
 		}
 	}
 }
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
