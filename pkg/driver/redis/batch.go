@@ -40,22 +40,41 @@ func (s *store) Batch(ctx context.Context, ns prism.Namespace, ops []driver.Op, 
 	}
 	clear(results[:len(ops)])
 	parts := s.parts(ops, results)
+	p := prefix(ns)
+	err := s.pipe(ctx, parts, func(pipe redis.Pipeliner, part *part) { s.add(ctx, pipe, p, ops, part) })
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		s.read(ctx, p, ops, results)
+	}
+	return nil
+}
+
+// pipe sends parts in one pipeline; add adds one. The error is for all, when
+// nothing was sent.
+func (s *store) pipe(ctx context.Context, parts []*part, add func(redis.Pipeliner, *part)) error {
+	send := func(parts []*part) error {
+		pipe := s.client.Pipeline()
+		for _, p := range parts {
+			add(pipe, p)
+		}
+		_, err := pipe.Exec(ctx)
+		return err
+	}
 	if len(parts) == 0 {
 		return nil
 	}
-	err := s.pipe(ctx, ns, ops, parts)
+	err := send(parts)
 	// A server that was restarted has forgotten the scripts, and did none of
 	// them; what came before in the pipeline is done.
 	if i := slices.IndexFunc(parts, func(p *part) bool { return p.do != nil && noScript(p.do.Err()) }); i >= 0 {
 		if err = loadScripts(ctx, s.client); err == nil {
-			err = s.pipe(ctx, ns, ops, parts[i:])
+			err = send(parts[i:])
 		}
 	}
 	if untried(err) {
 		return s.classify(ctx, err)
-	}
-	for _, p := range parts {
-		s.read(ctx, p, ops, results)
 	}
 	return nil
 }
@@ -95,29 +114,24 @@ func joins(a, b driver.OpKind) bool {
 	return true
 }
 
-func (s *store) pipe(ctx context.Context, ns prism.Namespace, ops []driver.Op, parts []*part) error {
-	p := prefix(ns)
-	pipe := s.client.Pipeline()
-	for _, part := range parts {
-		switch first := &ops[part.at[0]]; first.Kind {
-		case driver.OpGet:
-			keys := make([]string, len(part.at))
-			for n, i := range part.at {
-				keys[n] = p + kindValue + ops[i].Key
-			}
-			part.get = pipe.MGet(ctx, keys...)
-		case driver.OpExists, driver.OpExpiresAt:
-			part.ends = pipe.PExpireTime(ctx, p+kindValue+first.Key)
-		default:
-			args := s.common(p)
-			for _, i := range part.at {
-				args = appendOp(args, &ops[i])
-			}
-			part.do = pipe.EvalSha(ctx, batchScript.sum, []string{p + kindMeta, dueKey}, args...)
+// add adds the command of a part to a pipeline.
+func (s *store) add(ctx context.Context, pipe redis.Pipeliner, p string, ops []driver.Op, part *part) {
+	switch first := &ops[part.at[0]]; first.Kind {
+	case driver.OpGet:
+		keys := make([]string, len(part.at))
+		for n, i := range part.at {
+			keys[n] = p + kindValue + ops[i].Key
 		}
+		part.get = pipe.MGet(ctx, keys...)
+	case driver.OpExists, driver.OpExpiresAt:
+		part.ends = pipe.PExpireTime(ctx, p+kindValue+first.Key)
+	default:
+		args := s.common(p)
+		for _, i := range part.at {
+			args = appendOp(args, &ops[i])
+		}
+		part.do = pipe.EvalSha(ctx, batchScript.sum, []string{p + kindMeta, dueKey}, args...)
 	}
-	_, err := pipe.Exec(ctx)
-	return err
 }
 
 // read puts the answers of a part where they belong.

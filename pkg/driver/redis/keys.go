@@ -22,16 +22,19 @@ import (
 //	c       changes, a stream  x  version and size of keys that expire
 //	r       receipts           o  receipts, by their end
 //	h<key>  a cache entry      l<key>  a lock on one
+//	s  receipts of a cache     q  those, by their end
 //
 // On one server nothing is gained by spreading a namespace over buckets, and
 // its history, scans and transactions want one place: the bucket is always 0.
 const (
-	kindValue    = "k"
-	kindMeta     = "m"
-	kindIndex    = "i"
-	kindChanges  = "c"
-	kindReceipts = "r"
-	kindOrder    = "o"
+	kindValue      = "k"
+	kindMeta       = "m"
+	kindIndex      = "i"
+	kindChanges    = "c"
+	kindOrder      = "o"
+	kindCacheOrder = "q"
+	kindEntry      = "h"
+	kindLock       = "l"
 )
 
 // dueKey lists the namespaces with something to do, by when.

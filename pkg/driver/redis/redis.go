@@ -95,7 +95,7 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 		return driver.Set{}, err
 	}
 	s.sweeper.Go(s.sweep)
-	return driver.Fill(info, s), nil
+	return driver.Fill(info, s, &cache{s}), nil
 }
 
 // silence keeps the library from writing to standard error; what goes wrong
@@ -292,8 +292,8 @@ func (s *store) Health(ctx context.Context) driver.Health {
 	return h
 }
 
-// Usage counts what is there; keys that have ended and are not swept yet
-// count, so it is an estimate.
+// Usage counts keys of key-value, those that have ended and are not swept yet
+// too, and estimates the entries of a cache.
 func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, error) {
 	if err := s.enter(ctx); err != nil {
 		return driver.Usage{}, err
@@ -301,12 +301,18 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 	defer s.leave()
 	p := prefix(ns)
 	pipe := s.client.Pipeline()
-	keys, receipts, bytes := pipe.ZCard(ctx, p+kindIndex), pipe.ZCard(ctx, p+kindOrder), pipe.HGet(ctx, p+kindMeta, "b")
+	keys, bytes := pipe.ZCard(ctx, p+kindIndex), pipe.HGet(ctx, p+kindMeta, "b")
+	receipts, ofCache := pipe.ZCard(ctx, p+kindOrder), pipe.ZCard(ctx, p+kindCacheOrder)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return driver.Usage{}, s.classify(ctx, err)
 	}
 	n, _ := bytes.Int64()
-	return driver.Usage{Keys: keys.Val(), Bytes: max(n, 0), Receipts: receipts.Val(), Estimated: true}, nil
+	u := driver.Usage{Keys: keys.Val(), Bytes: max(n, 0), Receipts: receipts.Val() + ofCache.Val(), Estimated: true}
+	if u.Keys == 0 {
+		err := s.sampleCache(ctx, p, &u)
+		return u, s.classify(ctx, err)
+	}
+	return u, nil
 }
 
 // dropStep is how many keys are looked at in one round.

@@ -28,6 +28,12 @@ var scanText string
 //go:embed lua/drop.lua
 var dropText string
 
+//go:embed lua/cache.lua
+var cacheText string
+
+//go:embed lua/lock.lua
+var lockText string
+
 // A script is known to the server by its sum.
 type script struct{ text, sum string }
 
@@ -43,8 +49,10 @@ var (
 	sweepScript  = newScript(prelude + sweepText)
 	scanScript   = newScript(scanText)
 	dropScript   = newScript(dropText)
+	cacheScript  = newScript(prelude + cacheText)
+	lockScript   = newScript(lockText)
 
-	scripts = []*script{batchScript, commitScript, sweepScript, scanScript, dropScript}
+	scripts = []*script{batchScript, commitScript, sweepScript, scanScript, dropScript, cacheScript, lockScript}
 )
 
 // loadScripts gives the scripts to the server, which forgets them when it

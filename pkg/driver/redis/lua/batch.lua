@@ -3,29 +3,6 @@
 -- ARGV[5…] four for each: what to do, the key, the value, and what it is
 --          compared with or the number that is added.
 
--- sum adds two decimal numbers: as doubles where those are exact, else by the
--- server, which also knows the bounds of 64 bits.
-local function sum(a, b)
-  local sign, digits = string.match(a, '^([+-]?)0*(%d+)$')
-  if not digits then return nil, 'E#' end
-  if sign == '-' then digits = '-' .. digits end
-  local x, y = tonumber(digits), tonumber(b)
-  if math.abs(x) < 4503599627370496 and math.abs(y) < 4503599627370496 then return text(x + y) end
-  local scratch = P .. 'n'
-  local r = redis.pcall('SET', scratch, digits)
-  if r.err then return nil, 'ER' .. r.err end
-  local n, err
-  if type(redis.pcall('INCRBY', scratch, 0)) == 'table' then
-    err = 'E#'
-  elseif type(redis.pcall('INCRBY', scratch, b)) == 'table' then
-    err = 'EO'
-  else
-    n = call('GET', scratch)
-  end
-  call('DEL', scratch)
-  return n, err
-end
-
 local whole = { e = true, p = true, t = true, i = true, a = true, g = true, c = true, C = true }
 
 -- change does one mutation: R and its answer, or E, a letter for why not, and more.
@@ -108,26 +85,9 @@ local function change(what, key, value, extra)
   return 'EI'
 end
 
--- once does a mutation unless its receipt says that it was done before. An
--- answer is kept with its length, as those of a transaction are.
-local function once(what, key, value, extra)
-  if #what == 18 then return change(what, key, value, extra) end
-  local id, body = sub(what, 19, 34), sub(what, 35, 50)
-  local first = replay(id, body)
-  if first == 'P' then return 'P' .. answer(0, 0) end -- of an empty transaction
-  if first == 'EK' then return first end
-  if first then return 'P' .. sub(first, 6, 5 + unpack_('>I4', first, 2)) end
-  local r = change(what, key, value, extra)
-  if sub(r, 1, 1) == 'R' then
-    local time, most = unpack_('>I8I8', what, 51)
-    keep(id, body, time, most, pack('>I4', #r - 1) .. sub(r, 2))
-  end
-  return r
-end
-
 local out = {}
 for i = 5, #ARGV, 4 do
-  out[#out + 1] = once(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+  out[#out + 1] = once(18, change, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 end
 finish()
 return out

@@ -170,6 +170,47 @@ local function answer(flags, version, expires, number, value)
   return pack('>BI8I8B', flags, version, expires or 0, #number) .. number .. (value or '')
 end
 
+-- once does a change unless its receipt, which stands after n bytes of what is
+-- to be done, says that it was done before. An answer is kept with its length,
+-- as those of a transaction are.
+local function once(n, change, what, key, value, extra)
+  if #what == n then return change(what, key, value, extra) end
+  local id, body = sub(what, n + 1, n + 16), sub(what, n + 17, n + 32)
+  local first = replay(id, body)
+  if first == 'P' then return 'P' .. answer(0, 0) end -- of an empty transaction
+  if first == 'EK' then return first end
+  if first then return 'P' .. sub(first, 6, 5 + unpack_('>I4', first, 2)) end
+  local r = change(what, key, value, extra)
+  if sub(r, 1, 1) == 'R' then
+    local time, most = unpack_('>I8I8', what, n + 33)
+    keep(id, body, time, most, pack('>I4', #r - 1) .. sub(r, 2))
+  end
+  return r
+end
+
+-- sum adds two decimal numbers: as doubles where those are exact, else by the
+-- server, which also knows the bounds of 64 bits.
+local function sum(a, b)
+  local sign, digits = string.match(a, '^([+-]?)0*(%d+)$')
+  if not digits then return nil, 'E#' end
+  if sign == '-' then digits = '-' .. digits end
+  local x, y = tonumber(digits), tonumber(b)
+  if math.abs(x) < 4503599627370496 and math.abs(y) < 4503599627370496 then return text(x + y) end
+  local scratch = P .. 'n'
+  local r = redis.pcall('SET', scratch, digits)
+  if r.err then return nil, 'ER' .. r.err end
+  local n, err
+  if type(redis.pcall('INCRBY', scratch, 0)) == 'table' then
+    err = 'E#'
+  elseif type(redis.pcall('INCRBY', scratch, b)) == 'table' then
+    err = 'EO'
+  else
+    n = call('GET', scratch)
+  end
+  call('DEL', scratch)
+  return n, err
+end
+
 -- finish writes down what the script has used up, and wakes watchers.
 local function finish()
   if v ~= v0 or last ~= last0 or bytes ~= bytes0 then

@@ -12,16 +12,21 @@ for _, key in ipairs(over) do
     lapsed = lapsed + 1
   end
 end
-local old = call('ZRANGEBYSCORE', O, '-inf', text(us), 'LIMIT', 0, most)
-for _, id in ipairs(old) do
-  call('ZREM', O, id)
-  call('HDEL', R, id)
+local forgot, receipts = 0, 0
+for order, of in pairs({ [O] = R, [P .. 'q'] = P .. 's' }) do
+  local old = call('ZRANGEBYSCORE', order, '-inf', text(us), 'LIMIT', 0, most)
+  for _, id in ipairs(old) do
+    call('ZREM', order, id)
+    call('HDEL', of, id)
+  end
+  forgot = math.max(forgot, #old)
+  receipts = receipts + call('ZCARD', order)
 end
 call('XTRIM', C, 'MINID', '~', text(math.max(us - ARGV[5], 0)) .. '-0')
 due, tidy = nil, false
 finish()
 
-local more = lapsed == most or #old == most
+local more = lapsed == most or forgot == most
 local first = call('ZRANGE', E, 0, 0, 'WITHSCORES')
 local at
 if more then
@@ -29,7 +34,7 @@ if more then
 elseif first[2] then
   at = math.max(tonumber(first[2]), ms)
 end
-if call('XLEN', C) > 0 or call('ZCARD', O) > 0 then
+if call('XLEN', C) > 0 or receipts > 0 then
   at = math.min(at or ms + 60000, ms + 60000)
   if not meta[4] then call('HSET', KEYS[1], 't', 1) end
 elseif meta[4] then

@@ -85,6 +85,15 @@ func (v Version) Find() (program, missing string) {
 	return program, ""
 }
 
+// Missing says what is missing, if anything is.
+func (v Version) Missing() string {
+	if os.Getenv(v.Env) != "" {
+		return ""
+	}
+	_, missing := v.Find()
+	return missing
+}
+
 // Required reports whether what is missing is a failure.
 func Required() bool { return os.Getenv("PRISM_TEST_REQUIRE") == "all" }
 
