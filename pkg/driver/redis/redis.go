@@ -30,7 +30,7 @@ import (
 func Spec() driver.Spec {
 	return driver.Spec{
 		Name: "redis",
-		Doc:  "a Redis server, 7.0 or later: every key-value capability; its own setting says what acked means",
+		Doc:  "a Redis server, 7.0 or later: key-value, caches, live events; its own settings say what acked means",
 		Open: open,
 	}
 }
@@ -56,6 +56,7 @@ type store struct {
 	client   *redis.Client
 	channels string // what our channels begin with
 	news     hub
+	events   *pubsub
 
 	// calls is held for reading by each call, for writing by Close.
 	calls   sync.RWMutex
@@ -89,13 +90,14 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 	}
 	s.channels = "p1:" + strconv.Itoa(s.options.DB) + ":"
 	s.news.open(s)
+	s.events = newPubSub(s)
 	info, err := s.greet(ctx)
 	if err != nil {
 		_ = s.client.Close()
 		return driver.Set{}, err
 	}
 	s.sweeper.Go(s.sweep)
-	return driver.Fill(info, s, &cache{s}), nil
+	return driver.Fill(info, s, &cache{s}, s.events), nil
 }
 
 // silence keeps the library from writing to standard error; what goes wrong
@@ -242,6 +244,7 @@ func (s *store) Close() error {
 	s.closed = true
 	s.calls.Unlock()
 	s.news.close()
+	s.events.close()
 	if err := s.client.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return s.classify(context.Background(), err)
 	}

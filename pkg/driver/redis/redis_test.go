@@ -89,7 +89,7 @@ func open(t drivertest.TB, server *redistest.Server, more string) driver.Set {
 // harness opens stores on one server. Opening again is what a restart of the
 // gateway is to it.
 func harness(name string, server *redistest.Server) drivertest.Harness {
-	return drivertest.Harness{Name: name, Bounds: true, Open: func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
+	return drivertest.Harness{Name: name, Bounds: true, Async: true, Open: func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
 		t.Helper()
 		var more string
 		if o.Receipts > 0 {
