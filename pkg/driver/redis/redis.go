@@ -381,8 +381,8 @@ func (s *store) sweepDue(ctx context.Context) error {
 	if err != nil {
 		return s.classify(ctx, err)
 	}
-	due, err := s.client.ZRangeByScore(ctx, dueKey, &redis.ZRangeBy{
-		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 1000,
+	due, err := s.client.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: dueKey, ByScore: true, Start: "-inf", Stop: now.UnixMilli(), Count: 1000,
 	}).Result()
 	if err != nil {
 		return s.classify(ctx, err)

@@ -345,7 +345,7 @@ func TestAReplicaIsToldFromAServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Seven().Start(t, "--appendonly", "no")
 	s := open(t, server, "")
-	if err := raw(t, server).SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+	if err := raw(t, server).ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := set(t.Context(), s, key, "v", none); !errors.Is(err, prism.ReasonBackendUnavailable) {
