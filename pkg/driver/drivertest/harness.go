@@ -52,6 +52,9 @@ type Harness struct {
 	Async bool
 	// Patience is how long a promise waits for what must come; 0: 10 s.
 	Patience time.Duration
+	// Second is what a promise takes for a second where time is real; 0: 200 ms.
+	// On a loaded machine a store in another process wants more.
+	Second time.Duration
 	// Serial keeps the promises from running side by side.
 	Serial bool
 }

@@ -2,11 +2,13 @@ package redis_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"go.uber.org/goleak"
@@ -48,7 +50,14 @@ func (s *servers) get(t *testing.T, v redistest.Version) *redistest.Server {
 	return server
 }
 
+// sleepers is how many tests go side by side: most of them wait for real time.
+const sleepers = "8"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", sleepers); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	for _, f := range shared.late {
 		f()
@@ -89,7 +98,7 @@ func open(t drivertest.TB, server *redistest.Server, more string) driver.Set {
 // harness opens stores on one server. Opening again is what a restart of the
 // gateway is to it.
 func harness(name string, server *redistest.Server) drivertest.Harness {
-	return drivertest.Harness{Name: name, Bounds: true, Async: true, Open: func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
+	return drivertest.Harness{Name: name, Bounds: true, Async: true, Second: time.Second, Open: func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
 		t.Helper()
 		var more string
 		if o.Receipts > 0 {
