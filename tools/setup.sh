@@ -17,6 +17,7 @@ need mkfs.ext4 e2fsprogs "power cuts"
 need losetup mount "power cuts"
 need unshare util-linux "tests with ports of their own"
 need ip iproute2 "tests with ports of their own"
+need redis-server redis-server "tests of the redis driver"
 
 if ! command -v go >/dev/null; then
 	echo "set-up: Go is not there; https://go.dev/dl has it (go.mod says which)" >&2
@@ -24,14 +25,22 @@ if ! command -v go >/dev/null; then
 fi
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "set-up: nothing to install"
-	exit 0
-fi
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	echo "set-up: installing ${packages[*]}"
 	export DEBIAN_FRONTEND=noninteractive
+	# The tests start servers of their own; the system is to start none.
+	if [ ! -e /usr/sbin/policy-rc.d ]; then
+		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+		chmod +x /usr/sbin/policy-rc.d
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+	fi
 	apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null ||
 		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null; }
-	exit 0
+	missing=()
 fi
-for m in "${missing[@]}"; do echo "set-up: NOT THERE: $m" >&2; done
-[ "${PRISM_TEST_REQUIRE:-}" != all ]
+if command -v apt-get >/dev/null && [ -z "${PRISM_TEST_REDIS8:-}${PRISM_NATIVE_REDIS8:-}" ]; then
+	tools=$(dirname "$0")
+	"$tools/redis8.sh" || missing+=("Redis 8 (tests of the redis driver; tools/redis8.sh says why)")
+fi
+for m in ${missing[@]+"${missing[@]}"}; do echo "set-up: NOT THERE: $m" >&2; done
+[ ${#missing[@]} -eq 0 ] || [ "${PRISM_TEST_REQUIRE:-}" != all ]

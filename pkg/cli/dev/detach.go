@@ -88,6 +88,9 @@ func (o *upOptions) childArgs(pl *plan) []string {
 	if o.PortOffset != 0 {
 		args = append(args, fmt.Sprintf("--port-offset=%d", o.PortOffset))
 	}
+	for _, name := range o.With {
+		args = append(args, "--with", name)
+	}
 	return args
 }
 

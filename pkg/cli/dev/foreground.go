@@ -18,6 +18,9 @@ import (
 // supervise runs in the foreground until it is told to stop.
 func (o *upOptions) supervise(ctx context.Context, s *supervise.Supervisor, pl *plan, start time.Time) error {
 	err := pl.makeDataDir()
+	if err == nil {
+		err = pl.prepare()
+	}
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}

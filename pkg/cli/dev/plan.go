@@ -29,6 +29,9 @@ type plan struct {
 	program string // prismd
 	data    string // its data folder
 	specs   []supervise.Spec
+
+	store    string // the folder of a store beside the gateway; "" for none
+	settings []byte // written for prismd where --with changes the built-in ones
 }
 
 // makePlan reads everything that dev up needs and starts nothing.
@@ -64,7 +67,7 @@ func makePlan(ctx context.Context, o *upOptions, p project) (*plan, error) {
 		Ready: supervise.Probe{Name: "a write read back through the data API", Check: probe.check},
 		Stop:  pl.gateway.Drain.Timeout + 2*time.Second,
 	}}
-	return pl, nil
+	return pl, pl.add(o)
 }
 
 // dataDir is where the file says, or the project's own folder.

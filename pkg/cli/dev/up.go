@@ -25,6 +25,7 @@ type upOptions struct {
 	Plan       bool
 	AutoPorts  bool
 	PortOffset int
+	With       []string
 	Wait       time.Duration
 
 	child bool // the supervisor that --detach has started
@@ -37,12 +38,15 @@ func newUp(f *cli.Factory, run func(context.Context, *upOptions) error) *cobra.C
 		Short: "Start the gateway and keep it running",
 		Long: "Starts prismd as a child of this process and keeps it running: it is ready when a value was written\nand read back through its data API. Ctrl-C stops it; a second Ctrl-C does not wait. When it runs\nalready, up changes nothing.\n\n" +
 			"The listening sockets belong to the supervisor, so a restart refuses no connection.",
-		Example: "  prismctl dev up\n  prismctl dev up --detach\n  prismctl dev up --plan\n  prismctl dev up --port-offset 100",
+		Example: "  prismctl dev up\n  prismctl dev up --detach\n  prismctl dev up --plan\n  prismctl dev up --port-offset 100\n  prismctl dev up --with redis",
 		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Wait = f.Globals.Timeout
 			if o.AutoPorts && o.PortOffset != 0 {
 				return cli.Usage("leave one of them out", "--auto-ports and --port-offset contradict each other")
+			}
+			if err := checkWith(o.With); err != nil {
+				return err
 			}
 			return run(cmd.Context(), o)
 		},
@@ -54,6 +58,7 @@ func newUp(f *cli.Factory, run func(context.Context, *upOptions) error) *cobra.C
 	cmd.Flags().BoolVar(&o.AllowSkew, "allow-skew", false, "take a prismd of another version")
 	cmd.Flags().BoolVar(&o.AutoPorts, "auto-ports", false, "let the system choose free ports")
 	cmd.Flags().IntVar(&o.PortOffset, "port-offset", 0, "add `N` to every port, for a second project beside this one")
+	cmd.Flags().StringSliceVar(&o.With, "with", nil, "start these `STORES` too, each with a backend of its name: redis")
 	cmd.Flags().BoolVar(&o.child, "supervisor", false, "")
 	_ = cmd.Flags().MarkHidden("supervisor")
 	return cmd
@@ -118,6 +123,9 @@ func (o *upOptions) already(ctx context.Context, p project) (done bool, err erro
 	}
 	st, err := c.Status(ctx)
 	if err != nil {
+		return true, err
+	}
+	if err := o.missing(st); err != nil {
 		return true, err
 	}
 	fmt.Fprintf(o.IO.ErrOut, "already running (supervisor pid %d)\n", st.Supervisor)

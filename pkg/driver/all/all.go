@@ -5,6 +5,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/memory"
 	"github.com/prism-data-layer/prism/pkg/driver/pebble"
+	"github.com/prism-data-layer/prism/pkg/driver/redis"
 )
 
 // Drivers are the drivers of this build.
@@ -12,5 +13,6 @@ func Drivers() driver.Registry {
 	return driver.Registry{
 		memory.Spec(),
 		pebble.Spec(),
+		redis.Spec(),
 	}
 }

@@ -47,8 +47,14 @@ type Harness struct {
 	// Wire is true if names travel: namespaces are then [a-z][a-z0-9-]{0,62}
 	// and keys valid UTF-8.
 	Wire bool
+	// Async is true if events may still be on their way to subscriptions when
+	// Publish has returned.
+	Async bool
 	// Patience is how long a promise waits for what must come; 0: 10 s.
 	Patience time.Duration
+	// Second is what a promise takes for a second where time is real; 0: 200 ms.
+	// On a loaded machine a store in another process wants more.
+	Second time.Duration
 	// Serial keeps the promises from running side by side.
 	Serial bool
 }

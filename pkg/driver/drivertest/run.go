@@ -49,5 +49,20 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
+// Unasked notes that a backend was not there to be asked, so that the matrix says
+// so of each promise.
+func Unasked(t *testing.T, name, why string) {
+	t.Helper()
+	var log outcomeLog
+	for _, s := range suites() {
+		for _, p := range s.promises {
+			log.add(Outcome{Backend: name, Capability: s.capability, Promise: p.name, State: NotRun, Message: why})
+		}
+	}
+	if err := log.flush(); err != nil {
+		t.Errorf("write the outcomes: %v", err)
+	}
+}
+
 // subtest is a promise as a name of a subtest: no slash in it.
 func subtest(promise string) string { return strings.ReplaceAll(promise, "/", " or ") }

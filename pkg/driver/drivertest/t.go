@@ -80,10 +80,13 @@ func (t *T) now() time.Time {
 }
 
 // second is a second of the promise: a whole one where time is in our hands,
-// else a fifth, so that nobody waits long.
+// else what the harness says, or a fifth, so that nobody waits long.
 func (t *T) second() time.Duration {
-	if t.store().Clock != nil {
+	switch {
+	case t.store().Clock != nil:
 		return time.Second
+	case t.harness.Second > 0:
+		return t.harness.Second
 	}
 	return 200 * time.Millisecond
 }

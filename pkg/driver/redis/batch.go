@@ -1,0 +1,185 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// stride is how many mutations one script does: it keeps the server to itself
+// meanwhile, a third of a millisecond or so.
+const stride = 64
+
+// A part is some consecutive operations of a batch that one command does.
+type part struct {
+	at   []int // places in the batch
+	get  *redis.SliceCmd
+	ends *redis.DurationCmd
+	do   *redis.Cmd
+}
+
+// Batch is one pipeline: an MGET for a run of gets, a script for a run of
+// mutations.
+func (s *store) Batch(ctx context.Context, ns prism.Namespace, ops []driver.Op, results []driver.Result) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	if len(results) < len(ops) {
+		return prism.InvalidField("results", "must have room for every operation")
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	clear(results[:len(ops)])
+	parts := s.parts(ops, results)
+	p := prefix(ns)
+	err := s.pipe(ctx, parts, func(pipe redis.Pipeliner, part *part) { s.add(ctx, pipe, p, ops, part) })
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		s.read(ctx, p, ops, results)
+	}
+	return nil
+}
+
+// pipe sends parts in one pipeline; add adds one. The error is for all, when
+// nothing was sent.
+func (s *store) pipe(ctx context.Context, parts []*part, add func(redis.Pipeliner, *part)) error {
+	send := func(parts []*part) error {
+		pipe := s.client.Pipeline()
+		for _, p := range parts {
+			add(pipe, p)
+		}
+		_, err := pipe.Exec(ctx)
+		return err
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	err := send(parts)
+	// A server that was restarted has forgotten the scripts, and did none of
+	// them; what came before in the pipeline is done.
+	if i := slices.IndexFunc(parts, func(p *part) bool { return p.do != nil && noScript(p.do.Err()) }); i >= 0 {
+		if err = loadScripts(ctx, s.client); err == nil {
+			err = send(parts[i:])
+		}
+	}
+	if untried(err) {
+		return s.classify(ctx, err)
+	}
+	return nil
+}
+
+// untried reports whether err says that nothing was sent.
+func untried(err error) bool {
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted)
+}
+
+// parts cuts a batch into runs of reads and of mutations.
+func (s *store) parts(ops []driver.Op, results []driver.Result) []*part {
+	var parts []*part
+	var last *part
+	for i := range ops {
+		op := &ops[i]
+		if !op.Kind.Reads() || op.Kind == 0 {
+			if err := checkOp(op); err != nil && op.Receipt.IsZero() {
+				results[i].Err = err
+				continue
+			}
+		}
+		if last == nil || !joins(ops[last.at[0]].Kind, op.Kind) || !op.Kind.Reads() && len(last.at) == stride {
+			last = new(part)
+			parts = append(parts, last)
+		}
+		last.at = append(last.at, i)
+	}
+	return parts
+}
+
+// joins reports whether one command can do both.
+func joins(a, b driver.OpKind) bool {
+	if a.Reads() || b.Reads() {
+		return a == b && a == driver.OpGet
+	}
+	return true
+}
+
+// add adds the command of a part to a pipeline.
+func (s *store) add(ctx context.Context, pipe redis.Pipeliner, p string, ops []driver.Op, part *part) {
+	switch first := &ops[part.at[0]]; first.Kind {
+	case driver.OpGet:
+		keys := make([]string, len(part.at))
+		for n, i := range part.at {
+			keys[n] = p + kindValue + ops[i].Key
+		}
+		part.get = pipe.MGet(ctx, keys...)
+	case driver.OpExists, driver.OpExpiresAt:
+		part.ends = pipe.PExpireTime(ctx, p+kindValue+first.Key)
+	default:
+		args := s.common(p)
+		for _, i := range part.at {
+			args = appendOp(args, &ops[i])
+		}
+		part.do = pipe.EvalSha(ctx, batchScript.sum, []string{p + kindMeta, dueKey}, args...)
+	}
+}
+
+// read puts the answers of a part where they belong.
+func (s *store) read(ctx context.Context, p *part, ops []driver.Op, results []driver.Result) {
+	switch {
+	case p.get != nil:
+		values, err := p.get.Result()
+		for n, i := range p.at {
+			if err != nil {
+				results[i].Err = s.classify(ctx, err)
+			} else if raw, ok := values[n].(string); ok {
+				results[i] = s.got(ctx, raw)
+			}
+		}
+	case p.ends != nil:
+		i := p.at[0]
+		at, err := p.ends.Result()
+		results[i] = s.ended(ctx, &ops[i], at, err)
+	default:
+		answers, err := p.do.StringSlice()
+		if err == nil && len(answers) != len(p.at) {
+			err = errAnswer
+		}
+		for n, i := range p.at {
+			if err != nil {
+				results[i].Err = s.classify(ctx, err)
+				continue
+			}
+			results[i], results[i].Err = s.result(answers[n], &ops[i])
+		}
+	}
+}
+
+func (s *store) got(ctx context.Context, raw string) driver.Result {
+	e, _, err := parseRecord([]byte(raw))
+	if err != nil {
+		return driver.Result{Err: s.classify(ctx, err)}
+	}
+	return driver.Result{Found: true, Value: e.Value, Version: e.Version, ExpiresAt: e.ExpiresAt}
+}
+
+func (s *store) ended(ctx context.Context, op *driver.Op, at time.Duration, err error) driver.Result {
+	if err != nil {
+		return driver.Result{Err: s.classify(ctx, err)}
+	}
+	end, err := expiry(at, op.Key)
+	if op.Kind == driver.OpExists {
+		return driver.Result{Found: err == nil}
+	}
+	return driver.Result{ExpiresAt: end, Err: err}
+}

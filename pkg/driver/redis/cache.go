@@ -1,0 +1,287 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// A cache keeps each entry under a key of its own, which the server ends at its
+// time. It has no bound of its own for a namespace: that is the server's
+// maxmemory, which knows nothing of namespaces.
+type cache struct{ s *store }
+
+var (
+	_ driver.Cache     = (*cache)(nil)
+	_ driver.CacheLock = (*cache)(nil)
+)
+
+// An entry is a head of 16 bytes and the value: format, seven bytes of
+// nothing, and when it ends in milliseconds, 0 for never.
+const (
+	entryFormat = 1
+	entryHead   = 16
+)
+
+func parseEntry(raw []byte) (e driver.CacheEntry, err error) {
+	if len(raw) < entryHead || raw[0] != entryFormat {
+		return e, errRecord
+	}
+	if ms := binary.BigEndian.Uint64(raw[8:]); ms != 0 {
+		e.ExpiresAt = time.UnixMilli(int64(ms))
+	}
+	e.Value = raw[entryHead:len(raw):len(raw)]
+	return e, nil
+}
+
+func (c *cache) Get(ctx context.Context, key prism.Key) (driver.CacheEntry, bool, error) {
+	if err := c.s.enter(ctx); err != nil {
+		return driver.CacheEntry{}, false, err
+	}
+	defer c.s.leave()
+	raw, err := c.s.client.Get(ctx, prefix(key.Namespace)+kindEntry+key.Name).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return driver.CacheEntry{}, false, nil
+	}
+	var e driver.CacheEntry
+	if err == nil {
+		e, err = parseEntry(raw)
+	}
+	return e, err == nil, c.s.classify(ctx, err)
+}
+
+// Do is one pipeline: an MGET for a run of gets, a script for a run of
+// mutations.
+func (c *cache) Do(ctx context.Context, ns prism.Namespace, ops []driver.CacheOp, results []driver.CacheResult) error {
+	if err := c.s.enter(ctx); err != nil {
+		return err
+	}
+	defer c.s.leave()
+	if len(results) < len(ops) {
+		return prism.InvalidField("results", "must have room for every operation")
+	}
+	clear(results[:len(ops)])
+	var parts []*part
+	for i := range ops {
+		if ops[i].Kind == 0 || ops[i].Kind > driver.CacheIncrement {
+			results[i].Err = errKind()
+			continue
+		}
+		if n := len(parts); n == 0 || !joinsCache(ops[parts[n-1].at[0]].Kind, ops[i].Kind) || len(parts[n-1].at) == stride && !ops[i].Reads() {
+			parts = append(parts, new(part))
+		}
+		last := parts[len(parts)-1]
+		last.at = append(last.at, i)
+	}
+	p := prefix(ns)
+	err := c.s.pipe(ctx, parts, func(pipe redis.Pipeliner, part *part) { c.add(ctx, pipe, p, ops, part) })
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		c.read(ctx, part, ops, results)
+	}
+	return nil
+}
+
+// joinsCache reports whether one command can do both.
+func joinsCache(a, b driver.CacheOpKind) bool {
+	if a.Reads() || b.Reads() {
+		return a == b && a == driver.CacheGet
+	}
+	return true
+}
+
+func (c *cache) add(ctx context.Context, pipe redis.Pipeliner, p string, ops []driver.CacheOp, part *part) {
+	switch first := &ops[part.at[0]]; first.Kind {
+	case driver.CacheGet:
+		keys := make([]string, len(part.at))
+		for n, i := range part.at {
+			keys[n] = p + kindEntry + ops[i].Key
+		}
+		part.get = pipe.MGet(ctx, keys...)
+	case driver.CacheExists:
+		part.ends = pipe.PExpireTime(ctx, p+kindEntry+first.Key)
+	default:
+		args := c.s.common(p)
+		for _, i := range part.at {
+			op := &ops[i]
+			var value any = op.Value
+			if op.Kind == driver.CacheIncrement {
+				value = op.Delta
+			}
+			args = append(args, appendCacheWhat(nil, op), op.Key, value, op.Initial)
+		}
+		part.do = pipe.EvalSha(ctx, cacheScript.sum, []string{p + kindMeta, dueKey}, args...)
+	}
+}
+
+// appendCacheWhat says to the script what op does: letter, condition and time
+// to live, then the receipt.
+func appendCacheWhat(b []byte, op *driver.CacheOp) []byte {
+	letter := [...]byte{driver.CacheSet: 's', driver.CacheDelete: 'd', driver.CacheTouch: 't', driver.CacheIncrement: 'i'}[op.Kind]
+	if op.TTL < 0 || op.If > driver.CachePresent {
+		letter = letterInvalid
+	}
+	b = append(b, letter, byte(op.If))
+	b = binary.BigEndian.AppendUint64(b, uint64(ttlMillis(op.TTL)))
+	if !op.Receipt.IsZero() {
+		b = appendReceipt(b, op.Receipt)
+	}
+	return b
+}
+
+// read puts the answers of a part where they belong.
+func (c *cache) read(ctx context.Context, p *part, ops []driver.CacheOp, results []driver.CacheResult) {
+	switch {
+	case p.get != nil:
+		values, err := p.get.Result()
+		for n, i := range p.at {
+			if err != nil {
+				results[i].Err = c.s.classify(ctx, err)
+			} else if raw, ok := values[n].(string); ok {
+				e, err := parseEntry([]byte(raw))
+				results[i] = driver.CacheResult{Found: err == nil, Value: e.Value, ExpiresAt: e.ExpiresAt, Err: c.s.classify(ctx, err)}
+			}
+		}
+	case p.ends != nil:
+		at, err := p.ends.Result()
+		results[p.at[0]] = driver.CacheResult{Found: err == nil && at != -2, Err: c.s.classify(ctx, err)}
+	default:
+		answers, err := p.do.StringSlice()
+		if err == nil && len(answers) != len(p.at) {
+			err = errAnswer
+		}
+		for n, i := range p.at {
+			if err != nil {
+				results[i].Err = c.s.classify(ctx, err)
+				continue
+			}
+			results[i] = c.result(answers[n], &ops[i])
+		}
+	}
+}
+
+func (c *cache) result(answer string, op *driver.CacheOp) driver.CacheResult {
+	if answer == refusedInvalid {
+		if op.TTL < 0 {
+			return driver.CacheResult{Err: prism.InvalidField("ttl", "must not be negative")}
+		}
+		return driver.CacheResult{Err: prism.InvalidField("if", "is not a condition")}
+	}
+	r, err := c.s.result(answer, &driver.Op{Key: op.Key, Delta: op.Delta})
+	if err != nil {
+		return driver.CacheResult{Err: err}
+	}
+	return driver.CacheResult{Found: r.Found, Applied: r.Applied, Number: r.Number, ExpiresAt: r.ExpiresAt, Replayed: r.Replayed}
+}
+
+// lock runs the lock script on a key.
+func (c *cache) lock(ctx context.Context, key prism.Key, args ...any) (word string, rest any, err error) {
+	if err := c.s.enter(ctx); err != nil {
+		return "", nil, err
+	}
+	defer c.s.leave()
+	p := prefix(key.Namespace)
+	answer, err := c.s.run(ctx, lockScript, []string{p + kindEntry + key.Name, p + kindLock + key.Name}, args...).Slice()
+	if err == nil && len(answer) != 2 {
+		err = errAnswer
+	}
+	if err != nil {
+		return "", nil, c.s.classify(ctx, err)
+	}
+	word, _ = answer[0].(string)
+	return word, answer[1], nil
+}
+
+func (c *cache) Lock(ctx context.Context, key prism.Key, owner driver.LockOwner, hold time.Duration) (driver.CacheLease, error) {
+	if hold <= 0 {
+		return driver.CacheLease{}, prism.InvalidField("hold", "must be positive")
+	}
+	word, rest, err := c.lock(ctx, key, "lock", owner[:], ttlMillis(hold))
+	if err != nil {
+		return driver.CacheLease{}, err
+	}
+	switch rest := rest.(type) {
+	case string:
+		e, err := parseEntry([]byte(rest))
+		return driver.CacheLease{Entry: e, Found: err == nil}, c.s.classify(ctx, err)
+	case int64:
+		return driver.CacheLease{Locked: word == "locked", Until: time.UnixMilli(rest)}, nil
+	}
+	return driver.CacheLease{}, c.s.classify(ctx, errAnswer)
+}
+
+func (c *cache) Fill(ctx context.Context, key prism.Key, owner driver.LockOwner, value []byte, ttl time.Duration) (bool, error) {
+	if ttl < 0 {
+		return false, prism.InvalidField("ttl", "must not be negative")
+	}
+	word, _, err := c.lock(ctx, key, "fill", owner[:], ttlMillis(ttl), value)
+	return word == "done", err
+}
+
+func (c *cache) Unlock(ctx context.Context, key prism.Key, owner driver.LockOwner) (bool, error) {
+	word, _, err := c.lock(ctx, key, "unlock", owner[:], 0)
+	return word == "done", err
+}
+
+const (
+	sampleRounds = 50   // how often some of the server's keys are looked at
+	sampleKeys   = 1000 // how many about
+	sampleSizes  = 50   // and the sizes of how many of a cache's entries
+)
+
+// sampleCache estimates what a cache holds from some of the server's keys: all
+// of them, where there are no more than fifty thousand.
+func (s *store) sampleCache(ctx context.Context, p string, u *driver.Usage) error {
+	var seen, found int64
+	var names []string
+	cursor := uint64(0)
+	for range sampleRounds {
+		keys, next, err := s.client.Scan(ctx, cursor, "", sampleKeys).Result()
+		if err != nil {
+			return err
+		}
+		seen += int64(len(keys))
+		for _, k := range keys {
+			if strings.HasPrefix(k, p+kindEntry) {
+				if found++; len(names) < sampleSizes {
+					names = append(names, k)
+				}
+			}
+		}
+		if cursor = next; cursor == 0 {
+			break
+		}
+	}
+	if found == 0 {
+		return nil
+	}
+	pipe := s.client.Pipeline()
+	all := pipe.DBSize(ctx)
+	var bytes int64
+	sizes := make([]*redis.IntCmd, len(names))
+	for i, k := range names {
+		bytes += int64(len(k)-len(p)-len(kindEntry)) - entryHead
+		sizes[i] = pipe.StrLen(ctx, k)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	for _, size := range sizes {
+		bytes += size.Val()
+	}
+	u.Keys = found
+	if cursor != 0 {
+		u.Keys = max(found, found*all.Val()/seen)
+	}
+	u.Bytes = max(0, bytes*u.Keys/int64(len(names)))
+	return nil
+}
