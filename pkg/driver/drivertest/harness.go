@@ -47,6 +47,9 @@ type Harness struct {
 	// Wire is true if names travel: namespaces are then [a-z][a-z0-9-]{0,62}
 	// and keys valid UTF-8.
 	Wire bool
+	// Apart is true if a server stands between publisher and subscription: events
+	// then reach a subscription a while after Publish has returned.
+	Apart bool
 	// Patience is how long a promise waits for what must come; 0: 10 s.
 	Patience time.Duration
 	// Serial keeps the promises from running side by side.
