@@ -54,6 +54,7 @@ driver/broker       → driver
 driver/around       → driver
 driver/around/gen   → nothing
 driver/drivertest   → driver driver/around
+driver/nats/natstest → nothing
 driver/all          → driver driver/*
 client              → proto/prism/*/v1 wire wire/frame
 client/admin        → proto/prism/*/v1 wire client
@@ -90,6 +91,7 @@ pkg                 → nothing
 const outside = `
 github.com/cockroachdb/pebble/v2     → driver/pebble
 modernc.org/sqlite                   → control driver/sqlite
+github.com/nats-io/nats.go           → driver/nats
 github.com/prometheus/client_golang  → telemetry
 github.com/goccy/go-yaml             → config driver/drivertest
 github.com/spf13/cobra               → cli cli/* docs/gen

@@ -17,6 +17,7 @@ need mkfs.ext4 e2fsprogs "power cuts"
 need losetup mount "power cuts"
 need unshare util-linux "tests with ports of their own"
 need ip iproute2 "tests with ports of their own"
+need nats-server nats-server "the nats driver"
 
 if ! command -v go >/dev/null; then
 	echo "set-up: Go is not there; https://go.dev/dl has it (go.mod says which)" >&2

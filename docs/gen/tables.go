@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -52,14 +53,26 @@ func capabilities(drivers driver.Registry) (string, error) {
 	return b.String(), nil
 }
 
+// elsewhere are the settings of drivers whose store is a server. Nobody listens
+// there: what a driver declares does not depend on it.
+const elsewhere = `apiVersion: prism/v1
+backends:
+  - {name: nats, driver: nats, options: {servers: ["nats://127.0.0.1:1"], timeout: 1ms}}
+`
+
 // open gives the Set of a store that is closed and gone again.
 func open(spec driver.Spec) (driver.Set, error) {
+	file, err := config.ParseGateway("elsewhere", []byte(elsewhere), config.Load{})
+	if err != nil {
+		return driver.Set{}, err
+	}
+	there, _ := file.Backend(spec.Name)
 	dir, err := os.MkdirTemp("", "prism-docs-")
 	if err != nil {
 		return driver.Set{}, err
 	}
 	defer os.RemoveAll(dir)
-	set, err := spec.Open(context.Background(), driver.Config{Name: spec.Name, Dir: dir, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler)})
+	set, err := spec.Open(context.Background(), driver.Config{Name: spec.Name, Dir: dir, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler), Options: there.Options.Decode})
 	if err != nil {
 		return set, err
 	}

@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/memory"
+	"github.com/prism-data-layer/prism/pkg/driver/nats"
 	"github.com/prism-data-layer/prism/pkg/driver/pebble"
 )
 
@@ -11,6 +12,7 @@ import (
 func Drivers() driver.Registry {
 	return driver.Registry{
 		memory.Spec(),
+		nats.Spec(),
 		pebble.Spec(),
 	}
 }
