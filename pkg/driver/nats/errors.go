@@ -47,17 +47,19 @@ func (s *store) classify(ctx context.Context, err error) error {
 
 // Codes of JetStream that the client library has no names for.
 const (
+	codeResources   = 10023
+	codeMaxStreams  = 10027
 	codeMemoryUsed  = 10028
 	codeStorageUsed = 10047
-	codeMaxStreams  = 10027
 )
 
 func (s *store) classifyAnswer(api *jetstream.APIError, err error) error {
-	switch {
-	case api.ErrorCode == codeMemoryUsed, api.ErrorCode == codeStorageUsed, api.ErrorCode == codeMaxStreams:
+	switch api.ErrorCode {
+	case codeResources, codeMaxStreams, codeMemoryUsed, codeStorageUsed:
 		return prism.New(prism.ReasonQuotaExceeded, "backend %q: JetStream has used what it may use: %s", s.name, api.Description).
 			WithQuota("backend:"+s.name, "jetstream").WithBackend(s.name).WithCause(err)
-	case api.Code == 503 || api.Code == 408:
+	}
+	if api.Code == 503 || api.Code == 408 {
 		return s.unavailable().WithCause(err)
 	}
 	return prism.Internal(err).WithBackend(s.name)

@@ -54,6 +54,7 @@ type store struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	conn    *nats.Conn
+	keeps   bool // JetStream, as far as is known
 	js      jetstream.JetStream
 
 	// calls is held for reading by each call, for writing by Close.
@@ -92,13 +93,17 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 	if err := s.connect(); err != nil {
 		return driver.Set{}, err
 	}
-	info, missing, err := s.greet(ctx)
+	info, err := s.greet(ctx)
 	if err != nil {
 		s.conn.Close()
 		return driver.Set{}, err
 	}
+	set := driver.Fill(info, s)
+	if !s.keeps {
+		return set.Without("pubsub_persistent"), nil
+	}
 	s.sweeper.Go(s.sweep)
-	return driver.Fill(info, s).Without(missing...), nil
+	return set, nil
 }
 
 // reconnectWait is how long the library waits between two attempts.
@@ -164,31 +169,31 @@ const unknown = "not known: the server did not answer when the gateway opened it
 
 // greet asks the server what it has. One that does not answer is no reason for
 // a gateway not to start: calls say so until it is there.
-func (s *store) greet(ctx context.Context) (info driver.Info, missing []string, err error) {
-	info = driver.Info{Driver: "nats", Durability: unknown}
+func (s *store) greet(ctx context.Context) (info driver.Info, err error) {
+	info, s.keeps = driver.Info{Driver: "nats", Durability: unknown}, true
 	if err := s.flush(ctx); err != nil {
 		if last := s.conn.LastError(); errors.Is(last, nats.ErrAuthorization) || errors.Is(last, nats.ErrAuthExpired) {
-			return info, nil, s.classify(ctx, last)
+			return info, s.classify(ctx, last)
 		}
 		s.log.Warn("the server does not answer; calls fail until it does", "error", err)
-		return info, nil, nil
+		return info, nil
 	}
 	if v := s.conn.ConnectedServerVersion(); older(v) {
-		return info, nil, prism.New(prism.ReasonFailedPrecond, "backend %q is NATS %s; this driver needs 2.9 or later", s.name, v).WithBackend(s.name)
+		return info, prism.New(prism.ReasonFailedPrecond, "backend %q is NATS %s; this driver needs 2.9 or later", s.name, v).WithBackend(s.name)
 	}
 	if small := s.small(); small != "" {
 		s.log.Warn(small)
 	}
 	switch _, err := s.account(ctx); {
 	case errors.Is(err, prism.ReasonFailedPrecond):
+		s.keeps = false
 		info.Durability = "nothing is kept: the server has no JetStream, and its live events go to who listens"
-		return info, []string{"pubsub_persistent"}, nil
 	case err != nil:
 		s.log.Warn("JetStream does not answer", "error", err)
-		return info, nil, nil
+	default:
+		info.Durability = s.durability()
 	}
-	info.Durability = s.durability()
-	return info, nil, nil
+	return info, nil
 }
 
 // older reports whether a version is before 2.9.
@@ -349,11 +354,14 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 		return driver.Usage{}, err
 	}
 	defer s.leave()
+	if !s.keeps {
+		return driver.Usage{}, nil
+	}
 	bound, cancel := s.bound(ctx)
 	defer cancel()
 	log, err := s.js.Stream(bound, s.streamName(ns))
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound), none(err):
+	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return driver.Usage{}, nil
 	case err != nil:
 		return driver.Usage{}, s.classify(ctx, err)
@@ -362,25 +370,20 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 	return driver.Usage{Keys: int64(state.Msgs), Bytes: int64(state.Bytes)}, nil
 }
 
-// none is what a server without JetStream answers: it keeps nothing.
-func none(err error) bool {
-	return errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
-}
-
 // Drop removes the log and the names. Readers elsewhere end when they notice.
 func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
+	if !s.keeps {
+		return nil
+	}
 	bound, cancel := s.bound(ctx)
 	defer cancel()
 	s.forget(ns)
 	s.endDropped(ns)
 	err := s.js.DeleteStream(bound, s.streamName(ns))
-	if none(err) {
-		return nil
-	}
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return s.classify(ctx, err)
 	}
