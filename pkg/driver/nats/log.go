@@ -155,7 +155,7 @@ func (l *eventLog) trim(ctx context.Context, upTo uint64) error {
 		return err
 	}
 	for _, n := range names {
-		if at := n.at(); at >= floor && at < upTo {
+		if n.at() < upTo {
 			if err := l.pass(ctx, string(n.Name), n, upTo); err != nil {
 				return err
 			}
@@ -181,6 +181,11 @@ func (l *eventLog) pass(ctx context.Context, name string, n *record, upTo uint64
 	before := n.at()
 	if to == before {
 		return nil
+	}
+	// Had another gateway trimmed what it owes, the next would be a later one.
+	_, extent, err := l.store.find(ctx, l.ns, false)
+	if err != nil || extent.Epoch != l.epoch || extent.Floor > before {
+		return err
 	}
 	err = l.change(ctx, name, func(n *record) (bool, error) {
 		if n.at() < before || n.at() >= to {
@@ -214,14 +219,12 @@ func (l *eventLog) published(ctx context.Context, last uint64) {
 const sweepEvery = time.Minute
 
 // sweep drops events of age from the logs that this gateway has used.
-func (s *store) sweep() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+func (s *store) sweep(ctx context.Context) {
 	for {
 		timer := s.clock.NewTimer(min(sweepEvery, s.options.Age/4))
 		select {
 		case <-timer.C:
-		case <-s.closing:
+		case <-ctx.Done():
 			timer.Stop()
 			return
 		}
@@ -232,12 +235,7 @@ func (s *store) sweep() {
 		}
 		s.mu.Unlock()
 		for _, l := range logs {
-			select {
-			case <-s.closing:
-				return
-			default:
-			}
-			if err := l.sweep(ctx); err != nil {
+			if err := l.sweep(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("a log is not swept", "namespace", l.ns, "error", err)
 			}
 		}

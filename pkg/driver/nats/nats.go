@@ -60,7 +60,7 @@ type store struct {
 	// calls is held for reading by each call, for writing by Close.
 	calls   sync.RWMutex
 	closed  bool
-	closing chan struct{}
+	stop    context.CancelFunc // of the sweeper
 	once    atomic.Bool
 	sweeper sync.WaitGroup
 
@@ -74,7 +74,7 @@ type stream interface{ end(why error) }
 
 func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 	s := &store{
-		name: c.Name, clock: c.Clock, log: c.Log, closing: make(chan struct{}),
+		name: c.Name, clock: c.Clock, log: c.Log, stop: func() {},
 		streams: map[stream]struct{}{}, logs: map[prism.Namespace]*eventLog{},
 	}
 	if s.clock == nil {
@@ -102,7 +102,9 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 	if !s.keeps {
 		return set.Without("pubsub_persistent"), nil
 	}
-	s.sweeper.Go(s.sweep)
+	var sweeping context.Context
+	sweeping, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.sweeper.Go(func() { s.sweep(sweeping) })
 	return set, nil
 }
 
@@ -305,7 +307,7 @@ func (s *store) Close() error {
 	if s.once.Swap(true) {
 		return nil
 	}
-	close(s.closing)
+	s.stop()
 	s.sweeper.Wait()
 	s.calls.Lock()
 	s.closed = true

@@ -340,6 +340,25 @@ func TestGatewaysOnOneServerAreOneToTheirCallers(t *testing.T) {
 	}
 }
 
+func TestANameIsNotMovedPastWhatAnotherGatewayTrimmed(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, "")
+	a, b := open(t, server, "pubsub_events: 10"), open(t, server, "pubsub_events: 20")
+	must(publish(t.Context(), b.PubSubPersistent.PublishPersistent, event("other", "x")))(t)
+	_ = replay(t, a, named).Close()
+	must(publish(t.Context(), b.PubSubPersistent.PublishPersistent, event("a", "owed")))(t)
+	for range 20 {
+		must(publish(t.Context(), a.PubSubPersistent.PublishPersistent, event("other", "x")))(t)
+	}
+	must(publish(t.Context(), a.PubSubPersistent.PublishPersistent, event("a", "kept")))(t)
+	for range 20 { // b knows of no trimming before its own
+		must(publish(t.Context(), b.PubSubPersistent.PublishPersistent, event("other", "x")))(t)
+	}
+	if _, err := a.PubSubPersistent.Replay(t.Context(), ns, named); !errors.Is(err, prism.ReasonCompacted) {
+		t.Errorf("a name that lost an event goes on: %v", err)
+	}
+}
+
 func TestPrefixesKeepInstallationsApart(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, "")
