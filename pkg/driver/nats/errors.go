@@ -26,7 +26,7 @@ func (s *store) classify(ctx context.Context, err error) error {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return prism.New(prism.ReasonQuotaExceeded, "backend %q: the server takes messages of at most %d bytes (max_payload), and this event with its attributes is larger", s.name, s.conn.MaxPayload()).
 			WithQuota("backend:"+s.name, "max_payload").WithBackend(s.name).WithCause(err)
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrPermissionViolation):
+	case refused(err):
 		return prism.New(prism.ReasonFailedPrecond, "backend %q: the server refuses the user that the gateway is", s.name).WithBackend(s.name).WithCause(err)
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return prism.New(prism.ReasonFailedPrecond, "backend %q: the server has no JetStream, so it keeps no events", s.name).WithBackend(s.name).WithCause(err)
@@ -43,6 +43,11 @@ func (s *store) classify(ctx context.Context, err error) error {
 	}
 	// The rest is a connection that is not there, or an answer that does not come.
 	return s.unavailable().WithCause(err)
+}
+
+// refused reports whether the server does not let the gateway in, or not do that.
+func refused(err error) bool {
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrPermissionViolation)
 }
 
 // Codes of JetStream that the client library has no names for.

@@ -123,7 +123,7 @@ func (s *store) connect() error {
 	o := []nats.Option{
 		nats.Name("prism"),
 		nats.Timeout(s.options.Timeout),
-		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), // a password may be on its way
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait/4, reconnectWait/4),
 		nats.ReconnectBufSize(-1), // whether something is sent again is decided above
 		nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(2),
@@ -155,8 +155,16 @@ func (s *store) connect() error {
 		}
 		o = append(o, nats.Secure(secure))
 	}
+	servers := strings.Join(s.options.Servers, ",")
 	var err error
-	if s.conn, err = nats.Connect(strings.Join(s.options.Servers, ","), o...); err != nil {
+	s.conn, err = nats.Connect(servers, o...)
+	if refused(err) {
+		return s.classify(context.Background(), err)
+	}
+	if err != nil { // what a person need not mend is tried again and again
+		s.conn, err = nats.Connect(servers, append(o, nats.RetryOnFailedConnect(true))...)
+	}
+	if err != nil {
 		return wrong("servers", err)
 	}
 	if s.js, err = jetstream.New(s.conn, jetstream.WithDefaultTimeout(s.options.Timeout), jetstream.WithPublishAsyncMaxPending(pendingAcks)); err != nil {
@@ -174,9 +182,6 @@ const unknown = "not known: the server did not answer when the gateway opened it
 func (s *store) greet(ctx context.Context) (info driver.Info, err error) {
 	info, s.keeps = driver.Info{Driver: "nats", Durability: unknown}, true
 	if err := s.flush(ctx); err != nil {
-		if last := s.conn.LastError(); errors.Is(last, nats.ErrAuthorization) || errors.Is(last, nats.ErrAuthExpired) {
-			return info, s.classify(ctx, last)
-		}
 		s.log.Warn("the server does not answer; calls fail until it does", "error", err)
 		return info, nil
 	}
