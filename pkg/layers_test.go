@@ -58,6 +58,7 @@ driver/around       → driver
 driver/around/gen   → nothing
 driver/drivertest   → driver driver/around
 driver/redis/redistest → nothing
+driver/nats/natstest → nothing
 driver/all          → driver driver/*
 client              → proto/prism/*/v1 wire wire/frame
 client/admin        → proto/prism/*/v1 wire client
@@ -96,6 +97,7 @@ github.com/cockroachdb/pebble/v2     → driver/pebble
 modernc.org/sqlite                   → control driver/sqlite
 github.com/maypok86/otter/v2         → driver/memory
 github.com/redis/go-redis/v9         → driver/redis
+github.com/nats-io/nats.go           → driver/nats
 github.com/prometheus/client_golang  → telemetry
 github.com/goccy/go-yaml             → config driver/drivertest
 github.com/spf13/cobra               → cli cli/* docs/gen

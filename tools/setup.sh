@@ -18,6 +18,7 @@ need losetup mount "power cuts"
 need unshare util-linux "tests with ports of their own"
 need ip iproute2 "tests with ports of their own"
 need redis-server redis-server "tests of the redis driver"
+need nats-server nats-server "the nats driver"
 
 if ! command -v go >/dev/null; then
 	echo "set-up: Go is not there; https://go.dev/dl has it (go.mod says which)" >&2

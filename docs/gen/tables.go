@@ -58,6 +58,7 @@ func capabilities(drivers driver.Registry) (string, error) {
 const elsewhere = `apiVersion: prism/v1
 backends:
   - {name: redis, driver: redis, options: {addrs: [/nowhere/redis]}}
+  - {name: nats, driver: nats, options: {servers: ["nats://127.0.0.1:1"], timeout: 1ms}}
 `
 
 // open gives the Set of a store that is closed and gone again.

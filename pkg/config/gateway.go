@@ -187,7 +187,7 @@ type Log struct {
 
 // Drivers lists the drivers of this build, for the suggestion and so that
 // prismctl, which cannot link them, judges a file as prismd does.
-func Drivers() []string { return []string{"memory", "pebble", "redis"} }
+func Drivers() []string { return []string{"memory", "nats", "pebble", "redis"} }
 
 // Backend finds a backend by name.
 func (g *Gateway) Backend(name string) (Backend, bool) {

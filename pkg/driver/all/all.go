@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/memory"
+	"github.com/prism-data-layer/prism/pkg/driver/nats"
 	"github.com/prism-data-layer/prism/pkg/driver/pebble"
 	"github.com/prism-data-layer/prism/pkg/driver/redis"
 )
@@ -12,6 +13,7 @@ import (
 func Drivers() driver.Registry {
 	return driver.Registry{
 		memory.Spec(),
+		nats.Spec(),
 		pebble.Spec(),
 		redis.Spec(),
 	}
