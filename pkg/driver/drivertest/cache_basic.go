@@ -677,6 +677,9 @@ func testCacheUsage(t *T) {
 	t.countOnce("n", time.Hour, 0)
 	u, err := t.set().Store.Usage(t.Ctx, t.namespace())
 	t.must(err)
+	if u.Estimated && t.store().Clock == nil { // a server's own guess
+		return
+	}
 	if u.Keys != 10 || u.Receipts != 1 {
 		t.Errorf("Usage is %+v, want 10 keys and 1 receipt", u)
 	}
