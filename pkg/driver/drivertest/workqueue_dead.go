@@ -20,6 +20,7 @@ var queueDeadPromises = []promise{
 	{"Redrive makes the oldest dead letters ready, with no attempts counted", testRedrive, ""},
 	{"Redrive and Purge take the dead letters that are named, and no other message", testDeadNamed, ""},
 	{"a dead letter of a key that is driven again goes before younger ones, not beside one that is leased", testRedriveKey, ""},
+	{"a message that comes back goes behind an older one of its key that was driven again", testRedriveBack, ""},
 	{"a waiting Receive gets what is driven again", testWaitRedrive, ""},
 	{"Purge removes all dead letters, and nothing else", testPurge, ""},
 	{"dead letters are listed page by page, the oldest first", testDeadPages, ""},
@@ -208,6 +209,19 @@ func testRedriveKey(t *T) {
 	t.ack(t.receives("1")...)
 	t.ack(t.receives("3")...)
 	t.receives("4")
+}
+
+func testRedriveBack(t *T) {
+	t.queue()
+	t.send(keyed("k", "1", "2", "3")...)
+	t.reject("bad", t.receives("1")...)
+	t.briefly(1) // 2
+	t.redrive(1, 0)
+	t.receives()
+	t.passed()
+	t.ack(t.receives("1")...)
+	t.ack(t.receives("2")...)
+	t.receives("3")
 }
 
 func testWaitRedrive(t *T) {

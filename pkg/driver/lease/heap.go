@@ -1,10 +1,11 @@
 package lease
 
 // A heap has the item that goes first in front. Four children to a node: a
-// step down costs one cache line, and there are half as many steps. Each item
-// knows its record, and the record where the item is.
+// step down costs one cache line, and there are half as many steps. moved is
+// told where an item is now.
 type item[T any] interface {
 	before(e *Engine, other T) bool
+	moved(e *Engine, to int)
 	slot() Slot
 }
 
@@ -50,11 +51,11 @@ func up[T item[T]](e *Engine, h []T, i int) {
 			break
 		}
 		h[i] = h[parent]
-		e.at(h[i].slot()).pos = int32(i)
+		h[i].moved(e, i)
 		i = parent
 	}
 	h[i] = x
-	e.at(x.slot()).pos = int32(i)
+	x.moved(e, i)
 }
 
 func down[T item[T]](e *Engine, h []T, i int) {
@@ -74,17 +75,18 @@ func down[T item[T]](e *Engine, h []T, i int) {
 			break
 		}
 		h[i] = h[best]
-		e.at(h[i].slot()).pos = int32(i)
+		h[i].moved(e, i)
 		i = best
 	}
 	h[i] = x
-	e.at(x.slot()).pos = int32(i)
+	x.moved(e, i)
 }
 
 // ready goes by priority, then by age.
 type ready Slot
 
-func (a ready) slot() Slot { return Slot(a) }
+func (a ready) slot() Slot              { return Slot(a) }
+func (a ready) moved(e *Engine, to int) { e.at(Slot(a)).pos = int32(to) }
 func (a ready) before(e *Engine, b ready) bool {
 	x, y := e.at(Slot(a)), e.at(Slot(b))
 	if x.priority != y.priority {
@@ -97,6 +99,7 @@ func (a ready) before(e *Engine, b ready) bool {
 type dead Slot
 
 func (a dead) slot() Slot                    { return Slot(a) }
+func (a dead) moved(e *Engine, to int)       { e.at(Slot(a)).pos = int32(to) }
 func (a dead) before(e *Engine, b dead) bool { return e.at(Slot(a)).id < e.at(Slot(b)).id }
 
 // due is when a delayed message becomes ready.
@@ -106,6 +109,10 @@ type due struct {
 }
 
 func (a due) slot() Slot { return a.s }
+
+// moved need not be known: only the first is ever taken out.
+func (a due) moved(*Engine, int) {}
+
 func (a due) before(e *Engine, b due) bool {
 	if a.at != b.at {
 		return a.at < b.at
@@ -120,10 +127,44 @@ type held struct {
 	s     Slot
 }
 
-func (a held) slot() Slot { return a.s }
+func (a held) slot() Slot              { return a.s }
+func (a held) moved(e *Engine, to int) { e.at(a.s).pos = int32(to) }
 func (a held) before(e *Engine, b held) bool {
 	if a.at != b.at {
 		return a.at < b.at
 	}
 	return e.at(a.s).id < e.at(b.s).id
+}
+
+// A run is delayed messages each of which is due after the one before: most
+// are, where delays are alike, and a run costs the same however long it is.
+type run struct {
+	list []due
+	head int
+}
+
+// add puts d at the end; false if it does not belong there.
+func (r *run) add(d due) bool {
+	if n := len(r.list); n > r.head && r.list[n-1].at > d.at {
+		return false
+	}
+	r.list = append(r.list, d)
+	return true
+}
+
+func (r *run) all() []due { return r.list[r.head:] }
+
+func (r *run) first() (d due, ok bool) {
+	if r.head == len(r.list) {
+		return due{}, false
+	}
+	return r.list[r.head], true
+}
+
+func (r *run) drop() {
+	r.head++
+	if r.head == len(r.list) || r.head > 64 && r.head > len(r.list)/2 {
+		r.list = append(make([]due, 0, len(r.list)-r.head), r.list[r.head:]...)
+		r.head = 0
+	}
 }

@@ -102,7 +102,8 @@ type Queue struct {
 	fifo   [driver.MaxPriority + 1]line // never delivered, no key: in the order of publishing
 	some   uint16                       // which of fifo have any
 	back   []ready                      // the other ready messages that may go
-	due    []due
+	later  run                          // delayed, in the order in which they were and become due
+	due    []due                        // delayed, and due before one that came earlier
 	held   []held
 	dead   []dead
 	byID   map[uint64]Slot // of leased messages and dead letters
@@ -336,7 +337,27 @@ func (q *Queue) setReady(s Slot) {
 
 func (q *Queue) setLater(s Slot, at int64) {
 	q.count(q.engine.at(s), driver.QueueLater, 1)
-	push(q.engine, &q.due, due{at, s})
+	if d := (due{at, s}); !q.later.add(d) {
+		push(q.engine, &q.due, d)
+	}
+}
+
+// nextDue is the delayed message that is due first.
+func (q *Queue) nextDue() (d due, ok bool) {
+	d, ok = q.later.first()
+	if len(q.due) > 0 && (!ok || q.due[0].before(q.engine, d)) {
+		return q.due[0], true
+	}
+	return d, ok
+}
+
+// drawDue takes out what nextDue has named.
+func (q *Queue) drawDue(d due) {
+	if first, ok := q.later.first(); ok && first == d {
+		q.later.drop()
+		return
+	}
+	remove(q.engine, &q.due, 0)
 }
 
 func (q *Queue) setHeld(s Slot, at int64, fence uint64) {
@@ -359,6 +380,29 @@ func (q *Queue) unhold(s Slot) {
 	q.count(r, driver.QueueLeased, -1)
 	delete(q.byID, r.id)
 	remove(q.engine, &q.held, int(r.pos))
+}
+
+// yield puts a message whose lease is over, the first of its key, behind older
+// ones that have come back meanwhile.
+func (q *Queue) yield(s Slot) {
+	e := q.engine
+	r := e.at(s)
+	first := r.next
+	if r.group == 0 || first == none || e.at(first).id > r.id {
+		return
+	}
+	g, p := &e.groups[r.group], first
+	for n := e.at(p).next; n != none && e.at(n).id < r.id; n = e.at(p).next {
+		p = n
+	}
+	g.head = first
+	if r.next = e.at(p).next; r.next == none {
+		g.tail = s
+	}
+	e.at(p).next = s
+	if e.at(first).state == driver.QueueReady {
+		push(e, &q.back, ready(first))
+	}
 }
 
 // forget ends a message that is in no list and no heap.
@@ -475,6 +519,7 @@ func (q *Queue) Last(s Slot) bool {
 // Release gives a leased message back: at once, or at a time after now.
 func (q *Queue) Release(s Slot, now, at int64) {
 	q.unhold(s)
+	q.yield(s)
 	if at > now {
 		q.setLater(s, at)
 	} else {
@@ -495,11 +540,10 @@ func (q *Queue) Kill(s Slot) {
 // leases end, and what nobody worked off within the retention goes.
 func (q *Queue) Advance(now int64) {
 	e := q.engine
-	for len(q.due) > 0 && q.due[0].at <= now {
-		s := q.due[0].s
-		q.count(e.at(s), driver.QueueLater, -1)
-		remove(e, &q.due, 0)
-		q.setReady(s)
+	for d, ok := q.nextDue(); ok && d.at <= now; d, ok = q.nextDue() {
+		q.count(e.at(d.s), driver.QueueLater, -1)
+		q.drawDue(d)
+		q.setReady(d.s)
 	}
 	for len(q.held) > 0 && q.held[0].at <= now {
 		s := q.held[0].s
@@ -509,6 +553,7 @@ func (q *Queue) Advance(now int64) {
 			continue
 		}
 		q.unhold(s)
+		q.yield(s)
 		q.setReady(s)
 	}
 	for s := q.stale(now); s != none; s = q.stale(now) {
@@ -544,8 +589,8 @@ func (q *Queue) ends(s Slot) int64 {
 // next is when Advance has something to do.
 func (q *Queue) next() int64 {
 	at := int64(Never)
-	if len(q.due) > 0 {
-		at = q.due[0].at
+	if d, ok := q.nextDue(); ok {
+		at = d.at
 	}
 	if len(q.held) > 0 {
 		at = min(at, q.held[0].at)
@@ -626,10 +671,8 @@ func (q *Queue) Priorities() []int64 { return slices.Clone(q.ready[:]) }
 
 // NextDue is when the next delayed message becomes ready.
 func (q *Queue) NextDue() (int64, bool) {
-	if len(q.due) == 0 {
-		return 0, false
-	}
-	return q.due[0].at, true
+	d, ok := q.nextDue()
+	return d.at, ok
 }
 
 // Info fills in what the engine knows.

@@ -50,7 +50,7 @@ func (q *Queue) in(state driver.QueueState) iter.Seq[Slot] {
 				}
 			}
 		case driver.QueueLater:
-			walk(q.due, yield)
+			walk(append(slices.Clone(q.due), q.later.all()...), yield)
 		case driver.QueueLeased:
 			walk(q.held, yield)
 		case driver.QueueDead:
@@ -84,12 +84,29 @@ func (q *Queue) placeOf(s Slot) place {
 	switch r.state {
 	case driver.QueueReady:
 		p.rank = driver.MaxPriority - int64(r.priority)
-	case driver.QueueLater:
-		p.rank = q.due[r.pos].at
 	case driver.QueueLeased:
 		p.rank = q.held[r.pos].at
 	}
 	return p
+}
+
+// places walks the messages of one state with where they stand.
+func (q *Queue) places(state driver.QueueState) iter.Seq[place] {
+	return func(yield func(place) bool) {
+		if state == driver.QueueLater {
+			for _, d := range append(slices.Clone(q.due), q.later.all()...) {
+				if !yield(place{d.at, q.engine.at(d.s).id, d.s}) {
+					return
+				}
+			}
+			return
+		}
+		for s := range q.in(state) {
+			if !yield(q.placeOf(s)) {
+				return
+			}
+		}
+	}
 }
 
 // list finds the first n messages of a state after a place. It looks at all of
@@ -100,8 +117,7 @@ func (q *Queue) list(state driver.QueueState, after *place, n int) []place {
 		slices.SortFunc(best, place.compare)
 		best = best[:min(n, len(best))]
 	}
-	for s := range q.in(state) {
-		p := q.placeOf(s)
+	for p := range q.places(state) {
 		if after != nil && p.compare(*after) <= 0 {
 			continue
 		}
