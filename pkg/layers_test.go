@@ -53,6 +53,7 @@ driver/*            → driver
 driver/lease        → driver
 driver/broker       → driver
 driver/memory       → driver driver/broker driver/lease
+driver/nats         → driver driver/broker
 driver/pebble       → driver driver/broker driver/lease
 driver/around       → driver
 driver/around/gen   → nothing

@@ -99,7 +99,7 @@ func TestNamespaceLife(t *testing.T) {
 	_, err = a.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{Spec: bad, UpdateMask: []string{"access", "needs"}})
 	want(t, "rules that are none", err, codes.InvalidArgument, prism.ReasonInvalidArgument,
 		"needs.durability", "access.owners[0]", "access.consumers[0].principal", "access.consumers[0].permissions", "access.consumers[1].permissions[0]")
-	for field, s := range map[string]*adminv1.NamespaceSpec{"model": {Name: "x", Model: "queue"}, "backend": {Name: "x", Backend: "none"}} {
+	for field, s := range map[string]*adminv1.NamespaceSpec{"model": {Name: "x", Model: "graph"}, "backend": {Name: "x", Backend: "none"}} {
 		_, err = a.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: s})
 		want(t, field, err, codes.InvalidArgument, prism.ReasonInvalidArgument, field)
 	}

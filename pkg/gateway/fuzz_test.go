@@ -53,7 +53,7 @@ func FuzzUnary_Queue(f *testing.F) { fuzzUnary(f, serviceOf("prism.queue.v1.Queu
 // FuzzUnary_PubSub is the same for publish and subscribe.
 func FuzzUnary_PubSub(f *testing.F) { fuzzUnary(f, serviceOf("prism.pubsub.v1.PubSubService")) }
 
-func fuzzUnary(f *testing.F, service dataService) {
+func fuzzUnary(f *testing.F, service protoreflect.ServiceDescriptor) {
 	var methods []protoreflect.MethodDescriptor
 	for i := range service.Methods().Len() {
 		m := service.Methods().Get(i)
@@ -69,7 +69,7 @@ func fuzzUnary(f *testing.F, service dataService) {
 		f.Add(byte(i), raw)
 	}
 	f.Add(byte(0), []byte{0x0A, 3, 'm', 'e', 'm', 0x12, 2, 0xFF, 0xFE})
-	g := service.on(f)
+	g := harness.Start(f, harness.Options{File: harness.Models})
 	conn := g.Dial(f, "data")
 	f.Fuzz(func(t *testing.T, which byte, raw []byte) {
 		if len(raw) > 1<<20 {

@@ -25,43 +25,32 @@ import (
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
-// A dataService is served on the data port, on namespaces of a model.
-type dataService struct {
-	protoreflect.ServiceDescriptor
-	model string
-}
-
-func dataServices() []dataService {
-	return []dataService{
-		{kvv1.File_prism_keyvalue_v1_keyvalue_proto.Services().Get(0), "keyvalue"},
-		{queuev1.File_prism_queue_v1_queue_proto.Services().Get(0), "queue"},
-		{queuev1.File_prism_queue_v1_workqueue_proto.Services().Get(0), "queue"},
-		{sessionv1.File_prism_session_v1_session_proto.Services().Get(0), "keyvalue"},
-		{configv1.File_prism_config_v1_config_proto.Services().Get(0), "keyvalue"},
-		{cachev1.File_prism_cache_v1_cache_proto.Services().Get(0), "cache"},
-		{pubsubv1.File_prism_pubsub_v1_pubsub_proto.Services().Get(0), "pubsub"},
+// dataServices are served on the data port.
+func dataServices() []protoreflect.ServiceDescriptor {
+	return []protoreflect.ServiceDescriptor{
+		kvv1.File_prism_keyvalue_v1_keyvalue_proto.Services().Get(0),
+		cachev1.File_prism_cache_v1_cache_proto.Services().Get(0),
+		queuev1.File_prism_queue_v1_queue_proto.Services().Get(0),
+		queuev1.File_prism_queue_v1_workqueue_proto.Services().Get(0),
+		pubsubv1.File_prism_pubsub_v1_pubsub_proto.Services().Get(0),
+		sessionv1.File_prism_session_v1_session_proto.Services().Get(0),
+		configv1.File_prism_config_v1_config_proto.Services().Get(0),
 	}
 }
 
 // serviceOf finds one by its full name.
-func serviceOf(name protoreflect.FullName) dataService {
+func serviceOf(name protoreflect.FullName) protoreflect.ServiceDescriptor {
 	services := dataServices()
-	return services[slices.IndexFunc(services, func(s dataService) bool { return s.FullName() == name })]
-}
-
-// on starts a gateway whose namespace mem is of the service's model.
-func (s dataService) on(t harness.TB) *harness.Gateway {
-	t.Helper()
-	return harness.Start(t, harness.Options{File: strings.Replace(harness.Volatile, "model: keyvalue", "model: "+s.model, 1)})
+	return services[slices.IndexFunc(services, func(s protoreflect.ServiceDescriptor) bool { return s.FullName() == name })]
 }
 
 // TestBadValuesOfEveryField drives every bad value of every rule through every
 // field of every call, from the descriptors: later calls are covered too.
 func TestBadValuesOfEveryField(t *testing.T) {
 	t.Parallel()
+	g := harness.Start(t, harness.Options{File: harness.Models})
+	conn, kv := g.Dial(t, "data"), g.KeyValue(t)
 	for _, s := range dataServices() {
-		g := s.on(t)
-		conn, kv := g.Dial(t, "data"), g.KeyValue(t)
 		for i := range s.Methods().Len() {
 			m := s.Methods().Get(i)
 			if s.FullName() == "prism.config.v1.ConfigService" && m.Name() == "RegisterConfig" {
@@ -124,7 +113,7 @@ func check(t *testing.T, v harness.Value, errs []*commonv1.Error) {
 
 // exchange sends one message as it is and returns all errors that come back:
 // of the call, and of its items.
-func exchange(t *testing.T, conn *grpc.ClientConn, s dataService, m protoreflect.MethodDescriptor, v harness.Value) []*commonv1.Error {
+func exchange(t *testing.T, conn *grpc.ClientConn, s protoreflect.ServiceDescriptor, m protoreflect.MethodDescriptor, v harness.Value) []*commonv1.Error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
+	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
@@ -124,7 +125,7 @@ func TestATextThatIsNotUTF8IsAnInvalidArgument(t *testing.T) {
 			}
 			found++
 			msg := harness.Valid(m.Descriptor.Input())
-			if ns := fields.ByName("namespace"); ns != nil {
+			if ns := fields.ByName("namespace"); ns != nil && m.Service == kvv1.KeyValueService_ServiceDesc.ServiceName {
 				msg.Set(ns, protoreflect.ValueOfString("a"))
 			}
 			msg.Clear(f)

@@ -18,6 +18,8 @@ import (
 	"github.com/prism-data-layer/prism/pkg/wire"
 	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
+	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
@@ -29,6 +31,9 @@ backends:
 namespaces:
   - {name: a, model: keyvalue, backend: volatile, access: {owners: ["service:a"]}}
   - {name: b, model: keyvalue, backend: volatile, access: {owners: ["service:b"]}}
+  - {name: cache, model: cache, backend: volatile, access: {owners: ["service:a"]}}
+  - {name: queue, model: queue, backend: volatile, access: {owners: ["service:a"]}}
+  - {name: pubsub, model: pubsub, backend: volatile, access: {owners: ["service:a"]}}
 drain: {timeout: 5s}
 `
 
@@ -104,7 +109,10 @@ func refused(t *testing.T, what string, err error, code codes.Code) harness.Outc
 
 // models are the methods that name a namespace, of the models that are served.
 func models() (list []*wire.Method) {
-	served := []string{kvv1.KeyValueService_ServiceDesc.ServiceName, cachev1.CacheService_ServiceDesc.ServiceName}
+	served := []string{
+		kvv1.KeyValueService_ServiceDesc.ServiceName, cachev1.CacheService_ServiceDesc.ServiceName, pubsubv1.PubSubService_ServiceDesc.ServiceName,
+		queuev1.QueueService_ServiceDesc.ServiceName, queuev1.WorkQueueService_ServiceDesc.ServiceName,
+	}
 	for _, m := range wire.Methods() {
 		if slices.Contains(served, m.Service) {
 			list = append(list, m)

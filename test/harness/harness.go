@@ -71,6 +71,8 @@ backends:
 namespaces:
   - {name: mem, model: keyvalue, backend: volatile, access: {owners: ["user:dev"]}}
   - {name: cache, model: cache, backend: volatile, access: {owners: ["user:dev"]}}
+  - {name: queue, model: queue, backend: volatile, access: {owners: ["user:dev"]}}
+  - {name: pubsub, model: pubsub, backend: volatile, access: {owners: ["user:dev"]}}
 drain: {timeout: 5s}
 `
 

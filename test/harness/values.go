@@ -105,6 +105,10 @@ func namespaceOf(f protoreflect.FieldDescriptor) string {
 	switch f.ParentFile().Package() {
 	case "prism.cache.v1":
 		return "cache"
+	case "prism.queue.v1":
+		return "queue"
+	case "prism.pubsub.v1":
+		return "pubsub"
 	}
 	return "mem"
 }

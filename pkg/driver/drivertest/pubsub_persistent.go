@@ -661,6 +661,7 @@ func testPersistentReopen(t *T) {
 	t.must(t.replay(named("other")).close())
 	before, err := t.set().PubSubPersistent.Subscriptions(t.Ctx, t.namespace())
 	t.must(err)
+	t.must(h.close())
 	t.reopen()
 	all := t.replay(earliest("a"))
 	all.wants(eventPayloads(events)...)

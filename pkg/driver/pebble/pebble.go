@@ -433,12 +433,9 @@ func addUsage(a, b driver.Usage) driver.Usage {
 
 // Drop removes all data of a namespace.
 func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
-	if err := errors.Join(s.caches.drop(ctx, ns), s.workQueues.drop(ctx, ns)); err != nil {
-		return err
-	}
 	if err := s.alone(ctx, func(g *group) error { return g.drop(s.namespace(ns)) }); err != nil {
 		return err
 	}
 	s.pubsub.forget(ns)
-	return nil
+	return errors.Join(s.caches.drop(ctx, ns), s.workQueues.drop(ctx, ns))
 }
