@@ -638,9 +638,9 @@ func TestHistoryAndReceiptsGoByAge(t *testing.T) {
 		t.Fatalf("after a restart: %d changes, %v", len(got.Changes), err)
 	}
 	w.Close()
-	eventually(t, "the sweeper", func() bool { return fake.Timers() > 0 })
 	fake.Advance(2 * time.Hour)
 	eventually(t, "the history to go", func() bool {
+		fake.Advance(time.Minute) // the sweeper may have begun to wait only now
 		_, err := set.KeyValueWatch.Watch(ctx, "ns", "", c.Position)
 		return errors.Is(err, prism.ReasonCompacted)
 	})
@@ -688,8 +688,12 @@ func TestManyKeysEndAtOnce(t *testing.T) {
 	if _, err := w.Next(ctx); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the sweeper", func() bool { return fake.Timers() > 0 })
 	fake.Advance(time.Minute)
+	eventually(t, "the sweep", func() bool {
+		fake.Advance(time.Second) // the sweeper may have begun to wait only now
+		u, err := set.Store.Usage(ctx, "ns")
+		return err == nil && u.Keys == 1
+	})
 	seen := map[string]bool{}
 	for len(seen) < n {
 		changes, err := w.Next(ctx)
