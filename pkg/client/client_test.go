@@ -280,15 +280,18 @@ func TestLargeCallsThroughOneStream(t *testing.T) {
 // A caller that gives up leaves the others of its frame alone.
 func TestACallerThatGivesUpAbandonsItsOperationOnly(t *testing.T) {
 	t.Parallel()
-	release := make(chan struct{})
+	release, stuck := make(chan struct{}), make(chan struct{})
+	var once sync.Once
 	kv := dial(t, harness.Start(t, harness.Options{Drivers: harness.Faulty(func(_ context.Context, key string) error {
 		if key == "slow" {
+			once.Do(func() { close(stuck) })
 			<-release
 		}
 		return nil
 	})})).KeyValue(ns)
 	slow := make(chan error, 1)
 	go func() { _, err := kv.Get(t.Context(), "slow"); slow <- err }()
+	<-stuck // else it may share a frame with the quick one, which would wait for it
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	_, err := kv.Get(ctx, "slow")
