@@ -111,56 +111,37 @@ func (f *Factory) Admin(ctx context.Context) (adminv1.AdminServiceClient, error)
 	return adminv1.NewAdminServiceClient(conn), nil
 }
 
-// KeyValue is the gateway's key-value API.
-func (f *Factory) KeyValue(ctx context.Context) (keyvaluev1.KeyValueServiceClient, error) {
+// data is a client of one of the services on the data port.
+func data[C any](ctx context.Context, f *Factory, client func(grpc.ClientConnInterface) C) (c C, err error) {
 	t, err := f.Target()
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	conn, err := f.Conn(ctx, t.Data)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	return keyvaluev1.NewKeyValueServiceClient(conn), nil
+	return client(conn), nil
+}
+
+// KeyValue is the gateway's key-value API.
+func (f *Factory) KeyValue(ctx context.Context) (keyvaluev1.KeyValueServiceClient, error) {
+	return data(ctx, f, keyvaluev1.NewKeyValueServiceClient)
 }
 
 // PubSub is the gateway's pub/sub API.
 func (f *Factory) PubSub(ctx context.Context) (pubsubv1.PubSubServiceClient, error) {
-	t, err := f.Target()
-	if err != nil {
-		return nil, err
-	}
-	conn, err := f.Conn(ctx, t.Data)
-	if err != nil {
-		return nil, err
-	}
-	return pubsubv1.NewPubSubServiceClient(conn), nil
+	return data(ctx, f, pubsubv1.NewPubSubServiceClient)
 }
 
 // WorkQueue is the gateway's work queue API.
 func (f *Factory) WorkQueue(ctx context.Context) (queuev1.WorkQueueServiceClient, error) {
-	t, err := f.Target()
-	if err != nil {
-		return nil, err
-	}
-	conn, err := f.Conn(ctx, t.Data)
-	if err != nil {
-		return nil, err
-	}
-	return queuev1.NewWorkQueueServiceClient(conn), nil
+	return data(ctx, f, queuev1.NewWorkQueueServiceClient)
 }
 
 // Cache is the gateway's API of caches.
 func (f *Factory) Cache(ctx context.Context) (cachev1.CacheServiceClient, error) {
-	t, err := f.Target()
-	if err != nil {
-		return nil, err
-	}
-	conn, err := f.Conn(ctx, t.Data)
-	if err != nil {
-		return nil, err
-	}
-	return cachev1.NewCacheServiceClient(conn), nil
+	return data(ctx, f, cachev1.NewCacheServiceClient)
 }
 
 // Namespace is the namespace that a data command works on: what a flag, the

@@ -21,7 +21,7 @@ type Cache struct {
 // Cache returns the namespace with that name; nothing is sent.
 func (c *Client) Cache(namespace string) *Cache { return &Cache{c, namespace} }
 
-func (h *Cache) stub() cachev1.CacheServiceClient { return cachev1.NewCacheServiceClient(h.c.Conn()) }
+func (h *Cache) rpc() cachev1.CacheServiceClient { return cachev1.NewCacheServiceClient(h.c.Conn()) }
 
 // mutate is call for what changes something: with an id, unless the caller has
 // given it a key, so that sending it again is safe.
@@ -40,7 +40,7 @@ func (h *Cache) mutate(ctx context.Context, opts []WriteOption, f func(ctx conte
 func (h *Cache) Get(ctx context.Context, key string) (e Entry, found bool, err error) {
 	var r *cachev1.GetResponse
 	err = h.c.call(ctx, true, func(ctx context.Context) (err error) {
-		r, err = h.stub().Get(ctx, &cachev1.GetRequest{Namespace: h.ns, Key: key})
+		r, err = h.rpc().Get(ctx, &cachev1.GetRequest{Namespace: h.ns, Key: key})
 		return err
 	})
 	return Entry{Value: r.GetValue(), ExpiresAt: timeOf(expiresOf(r))}, r.GetFound(), err
@@ -71,7 +71,7 @@ func (h *Cache) GetMulti(ctx context.Context, keys ...string) (map[string]Entry,
 func (h *Cache) getMulti(ctx context.Context, keys []string, found map[string]Entry) (rest []string, err error) {
 	var r *cachev1.GetMultiResponse
 	err = h.c.call(ctx, true, func(ctx context.Context) (err error) {
-		r, err = h.stub().GetMulti(ctx, &cachev1.GetMultiRequest{Namespace: h.ns, Keys: keys})
+		r, err = h.rpc().GetMulti(ctx, &cachev1.GetMultiRequest{Namespace: h.ns, Keys: keys})
 		return err
 	})
 	for i, e := range r.GetEntries() {
@@ -91,7 +91,7 @@ func (h *Cache) getMulti(ctx context.Context, keys []string, found map[string]En
 func (h *Cache) Exists(ctx context.Context, key string) (bool, error) {
 	var r *cachev1.ExistsResponse
 	err := h.c.call(ctx, true, func(ctx context.Context) (err error) {
-		r, err = h.stub().Exists(ctx, &cachev1.ExistsRequest{Namespace: h.ns, Key: key})
+		r, err = h.rpc().Exists(ctx, &cachev1.ExistsRequest{Namespace: h.ns, Key: key})
 		return err
 	})
 	return r.GetExists(), err
@@ -117,7 +117,7 @@ func (h *Cache) set(ctx context.Context, req *cachev1.SetRequest, opts []WriteOp
 	var r *cachev1.SetResponse
 	err = h.mutate(ctx, opts, func(ctx context.Context, w write) (err error) {
 		req.Namespace, req.TtlMs, req.IdempotencyKey = h.ns, w.ttlMs, w.key
-		r, err = h.stub().Set(ctx, req)
+		r, err = h.rpc().Set(ctx, req)
 		return err
 	})
 	return r.GetApplied(), err
@@ -127,7 +127,7 @@ func (h *Cache) set(ctx context.Context, req *cachev1.SetRequest, opts []WriteOp
 func (h *Cache) Delete(ctx context.Context, key string, opts ...WriteOption) (found bool, err error) {
 	var r *cachev1.DeleteResponse
 	err = h.mutate(ctx, opts, func(ctx context.Context, w write) (err error) {
-		r, err = h.stub().Delete(ctx, &cachev1.DeleteRequest{Namespace: h.ns, Key: key, IdempotencyKey: w.key})
+		r, err = h.rpc().Delete(ctx, &cachev1.DeleteRequest{Namespace: h.ns, Key: key, IdempotencyKey: w.key})
 		return err
 	})
 	return r.GetFound(), err
@@ -138,7 +138,7 @@ func (h *Cache) Delete(ctx context.Context, key string, opts ...WriteOption) (fo
 func (h *Cache) Touch(ctx context.Context, key string, opts ...WriteOption) (ends time.Time, found bool, err error) {
 	var r *cachev1.TouchResponse
 	err = h.mutate(ctx, opts, func(ctx context.Context, w write) (err error) {
-		r, err = h.stub().Touch(ctx, &cachev1.TouchRequest{Namespace: h.ns, Key: key, TtlMs: w.ttlMs, IdempotencyKey: w.key})
+		r, err = h.rpc().Touch(ctx, &cachev1.TouchRequest{Namespace: h.ns, Key: key, TtlMs: w.ttlMs, IdempotencyKey: w.key})
 		return err
 	})
 	if err != nil {
@@ -152,7 +152,7 @@ func (h *Cache) Touch(ctx context.Context, key string, opts ...WriteOption) (end
 func (h *Cache) Increment(ctx context.Context, key string, delta, initial int64, opts ...WriteOption) (int64, error) {
 	var r *cachev1.IncrementResponse
 	err := h.mutate(ctx, opts, func(ctx context.Context, w write) (err error) {
-		r, err = h.stub().Increment(ctx, &cachev1.IncrementRequest{
+		r, err = h.rpc().Increment(ctx, &cachev1.IncrementRequest{
 			Namespace: h.ns, Key: key, Delta: delta, Initial: initial, TtlMs: w.ttlMs, IdempotencyKey: w.key,
 		})
 		return err
@@ -188,7 +188,7 @@ func (h *Cache) GetOrFill(ctx context.Context, key string, hold time.Duration, f
 // callers wait until it ends.
 func (h *Cache) getOrLock(ctx context.Context, key string, hold time.Duration) (r *cachev1.GetOrLockResponse, err error) {
 	err = h.c.call(ctx, true, func(ctx context.Context) (err error) {
-		r, err = h.stub().GetOrLock(ctx, &cachev1.GetOrLockRequest{Namespace: h.ns, Key: key, LockMs: millis(hold), WaitMs: fillWait.Milliseconds()})
+		r, err = h.rpc().GetOrLock(ctx, &cachev1.GetOrLockRequest{Namespace: h.ns, Key: key, LockMs: millis(hold), WaitMs: fillWait.Milliseconds()})
 		return err
 	})
 	return r, err
@@ -199,7 +199,7 @@ func (h *Cache) fill(ctx context.Context, key, lock string, fill func(context.Co
 	defer func() {
 		if !filled { // those who wait need not wait for the end of the lock
 			_ = h.c.call(context.WithoutCancel(ctx), true, func(ctx context.Context) error {
-				_, err := h.stub().Unlock(ctx, &cachev1.UnlockRequest{Namespace: h.ns, Key: key, Lock: lock})
+				_, err := h.rpc().Unlock(ctx, &cachev1.UnlockRequest{Namespace: h.ns, Key: key, Lock: lock})
 				return err
 			})
 		}
@@ -212,7 +212,7 @@ func (h *Cache) fill(ctx context.Context, key, lock string, fill func(context.Co
 	w := writeOf(opts)
 	// Not sent again: the lock is used once, and the caller has the value.
 	err = h.c.call(ctx, false, func(ctx context.Context) error {
-		_, err := h.stub().Set(ctx, &cachev1.SetRequest{Namespace: h.ns, Key: key, Value: value, TtlMs: w.ttlMs, Lock: lock})
+		_, err := h.rpc().Set(ctx, &cachev1.SetRequest{Namespace: h.ns, Key: key, Value: value, TtlMs: w.ttlMs, Lock: lock})
 		return err
 	})
 	return value, err
@@ -230,7 +230,7 @@ type CacheStats struct {
 func (h *Cache) Stats(ctx context.Context) (CacheStats, error) {
 	var r *cachev1.GetStatsResponse
 	err := h.c.call(ctx, true, func(ctx context.Context) (err error) {
-		r, err = h.stub().GetStats(ctx, &cachev1.GetStatsRequest{Namespace: h.ns})
+		r, err = h.rpc().GetStats(ctx, &cachev1.GetStatsRequest{Namespace: h.ns})
 		return err
 	})
 	if err != nil {

@@ -66,7 +66,7 @@ func (p *PubSub) Publish(ctx context.Context, e Event) (Published, error) {
 		ctx = metadata.AppendToOutgoingContext(ctx, wire.RetryID, hexOf(p.c.ids.next()))
 	}
 	err := p.send(ctx, e.Persistent, func(ctx context.Context) (err error) {
-		resp, err = p.stub().Publish(ctx, req)
+		resp, err = p.rpc().Publish(ctx, req)
 		return err
 	})
 	if err != nil {
@@ -91,7 +91,7 @@ func (p *PubSub) PublishBatch(ctx context.Context, events []Event) ([]Published,
 	}
 	var resp *pubsubv1.PublishBatchResponse
 	err := p.send(ctx, safe, func(ctx context.Context) (err error) {
-		resp, err = p.stub().PublishBatch(ctx, req)
+		resp, err = p.rpc().PublishBatch(ctx, req)
 		return err
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func refusedAtTheDoor(e *prism.Error) bool {
 	return false
 }
 
-func (p *PubSub) stub() pubsubv1.PubSubServiceClient {
+func (p *PubSub) rpc() pubsubv1.PubSubServiceClient {
 	return pubsubv1.NewPubSubServiceClient(p.c.Conn())
 }
 
@@ -327,7 +327,7 @@ func (s *Subscription) open() error {
 	}
 	s.sess = sess
 	s.p.c.stats.Attempts.Add(1)
-	st, err := s.p.stub().Subscribe(ctx, s.request())
+	st, err := s.p.rpc().Subscribe(ctx, s.request())
 	if err == nil {
 		s.st = st
 	}
@@ -397,7 +397,7 @@ func (s *Subscription) Close() { s.cancel() }
 // Acknowledge is the same for a durable name that somebody else may read.
 func (p *PubSub) Acknowledge(ctx context.Context, durable, position string) error {
 	return p.c.call(ctx, true, func(ctx context.Context) error {
-		_, err := p.stub().Acknowledge(ctx, &pubsubv1.AcknowledgeRequest{Namespace: p.ns, DurableName: durable, Position: position})
+		_, err := p.rpc().Acknowledge(ctx, &pubsubv1.AcknowledgeRequest{Namespace: p.ns, DurableName: durable, Position: position})
 		return err
 	})
 }
@@ -405,7 +405,7 @@ func (p *PubSub) Acknowledge(ctx context.Context, durable, position string) erro
 // Unsubscribe ends a stream by its id, or forgets a durable name.
 func (p *PubSub) Unsubscribe(ctx context.Context, id string) (found bool, err error) {
 	err = p.c.call(ctx, true, func(ctx context.Context) error {
-		r, err := p.stub().Unsubscribe(ctx, &pubsubv1.UnsubscribeRequest{Namespace: p.ns, SubscriptionId: id})
+		r, err := p.rpc().Unsubscribe(ctx, &pubsubv1.UnsubscribeRequest{Namespace: p.ns, SubscriptionId: id})
 		found = found || r.GetFound()
 		return err
 	})
@@ -426,7 +426,7 @@ type SubscriptionInfo struct {
 // Subscriptions lists the caller's streams and the namespace's durable names.
 func (p *PubSub) Subscriptions(ctx context.Context) (list []SubscriptionInfo, err error) {
 	err = p.c.call(ctx, true, func(ctx context.Context) error {
-		r, err := p.stub().ListSubscriptions(ctx, &pubsubv1.ListSubscriptionsRequest{Namespace: p.ns})
+		r, err := p.rpc().ListSubscriptions(ctx, &pubsubv1.ListSubscriptionsRequest{Namespace: p.ns})
 		list = nil
 		for _, s := range r.GetSubscriptions() {
 			list = append(list, SubscriptionInfo{

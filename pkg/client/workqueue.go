@@ -35,7 +35,7 @@ func (c *Client) WorkQueue(namespace, queue string) *WorkQueue {
 	return &WorkQueue{c: c, ns: namespace, queue: queue}
 }
 
-func (q *WorkQueue) stub() queuev1.WorkQueueServiceClient {
+func (q *WorkQueue) rpc() queuev1.WorkQueueServiceClient {
 	return queuev1.NewWorkQueueServiceClient(q.c.Conn())
 }
 
@@ -144,7 +144,7 @@ func (q *WorkQueue) publish(messages []*queuev1.WorkMessage) ([]*queuev1.WorkQue
 	var results []*queuev1.WorkQueuePublishResult
 	err := q.c.call(context.Background(), true, func(ctx context.Context) error {
 		ctx = metadata.AppendToOutgoingContext(ctx, wire.RetryID, retry)
-		r, err := q.stub().PublishBatch(ctx, &queuev1.WorkQueueServicePublishBatchRequest{Namespace: q.ns, Queue: q.queue, Messages: messages})
+		r, err := q.rpc().PublishBatch(ctx, &queuev1.WorkQueueServicePublishBatchRequest{Namespace: q.ns, Queue: q.queue, Messages: messages})
 		results = r.GetResults()
 		return err
 	})
@@ -191,7 +191,7 @@ func (q *WorkQueue) Receive(ctx context.Context, o ReceiveOptions) ([]*LeasedMes
 	}
 	var r *queuev1.ReceiveResponse
 	if err := q.c.call(ctx, false, func(ctx context.Context) (err error) {
-		r, err = q.stub().Receive(ctx, &queuev1.ReceiveRequest{
+		r, err = q.rpc().Receive(ctx, &queuev1.ReceiveRequest{
 			Namespace: q.ns, Queue: q.queue, MaxMessages: int32(o.Max), LeaseMs: millis(o.Lease), WaitMs: millis(o.Wait),
 		})
 		return err
@@ -241,7 +241,7 @@ func (q *WorkQueue) settle(ctx context.Context, messages []*LeasedMessage, f fun
 // Ack removes messages. One whose lease is over: LEASE_LOST.
 func (q *WorkQueue) Ack(ctx context.Context, messages ...*LeasedMessage) error {
 	return q.settle(ctx, messages, func(ctx context.Context, leases []string) ([]*queuev1.LeaseResult, error) {
-		r, err := q.stub().Acknowledge(ctx, &queuev1.WorkQueueServiceAcknowledgeRequest{Namespace: q.ns, Queue: q.queue, Leases: leases})
+		r, err := q.rpc().Acknowledge(ctx, &queuev1.WorkQueueServiceAcknowledgeRequest{Namespace: q.ns, Queue: q.queue, Leases: leases})
 		return r.GetResults(), err
 	})
 }
@@ -249,7 +249,7 @@ func (q *WorkQueue) Ack(ctx context.Context, messages ...*LeasedMessage) error {
 // Extend makes leases end d from now; LeaseUntil of each message tells when.
 func (q *WorkQueue) Extend(ctx context.Context, d time.Duration, messages ...*LeasedMessage) error {
 	return q.settle(ctx, messages, func(ctx context.Context, leases []string) ([]*queuev1.LeaseResult, error) {
-		r, err := q.stub().ExtendLease(ctx, &queuev1.ExtendLeaseRequest{Namespace: q.ns, Queue: q.queue, Leases: leases, LeaseMs: millis(d)})
+		r, err := q.rpc().ExtendLease(ctx, &queuev1.ExtendLeaseRequest{Namespace: q.ns, Queue: q.queue, Leases: leases, LeaseMs: millis(d)})
 		return r.GetResults(), err
 	})
 }
@@ -258,7 +258,7 @@ func (q *WorkQueue) Extend(ctx context.Context, d time.Duration, messages ...*Le
 // attempt a message becomes a dead letter with the reason.
 func (q *WorkQueue) Release(ctx context.Context, delay time.Duration, reason string, messages ...*LeasedMessage) error {
 	return q.settle(ctx, messages, func(ctx context.Context, leases []string) ([]*queuev1.LeaseResult, error) {
-		r, err := q.stub().Release(ctx, &queuev1.ReleaseRequest{Namespace: q.ns, Queue: q.queue, Leases: leases, DelayMs: millis(delay), Reason: reason})
+		r, err := q.rpc().Release(ctx, &queuev1.ReleaseRequest{Namespace: q.ns, Queue: q.queue, Leases: leases, DelayMs: millis(delay), Reason: reason})
 		return r.GetResults(), err
 	})
 }
@@ -266,7 +266,7 @@ func (q *WorkQueue) Release(ctx context.Context, delay time.Duration, reason str
 // Reject makes dead letters of messages at once.
 func (q *WorkQueue) Reject(ctx context.Context, reason string, messages ...*LeasedMessage) error {
 	return q.settle(ctx, messages, func(ctx context.Context, leases []string) ([]*queuev1.LeaseResult, error) {
-		r, err := q.stub().Reject(ctx, &queuev1.RejectRequest{Namespace: q.ns, Queue: q.queue, Leases: leases, Reason: reason})
+		r, err := q.rpc().Reject(ctx, &queuev1.RejectRequest{Namespace: q.ns, Queue: q.queue, Leases: leases, Reason: reason})
 		return r.GetResults(), err
 	})
 }
