@@ -280,25 +280,27 @@ func TestLargeCallsThroughOneStream(t *testing.T) {
 // A caller that gives up leaves the others of its frame alone.
 func TestACallerThatGivesUpAbandonsItsOperationOnly(t *testing.T) {
 	t.Parallel()
-	release, stuck := make(chan struct{}), make(chan struct{})
-	var once sync.Once
+	release, stuck := make(chan struct{}), make(chan string, 3)
 	kv := dial(t, harness.Start(t, harness.Options{Drivers: harness.Faulty(func(_ context.Context, key string) error {
-		if key == "slow" {
-			once.Do(func() { close(stuck) })
+		if strings.HasPrefix(key, "slow") {
+			stuck <- key
 			<-release
 		}
 		return nil
 	})})).KeyValue(ns)
+	// Each goes when the one before is stuck: in one frame they would wait for
+	// each other.
 	slow := make(chan error, 1)
 	go func() { _, err := kv.Get(t.Context(), "slow"); slow <- err }()
-	<-stuck // else it may share a frame with the quick one, which would wait for it
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	<-stuck
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	_, err := kv.Get(ctx, "slow")
+	_, err := kv.Get(ctx, "slow too")
 	refused(t, "out of time", err, prism.ReasonDeadlineExceeded)
+	<-stuck
 	ctx, cancel = context.WithCancel(t.Context())
-	go func() { time.Sleep(20 * time.Millisecond); cancel() }()
-	_, err = kv.Get(ctx, "slow")
+	go func() { <-stuck; cancel() }()
+	_, err = kv.Get(ctx, "slow as well")
 	refused(t, "cancelled", err, prism.ReasonCancelled)
 	if _, err := kv.Set(t.Context(), "quick", nil); err != nil {
 		t.Errorf("beside them: %v", err)
