@@ -88,9 +88,10 @@ func TestAttachedClientGetsStatusThenEveryEvent(t *testing.T) {
 
 func TestStopAnswersWhenAnotherMayStart(t *testing.T) {
 	dir := shortDir(t)
+	app := childSpec("app", "stubborn", "")
+	app.Stop = 100 * time.Millisecond
 	for _, kill := range []bool{false, true, false} {
-		r := supervise(t, Options{Dir: dir, Services: []Spec{server("gateway"), childSpec("app", "stubborn", "")}})
-		r.service("app").spec.Stop = 100 * time.Millisecond
+		r := supervise(t, Options{Dir: dir, Services: []Spec{server("gateway"), app}})
 		r.ready()
 		stopped := map[string]bool{}
 		err := dial(t, r.opts.Socket).Stop(context.Background(), kill, func(e Event) {

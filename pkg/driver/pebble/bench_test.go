@@ -239,3 +239,34 @@ func BenchmarkGet(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkCache(b *testing.B) {
+	set := openBench(b, "")
+	value := make([]byte, 100)
+	for i := range 10_000 {
+		cachePut(b, set, strconv.Itoa(i), string(value), time.Hour)
+	}
+	b.Run("Get", func(b *testing.B) {
+		b.ReportAllocs()
+		i := 0
+		for b.Loop() {
+			i++
+			if _, found, err := set.Cache.Get(b.Context(), key(strconv.Itoa(i%10_000))); !found || err != nil {
+				b.Fatal(found, err)
+			}
+		}
+	})
+	b.Run("Set", func(b *testing.B) {
+		b.ReportAllocs()
+		i := 0
+		for b.Loop() {
+			i++
+			cachePut(b, set, strconv.Itoa(i%10_000), "value", time.Hour)
+		}
+	})
+	b.Run("Set64", func(b *testing.B) {
+		writers(b, func(i int64) error {
+			return cacheDo(b.Context(), set, driver.CacheOp{Kind: driver.CacheSet, Key: strconv.FormatInt(i%10_000, 10), Value: value, TTL: time.Hour}).Err
+		})
+	})
+}
