@@ -9,12 +9,12 @@ import (
 )
 
 // do is one mutation.
-func (s *store) do(ctx context.Context, ns prism.Namespace, op *driver.Op) (driver.Result, error) {
+func (s *store) do(ctx context.Context, ns prism.Namespace, op driver.Op) (driver.Result, error) {
 	sp, err := s.lock(ctx, ns)
 	if err != nil {
 		return driver.Result{}, err
 	}
-	res, err := sp.apply(op, s.now())
+	res, err := sp.apply(&op, s.now())
 	sp.mu.Unlock()
 	if res.Value != nil {
 		res.Value = clone(res.Value)
@@ -67,58 +67,6 @@ func (s *store) ExpiresAt(ctx context.Context, key prism.Key) (time.Time, error)
 		return time.Time{}, notFound(key.Name)
 	}
 	return s.shown(e.at), nil
-}
-
-func (s *store) Set(ctx context.Context, key prism.Key, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpSet, Key: key.Name, Value: value, Options: o, Receipt: r})
-}
-
-func (s *store) Delete(ctx context.Context, key prism.Key, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpDelete, Key: key.Name, Receipt: r})
-}
-
-func (s *store) SetIf(ctx context.Context, key prism.Key, value []byte, c driver.Condition, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpSetIf, Key: key.Name, Value: value, If: c, Options: o, Receipt: r})
-}
-
-func (s *store) DeleteIf(ctx context.Context, key prism.Key, c driver.Condition, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpDeleteIf, Key: key.Name, If: c, Receipt: r})
-}
-
-func (s *store) Expire(ctx context.Context, key prism.Key, ttl time.Duration, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpExpire, Key: key.Name, Options: driver.SetOptions{TTL: ttl}, Receipt: r})
-}
-
-func (s *store) Persist(ctx context.Context, key prism.Key, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpPersist, Key: key.Name, Receipt: r})
-}
-
-func (s *store) Touch(ctx context.Context, key prism.Key, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpTouch, Key: key.Name, Receipt: r})
-}
-
-func (s *store) Increment(ctx context.Context, key prism.Key, delta int64, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpIncrement, Key: key.Name, Delta: delta, Receipt: r})
-}
-
-func (s *store) Append(ctx context.Context, key prism.Key, value []byte, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpAppend, Key: key.Name, Value: value, Receipt: r})
-}
-
-func (s *store) SetIfAbsent(ctx context.Context, key prism.Key, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpSetIfAbsent, Key: key.Name, Value: value, Options: o, Receipt: r})
-}
-
-func (s *store) GetAndSet(ctx context.Context, key prism.Key, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpGetAndSet, Key: key.Name, Value: value, Options: o, Receipt: r})
-}
-
-func (s *store) CompareAndSwap(ctx context.Context, key prism.Key, expected, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpCompareAndSwap, Key: key.Name, Expected: expected, Value: value, Options: o, Receipt: r})
-}
-
-func (s *store) CompareAndDelete(ctx context.Context, key prism.Key, expected []byte, r driver.Receipt) (driver.Result, error) {
-	return s.do(ctx, key.Namespace, &driver.Op{Kind: driver.OpCompareAndDelete, Key: key.Name, Expected: expected, Receipt: r})
 }
 
 // Batch takes the lock once. Reads alone share it.

@@ -9,7 +9,6 @@ package memory
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -56,6 +55,8 @@ type part interface {
 
 // A store is all namespaces of one opened memory backend.
 type store struct {
+	driver.Mutations
+
 	opts   options
 	clock  clock.Clock
 	opened time.Time // with its monotonic reading
@@ -82,15 +83,14 @@ type store struct {
 }
 
 func open(_ context.Context, c driver.Config) (driver.Set, error) {
-	opts := options{
-		Receipts: driver.MaxReceipts, History: driver.HistoryChanges, CacheBytes: cacheBytes, PubSubEvents: driver.PubSubEvents,
-	}
+	var opts options
 	if err := c.Decode(&opts); err != nil {
 		return driver.Set{}, err
 	}
 	if err := opts.check(c.Name); err != nil {
 		return driver.Set{}, err
 	}
+	opts.fill()
 	if c.Clock == nil {
 		c.Clock = clock.Real()
 	}
@@ -106,6 +106,7 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 		stop:   make(chan struct{}),
 		done:   make(chan struct{}),
 	}
+	s.Mutations = s.do
 	s.seq.Store(uint64(s.opened.UnixMicro()))
 	s.next.Store(never)
 	s.caches = newCaches(s)
@@ -291,44 +292,4 @@ func (s *store) Close() error {
 	s.spaces.Range(func(_ prism.Namespace, sp *space) bool { sp.release(); return true })
 	s.spaces.Clear()
 	return nil
-}
-
-// Options of the memory driver.
-type options struct {
-	Receipts   int           `yaml:"receipts"`    // kept per namespace; 80 to 120 bytes each
-	History    int           `yaml:"history"`     // changes a watch can go back, per namespace; 40 bytes each
-	HistoryAge time.Duration `yaml:"history_age"` // and for how long
-	CacheBytes int64         `yaml:"cache_bytes"` // what the cache of a namespace may take; default 64 MiB
-	// Persistent events that are kept, per namespace, and for how long.
-	PubSubEvents int           `yaml:"pubsub_events"`
-	PubSubAge    time.Duration `yaml:"pubsub_age"`
-}
-
-func (o *options) check(backend string) error {
-	switch {
-	case o.Receipts < 1:
-		return invalid(backend, "receipts", o.Receipts)
-	case o.History < 1:
-		return invalid(backend, "history", o.History)
-	case o.CacheBytes < 1:
-		return invalid(backend, "cache_bytes", o.CacheBytes)
-	case o.HistoryAge < 0:
-		return invalid(backend, "history_age", o.HistoryAge)
-	case o.PubSubEvents < 1:
-		return invalid(backend, "pubsub_events", o.PubSubEvents)
-	case o.PubSubAge < 0:
-		return invalid(backend, "pubsub_age", o.PubSubAge)
-	}
-	if o.HistoryAge == 0 {
-		o.HistoryAge = driver.HistoryAge
-	}
-	if o.PubSubAge == 0 {
-		o.PubSubAge = driver.PubSubAge
-	}
-	return nil
-}
-
-func invalid(backend, option string, value any) error {
-	return prism.New(prism.ReasonInvalidConfig, "backend %q: option %s is %v and must be positive", backend, option, value).
-		WithField("options."+option, fmt.Sprintf("is %v and must be positive", value))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,11 +77,15 @@ func TestEveryCapabilityIsThere(t *testing.T) {
 
 func TestOptionsMustBePositive(t *testing.T) {
 	t.Parallel()
-	for _, yaml := range []string{"receipts: 0", "receipts: -1", "history: 0", "history_age: -1s", "cache_bytes: 0", "cache_bytes: -1"} {
-		_, err := memory.Spec().Open(t.Context(), driver.Config{Name: "m", Options: decode(yaml)})
-		if !errors.Is(err, prism.ReasonInvalidConfig) || !strings.Contains(err.Error(), strings.Split(yaml, ":")[0]) {
-			t.Errorf("%s: got %v, want INVALID_CONFIG that names the option", yaml, err)
-		}
+	fields := []string{"receipts", "history", "history_age", "cache_bytes", "pubsub_events", "pubsub_age"}
+	yaml := "{receipts: -1, history: -1, history_age: -1s, cache_bytes: -1, pubsub_events: -1, pubsub_age: -1s}"
+	_, err := memory.Spec().Open(t.Context(), driver.Config{Name: "m", Options: decode(yaml)})
+	var got []string
+	for _, f := range prism.From(err).Fields {
+		got = append(got, strings.TrimPrefix(f.Field, "options."))
+	}
+	if !errors.Is(err, prism.ReasonInvalidConfig) || !slices.Equal(got, fields) {
+		t.Errorf("got %v, want INVALID_CONFIG that names all", err)
 	}
 	broken := errors.New("line 3")
 	if _, err := memory.Spec().Open(t.Context(), driver.Config{Options: func(any) error { return broken }}); !errors.Is(err, broken) {

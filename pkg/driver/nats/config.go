@@ -1,16 +1,12 @@
 package nats
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
-	"os"
+	"cmp"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
-	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
 // options are the backend's `options:`.
@@ -38,114 +34,45 @@ type options struct {
 	// Age is how long they are kept. Default driver.PubSubAge.
 	Age time.Duration `yaml:"pubsub_age"`
 	// TLS encrypts the connections.
-	TLS tlsOptions `yaml:"tls"`
-}
-
-// tlsOptions: enabled alone trusts what the system trusts.
-type tlsOptions struct {
-	Enabled    bool   `yaml:"enabled"`
-	CAFile     string `yaml:"ca_file"`     // whom to trust instead of the system's list
-	CertFile   string `yaml:"cert_file"`   // who we are, for servers that ask
-	KeyFile    string `yaml:"key_file"`    // and its key
-	ServerName string `yaml:"server_name"` // what the server's certificate is for, if not the address
+	TLS driver.TLSOptions `yaml:"tls"`
 }
 
 var validPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 func (o *options) check(backend string) error {
-	var e *prism.Error
-	wrong := func(field, message string) {
-		if e == nil {
-			e = prism.New(prism.ReasonInvalidConfig, "options of backend %q: %s %s", backend, field, message).WithBackend(backend)
-		}
-		e.Fields = append(e.Fields, prism.FieldError{Field: "options." + field, Message: message})
-	}
+	wrong := driver.OptionErrors{Backend: backend}
 	if len(o.Servers) == 0 {
-		wrong("servers", "must hold an address, such as [\"nats://127.0.0.1:4222\"]")
+		wrong.Wrong("servers", "must hold an address, such as [\"nats://127.0.0.1:4222\"]")
 	}
 	for _, server := range o.Servers {
 		if server == "" || strings.ContainsAny(server, "@, ") {
-			wrong("servers", "must be addresses, each without a user or a password")
+			wrong.Wrong("servers", "must be addresses, each without a user or a password")
 			break
 		}
 	}
 	switch {
 	case (o.Username == "") != (o.PasswordFile == ""):
-		wrong("password_file", "must stand with username, or neither")
+		wrong.Wrong("password_file", "must stand with username, or neither")
 	case o.CredsFile != "" && o.Username != "":
-		wrong("creds_file", "must not stand with username")
+		wrong.Wrong("creds_file", "must not stand with username")
 	}
 	if o.Prefix != "" && !validPrefix.MatchString(o.Prefix) {
-		wrong("prefix", "must be 1 to 32 letters, digits, - and _")
+		wrong.Wrong("prefix", "must be 1 to 32 letters, digits, - and _")
 	}
-	if o.Timeout < 0 {
-		wrong("timeout", "must be positive")
-	}
+	wrong.Duration("timeout", o.Timeout)
 	if o.Replicas < 0 || o.Replicas > 5 {
-		wrong("replicas", "must be 1 to 5")
+		wrong.Wrong("replicas", "must be 1 to 5")
 	}
-	if o.Events < 0 {
-		wrong("pubsub_events", "must be positive")
-	}
-	if o.Age < 0 {
-		wrong("pubsub_age", "must be positive")
-	}
-	switch t := o.TLS; {
-	case !t.Enabled && t != (tlsOptions{}):
-		wrong("tls", "must be enabled for its other settings to mean anything")
-	case (t.CertFile == "") != (t.KeyFile == ""):
-		wrong("tls", "must have both cert_file and key_file, or neither")
-	}
-	if e != nil {
-		return e
-	}
-	return nil
+	wrong.Count("pubsub_events", o.Events)
+	wrong.Duration("pubsub_age", o.Age)
+	o.TLS.Check(&wrong)
+	return wrong.Err()
 }
 
 func (o *options) fill() {
-	if o.Prefix == "" {
-		o.Prefix = "prism"
-	}
-	if o.Timeout == 0 {
-		o.Timeout = 3 * time.Second
-	}
-	if o.Replicas == 0 {
-		o.Replicas = 1
-	}
-	if o.Events == 0 {
-		o.Events = driver.PubSubEvents
-	}
-	if o.Age == 0 {
-		o.Age = driver.PubSubAge
-	}
-}
-
-func (o *options) password() (string, error) {
-	b, err := os.ReadFile(o.PasswordFile)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(string(b), " \t\r\n"), nil
-}
-
-func (o *options) tlsConfig() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.TLS.ServerName}
-	if o.TLS.CAFile != "" {
-		pem, err := os.ReadFile(o.TLS.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate", o.TLS.CAFile)
-		}
-	}
-	if o.TLS.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(o.TLS.CertFile, o.TLS.KeyFile)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{cert}
-	}
-	return c, nil
+	o.Prefix = cmp.Or(o.Prefix, "prism")
+	o.Timeout = cmp.Or(o.Timeout, 3*time.Second)
+	o.Replicas = cmp.Or(o.Replicas, 1)
+	o.Events = cmp.Or(o.Events, driver.PubSubEvents)
+	o.Age = cmp.Or(o.Age, driver.PubSubAge)
 }

@@ -116,10 +116,6 @@ const reconnectWait = 250 * time.Millisecond
 const pendingAcks = 1 << 20
 
 func (s *store) connect() error {
-	wrong := func(field string, err error) error {
-		return prism.New(prism.ReasonInvalidConfig, "options of backend %q: %s cannot be used", s.name, field).
-			WithBackend(s.name).WithField("options."+field, "cannot be used").WithCause(err)
-	}
 	o := []nats.Option{
 		nats.Name("prism"),
 		nats.Timeout(s.options.Timeout),
@@ -133,12 +129,12 @@ func (s *store) connect() error {
 		}),
 	}
 	if s.options.Username != "" {
-		if _, err := s.options.password(); err != nil {
-			return wrong("password_file", err)
+		if _, err := driver.ReadPassword(s.options.PasswordFile); err != nil {
+			return driver.UnusableOption(s.name, "password_file", err)
 		}
 		// Read anew for each connection, so that a changed password needs no restart.
 		o = append(o, nats.UserInfoHandler(func() (string, string) {
-			password, err := s.options.password()
+			password, err := driver.ReadPassword(s.options.PasswordFile)
 			if err != nil {
 				s.log.Warn("the password cannot be read", "error", err)
 			}
@@ -149,9 +145,9 @@ func (s *store) connect() error {
 		o = append(o, nats.UserCredentials(s.options.CredsFile))
 	}
 	if s.options.TLS.Enabled {
-		secure, err := s.options.tlsConfig()
+		secure, err := s.options.TLS.Config()
 		if err != nil {
-			return wrong("tls", err)
+			return driver.UnusableOption(s.name, "tls", err)
 		}
 		o = append(o, nats.Secure(secure))
 	}
@@ -165,7 +161,7 @@ func (s *store) connect() error {
 		s.conn, err = nats.Connect(servers, append(o, nats.RetryOnFailedConnect(true))...)
 	}
 	if err != nil {
-		return wrong("servers", err)
+		return driver.UnusableOption(s.name, "servers", err)
 	}
 	if s.js, err = jetstream.New(s.conn, jetstream.WithDefaultTimeout(s.options.Timeout), jetstream.WithPublishAsyncMaxPending(pendingAcks)); err != nil {
 		s.conn.Close()

@@ -1,13 +1,13 @@
 package pebble
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
-	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
 // options are the backend's `options:`. The defaults are small, for a laptop;
@@ -42,69 +42,37 @@ const (
 )
 
 func (o *options) check(backend string) error {
-	var e *prism.Error
-	wrong := func(field, message string) {
-		if e == nil {
-			e = prism.New(prism.ReasonInvalidConfig, "options of backend %q: %s %s", backend, field, message).WithBackend(backend)
-		}
-		e.Fields = append(e.Fields, prism.FieldError{Field: "options." + field, Message: message})
-	}
+	wrong := driver.OptionErrors{Backend: backend}
 	if o.Cache != 0 && o.Cache < 1<<20 {
-		wrong("cache", "must be at least 1MiB")
+		wrong.Wrong("cache", "must be at least 1MiB")
 	}
 	if o.Memtable != 0 && (o.Memtable < 64<<10 || o.Memtable > 1<<30) {
-		wrong("memtable", "must be 64KiB to 1GiB")
+		wrong.Wrong("memtable", "must be 64KiB to 1GiB")
 	}
 	if o.Reserve < 0 {
-		wrong("reserve", "must not be negative")
+		wrong.Wrong("reserve", "must not be negative")
 	}
-	if o.History < 0 {
-		wrong("history", "must be positive")
-	}
-	if o.Receipts < 0 {
-		wrong("receipts", "must be positive")
-	}
-	if o.PubSubEvents < 0 {
-		wrong("pubsub_events", "must be positive")
-	}
-	if o.PubSubAge < 0 {
-		wrong("pubsub_age", "must be positive")
-	}
+	wrong.Count("history", o.History)
+	wrong.Count("receipts", o.Receipts)
+	wrong.Count("pubsub_events", o.PubSubEvents)
+	wrong.Duration("pubsub_age", o.PubSubAge)
 	switch o.Durability {
 	case "", strong, relaxed:
 	default:
-		wrong("durability", "must be strong or relaxed")
+		wrong.Wrong("durability", "must be strong or relaxed")
 	}
-	if e != nil {
-		return e
-	}
-	return nil
+	return wrong.Err()
 }
 
 func (o *options) fill() {
-	set := func(s *size, to size) {
-		if *s == 0 {
-			*s = to
-		}
-	}
-	set(&o.Cache, 32<<20)
-	set(&o.Memtable, 16<<20)
-	set(&o.Reserve, 64<<20)
-	if o.History == 0 {
-		o.History = driver.HistoryChanges
-	}
-	if o.Receipts == 0 {
-		o.Receipts = driver.MaxReceipts
-	}
-	if o.PubSubEvents == 0 {
-		o.PubSubEvents = driver.PubSubEvents
-	}
-	if o.PubSubAge == 0 {
-		o.PubSubAge = driver.PubSubAge
-	}
-	if o.Durability == "" {
-		o.Durability = strong
-	}
+	o.Cache = cmp.Or(o.Cache, 32<<20)
+	o.Memtable = cmp.Or(o.Memtable, 16<<20)
+	o.Reserve = cmp.Or(o.Reserve, 64<<20)
+	o.History = cmp.Or(o.History, driver.HistoryChanges)
+	o.Receipts = cmp.Or(o.Receipts, driver.MaxReceipts)
+	o.PubSubEvents = cmp.Or(o.PubSubEvents, driver.PubSubEvents)
+	o.PubSubAge = cmp.Or(o.PubSubAge, driver.PubSubAge)
+	o.Durability = cmp.Or(o.Durability, strong)
 }
 
 // size is a number of bytes, plain or with a unit: 1048576, 16MiB, 1GB.

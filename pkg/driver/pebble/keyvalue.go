@@ -72,58 +72,6 @@ func (s *store) ExpiresAt(ctx context.Context, key prism.Key) (time.Time, error)
 	return e.ExpiresAt, err
 }
 
-func (s *store) Set(ctx context.Context, key prism.Key, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpSet, Value: value, Options: o, Receipt: r})
-}
-
-func (s *store) Delete(ctx context.Context, key prism.Key, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpDelete, Receipt: r})
-}
-
-func (s *store) SetIf(ctx context.Context, key prism.Key, value []byte, c driver.Condition, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpSetIf, Value: value, If: c, Options: o, Receipt: r})
-}
-
-func (s *store) DeleteIf(ctx context.Context, key prism.Key, c driver.Condition, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpDeleteIf, If: c, Receipt: r})
-}
-
-func (s *store) Expire(ctx context.Context, key prism.Key, ttl time.Duration, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpExpire, Options: driver.SetOptions{TTL: ttl}, Receipt: r})
-}
-
-func (s *store) Persist(ctx context.Context, key prism.Key, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpPersist, Receipt: r})
-}
-
-func (s *store) Touch(ctx context.Context, key prism.Key, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpTouch, Receipt: r})
-}
-
-func (s *store) Increment(ctx context.Context, key prism.Key, delta int64, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpIncrement, Delta: delta, Receipt: r})
-}
-
-func (s *store) Append(ctx context.Context, key prism.Key, value []byte, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpAppend, Value: value, Receipt: r})
-}
-
-func (s *store) SetIfAbsent(ctx context.Context, key prism.Key, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpSetIfAbsent, Value: value, Options: o, Receipt: r})
-}
-
-func (s *store) GetAndSet(ctx context.Context, key prism.Key, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpGetAndSet, Value: value, Options: o, Receipt: r})
-}
-
-func (s *store) CompareAndSwap(ctx context.Context, key prism.Key, expected, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpCompareAndSwap, Expected: expected, Value: value, Options: o, Receipt: r})
-}
-
-func (s *store) CompareAndDelete(ctx context.Context, key prism.Key, expected []byte, r driver.Receipt) (driver.Result, error) {
-	return s.mutate(ctx, key, driver.Op{Kind: driver.OpCompareAndDelete, Expected: expected, Receipt: r})
-}
-
 // Batch of reads alone goes past the committer; any other goes through it in
 // one piece, or in several if it is large.
 func (s *store) Batch(ctx context.Context, ns prism.Namespace, ops []driver.Op, results []driver.Result) error {

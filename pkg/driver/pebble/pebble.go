@@ -59,6 +59,8 @@ var (
 )
 
 type store struct {
+	driver.Mutations
+
 	name    string
 	dir     string
 	options options
@@ -111,6 +113,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 		groups:     make(chan *group), spare: make(chan *group, 4),
 		sweeps: make(chan struct{}, 1),
 	}
+	s.Mutations = s.mutate
 	if s.clock == nil {
 		s.clock = clock.Real()
 	}

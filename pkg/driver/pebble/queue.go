@@ -228,15 +228,13 @@ func (s *store) submit(ctx context.Context, r *request) error {
 }
 
 // mutate does one operation.
-func (s *store) mutate(ctx context.Context, key prism.Key, op driver.Op) (driver.Result, error) {
+func (s *store) mutate(ctx context.Context, ns prism.Namespace, op driver.Op) (driver.Result, error) {
 	if err := s.enter(); err != nil {
 		return driver.Result{}, err
 	}
 	defer s.leave()
 	r := requests.Get().(*request)
-	r.ns = key.Namespace
-	r.op[0] = op
-	r.op[0].Key = key.Name
+	r.ns, r.op[0] = ns, op
 	r.ops, r.results = r.op[:], r.result[:]
 	s.peek(r)
 	if err := s.submit(ctx, r); err != nil {

@@ -1,15 +1,11 @@
 package redis
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
-	"os"
+	"cmp"
 	"strings"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
-	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
 // options are the backend's `options:`.
@@ -32,7 +28,7 @@ type options struct {
 	// with a later one. Default 3s.
 	Timeout time.Duration `yaml:"timeout"`
 	// TLS encrypts the connections.
-	TLS tlsOptions `yaml:"tls"`
+	TLS driver.TLSOptions `yaml:"tls"`
 	// History is how many changes a watch can go back, per namespace. Redis
 	// cuts it by the piece, so some hundred more may be there.
 	// Default driver.HistoryChanges; older than driver.HistoryAge go too.
@@ -41,114 +37,30 @@ type options struct {
 	Receipts int64 `yaml:"receipts"`
 }
 
-// tlsOptions: enabled alone trusts what the system trusts.
-type tlsOptions struct {
-	Enabled    bool   `yaml:"enabled"`
-	CAFile     string `yaml:"ca_file"`     // whom to trust instead of the system's list
-	CertFile   string `yaml:"cert_file"`   // who we are, for servers that ask
-	KeyFile    string `yaml:"key_file"`    // and its key
-	ServerName string `yaml:"server_name"` // what the server's certificate is for, if not the address
-}
-
 func (o *options) check(backend string) error {
-	var e *prism.Error
-	wrong := func(field, message string) {
-		if e == nil {
-			e = prism.New(prism.ReasonInvalidConfig, "options of backend %q: %s %s", backend, field, message).WithBackend(backend)
-		}
-		e.Fields = append(e.Fields, prism.FieldError{Field: "options." + field, Message: message})
-	}
+	wrong := driver.OptionErrors{Backend: backend}
 	switch {
 	case len(o.Addrs) != 1:
-		wrong("addrs", "must hold the address of one server, such as [\"127.0.0.1:6379\"]")
+		wrong.Wrong("addrs", "must hold the address of one server, such as [\"127.0.0.1:6379\"]")
 	case !strings.HasPrefix(o.Addrs[0], "/") && !strings.Contains(o.Addrs[0], ":"):
-		wrong("addrs", "must be host:port, or the path of a Unix socket")
+		wrong.Wrong("addrs", "must be host:port, or the path of a Unix socket")
 	}
 	if o.DB < 0 {
-		wrong("db", "must not be negative")
+		wrong.Wrong("db", "must not be negative")
 	}
-	if o.PoolSize < 0 {
-		wrong("pool_size", "must be positive")
-	}
-	if o.DialTimeout < 0 {
-		wrong("dial_timeout", "must be positive")
-	}
-	if o.Timeout < 0 {
-		wrong("timeout", "must be positive")
-	}
-	if o.History < 0 {
-		wrong("history", "must be positive")
-	}
-	if o.Receipts < 0 {
-		wrong("receipts", "must be positive")
-	}
-	switch t := o.TLS; {
-	case !t.Enabled && t != (tlsOptions{}):
-		wrong("tls", "must be enabled for its other settings to mean anything")
-	case (t.CertFile == "") != (t.KeyFile == ""):
-		wrong("tls", "must have both cert_file and key_file, or neither")
-	}
-	if e != nil {
-		return e
-	}
-	return nil
+	wrong.Count("pool_size", int64(o.PoolSize))
+	wrong.Duration("dial_timeout", o.DialTimeout)
+	wrong.Duration("timeout", o.Timeout)
+	wrong.Count("history", o.History)
+	wrong.Count("receipts", o.Receipts)
+	o.TLS.Check(&wrong)
+	return wrong.Err()
 }
 
 func (o *options) fill() {
-	if o.PoolSize == 0 {
-		o.PoolSize = 50
-	}
-	if o.DialTimeout == 0 {
-		o.DialTimeout = 2 * time.Second
-	}
-	if o.Timeout == 0 {
-		o.Timeout = 3 * time.Second
-	}
-	if o.History == 0 {
-		o.History = driver.HistoryChanges
-	}
-	if o.Receipts == 0 {
-		o.Receipts = driver.MaxReceipts
-	}
-}
-
-// password reads the file anew for each connection, so that a changed password
-// needs no restart.
-func (o *options) password() (string, error) {
-	if o.PasswordFile == "" {
-		return "", nil
-	}
-	b, err := os.ReadFile(o.PasswordFile)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(string(b), " \t\r\n"), nil
-}
-
-func (o *options) tlsConfig() (*tls.Config, error) {
-	if !o.TLS.Enabled {
-		return nil, nil
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.TLS.ServerName}
-	if c.ServerName == "" {
-		c.ServerName, _, _ = strings.Cut(o.Addrs[0], ":")
-	}
-	if o.TLS.CAFile != "" {
-		pem, err := os.ReadFile(o.TLS.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate", o.TLS.CAFile)
-		}
-	}
-	if o.TLS.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(o.TLS.CertFile, o.TLS.KeyFile)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{cert}
-	}
-	return c, nil
+	o.PoolSize = cmp.Or(o.PoolSize, 50)
+	o.DialTimeout = cmp.Or(o.DialTimeout, 2*time.Second)
+	o.Timeout = cmp.Or(o.Timeout, 3*time.Second)
+	o.History = cmp.Or(o.History, driver.HistoryChanges)
+	o.Receipts = cmp.Or(o.Receipts, driver.MaxReceipts)
 }

@@ -49,6 +49,8 @@ var (
 )
 
 type store struct {
+	driver.Mutations
+
 	name     string
 	options  options
 	clock    clock.Clock
@@ -71,6 +73,7 @@ const floor = 7
 
 func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 	s := &store{name: c.Name, clock: c.Clock, log: c.Log, closing: make(chan struct{})}
+	s.Mutations = s.do
 	if s.clock == nil {
 		s.clock = clock.Real()
 	}
@@ -108,21 +111,20 @@ func (silence) Printf(context.Context, string, ...any) {}
 
 func (s *store) connect() (*redis.Client, error) {
 	redis.SetLogger(silence{})
-	wrong := func(field string, err error) error {
-		return prism.New(prism.ReasonInvalidConfig, "options of backend %q: %s cannot be used", s.name, field).
-			WithBackend(s.name).WithField("options."+field, "cannot be used").WithCause(err)
+	if _, err := driver.ReadPassword(s.options.PasswordFile); err != nil {
+		return nil, driver.UnusableOption(s.name, "password_file", err)
 	}
-	if _, err := s.options.password(); err != nil {
-		return nil, wrong("password_file", err)
-	}
-	secure, err := s.options.tlsConfig()
+	secure, err := s.options.TLS.Config()
 	if err != nil {
-		return nil, wrong("tls", err)
+		return nil, driver.UnusableOption(s.name, "tls", err)
+	}
+	if secure != nil && secure.ServerName == "" {
+		secure.ServerName, _, _ = strings.Cut(s.options.Addrs[0], ":")
 	}
 	o := &redis.Options{
 		Network: "tcp", Addr: s.options.Addrs[0], DB: s.options.DB, TLSConfig: secure,
 		CredentialsProviderContext: func(context.Context) (string, string, error) {
-			password, err := s.options.password()
+			password, err := driver.ReadPassword(s.options.PasswordFile)
 			return s.options.Username, password, err
 		},
 		// Whether something is sent again is decided above.
