@@ -17,11 +17,10 @@ type deleter interface {
 }
 
 type deleteOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (deleter, error)
-	Namespace func() (string, error)
-	Confirm   func(context.Context) error
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	cli.Door[deleter]
+	Confirm func(context.Context) error
 
 	Keys []string
 }
@@ -41,9 +40,8 @@ func deletionKind() cli.Kind[deletion] {
 
 func newDelete(f *cli.Factory, run func(context.Context, *deleteOptions) error) *cobra.Command {
 	o := &deleteOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (deleter, error) { return f.Cache(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (deleter, error) { return f.Cache(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:     "delete KEY [KEY…]",
@@ -77,11 +75,7 @@ func runDelete(ctx context.Context, o *deleteOptions) error {
 	if err := o.Confirm(ctx); err != nil {
 		return err
 	}
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

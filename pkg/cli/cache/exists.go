@@ -17,10 +17,9 @@ type asker interface {
 }
 
 type existsOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (asker, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	cli.Door[asker]
 
 	Key string
 }
@@ -40,9 +39,8 @@ func presenceKind() cli.Kind[presence] {
 
 func newExists(f *cli.Factory, run func(context.Context, *existsOptions) error) *cobra.Command {
 	o := &existsOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (asker, error) { return f.Cache(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (asker, error) { return f.Cache(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:     "exists KEY",
@@ -60,11 +58,7 @@ func newExists(f *cli.Factory, run func(context.Context, *existsOptions) error) 
 }
 
 func runExists(ctx context.Context, o *existsOptions) error {
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,9 @@ type getter interface {
 }
 
 type getOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (getter, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	cli.Door[getter]
 
 	Key string
 	Raw bool
@@ -28,9 +27,8 @@ type getOptions struct {
 
 func newGet(f *cli.Factory, run func(context.Context, *getOptions) error) *cobra.Command {
 	o := &getOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (getter, error) { return f.Cache(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (getter, error) { return f.Cache(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "get KEY",
@@ -51,11 +49,7 @@ entry's end is shown too. A missing entry is NOT_FOUND, exit 3.`,
 }
 
 func runGet(ctx context.Context, o *getOptions) error {
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,9 @@ type counter interface {
 }
 
 type incrOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (counter, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	cli.Door[counter]
 
 	Key         string
 	By, Initial int64
@@ -43,9 +42,8 @@ func countKind() cli.Kind[count] {
 
 func newIncr(f *cli.Factory, run func(context.Context, *incrOptions) error) *cobra.Command {
 	o := &incrOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (counter, error) { return f.Cache(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (counter, error) { return f.Cache(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "incr KEY",
@@ -69,11 +67,7 @@ and gets its time to live then; counting on keeps its end.`,
 }
 
 func runIncr(ctx context.Context, o *incrOptions) error {
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,9 @@ type setter interface {
 }
 
 type setOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (setter, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	cli.Door[setter]
 
 	Key       string
 	Value     cli.ValueArg
@@ -47,9 +46,8 @@ func writtenKind() cli.Kind[written] {
 
 func newSet(f *cli.Factory, run func(context.Context, *setOptions) error) *cobra.Command {
 	o := &setOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (setter, error) { return f.Cache(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (setter, error) { return f.Cache(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "set KEY [VALUE | -]",
@@ -89,11 +87,7 @@ func runSet(ctx context.Context, o *setOptions) error {
 	if err != nil {
 		return err
 	}
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

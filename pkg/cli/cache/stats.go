@@ -16,10 +16,9 @@ type teller interface {
 }
 
 type statsOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (teller, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	cli.Door[teller]
 }
 
 type stats struct {
@@ -48,9 +47,8 @@ func statsKind() cli.Kind[stats] {
 
 func newStats(f *cli.Factory, run func(context.Context, *statsOptions) error) *cobra.Command {
 	o := &statsOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (teller, error) { return f.Cache(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (teller, error) { return f.Cache(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:     "stats",
@@ -64,11 +62,7 @@ func newStats(f *cli.Factory, run func(context.Context, *statsOptions) error) *c
 }
 
 func runStats(ctx context.Context, o *statsOptions) error {
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type deleter interface {
 type deleteOptions struct {
 	IO  *iostreams.IOStreams
 	Out *cli.Output
-	door[deleter]
+	cli.Door[deleter]
 	Confirm func(context.Context) error
 
 	Keys       []string
@@ -49,7 +49,7 @@ func deletionKind() cli.Kind[deletion] {
 func newDelete(f *cli.Factory, run func(context.Context, *deleteOptions) error) *cobra.Command {
 	o := &deleteOptions{
 		IO:   f.IO,
-		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) deleter { return c }),
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (deleter, error) { return f.KeyValue(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:     "delete KEY [KEY…]",
@@ -91,7 +91,7 @@ func runDelete(ctx context.Context, o *deleteOptions) error {
 			return err
 		}
 	}
-	c, ns, err := o.enter(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

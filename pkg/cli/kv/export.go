@@ -28,7 +28,7 @@ type exportClient interface {
 type exportOptions struct {
 	IO  *iostreams.IOStreams
 	Out *cli.Output
-	door[exportClient]
+	cli.Door[exportClient]
 
 	Prefix, File string
 	Force        bool
@@ -52,7 +52,7 @@ func exportedKind() cli.Kind[exported] {
 func newExport(f *cli.Factory, run func(context.Context, *exportOptions) error) *cobra.Command {
 	o := &exportOptions{
 		IO:   f.IO,
-		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) exportClient { return c }),
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (exportClient, error) { return f.KeyValue(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "export [PREFIX]",
@@ -75,7 +75,7 @@ it is complete, with a summary.`,
 }
 
 func runExport(ctx context.Context, o *exportOptions) error {
-	c, ns, err := o.enter(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

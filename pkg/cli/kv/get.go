@@ -18,7 +18,7 @@ type getter interface {
 type getOptions struct {
 	IO  *iostreams.IOStreams
 	Out *cli.Output
-	door[getter]
+	cli.Door[getter]
 
 	Key string
 	Raw bool
@@ -27,7 +27,7 @@ type getOptions struct {
 func newGet(f *cli.Factory, run func(context.Context, *getOptions) error) *cobra.Command {
 	o := &getOptions{
 		IO:   f.IO,
-		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) getter { return c }),
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (getter, error) { return f.KeyValue(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "get KEY",
@@ -48,7 +48,7 @@ key's version and expiry are shown too.`,
 }
 
 func runGet(ctx context.Context, o *getOptions) error {
-	c, ns, err := o.enter(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

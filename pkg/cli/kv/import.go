@@ -27,7 +27,7 @@ type importOptions struct {
 	IO    *iostreams.IOStreams
 	Clock clock.Clock
 	Out   *cli.Output
-	door[importClient]
+	cli.Door[importClient]
 
 	File               string
 	CreateOnly, DryRun bool
@@ -55,7 +55,7 @@ func newImport(f *cli.Factory, run func(context.Context, *importOptions) error) 
 	o := &importOptions{
 		IO:    f.IO,
 		Clock: f.Clock,
-		door:  openDoor(f, func(c keyvaluev1.KeyValueServiceClient) importClient { return c }),
+		Door:  cli.OpenDoor(f, model, func(ctx context.Context) (importClient, error) { return f.KeyValue(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "import FILE",

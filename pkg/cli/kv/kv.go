@@ -3,7 +3,6 @@
 package kv
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -25,38 +24,6 @@ func New(f *cli.Factory) *cobra.Command {
 		"  prismctl kv set greeting hello\n  prismctl kv get greeting",
 		newGet(f, runGet), newSet(f, runSet), newDelete(f, runDelete), newScan(f, runScan),
 		newWatch(f, runWatch), newImport(f, runImport), newExport(f, runExport))
-}
-
-// A door is where a verb works: the namespace, and of the data API what the
-// verb calls.
-type door[C any] struct {
-	Client    func(context.Context) (C, error)
-	Namespace func() (string, error)
-}
-
-// openDoor makes the door of a verb; as narrows the data API to what it calls.
-func openDoor[C any](f *cli.Factory, as func(keyvaluev1.KeyValueServiceClient) C) door[C] {
-	return door[C]{
-		Client: func(ctx context.Context) (C, error) {
-			c, err := f.KeyValue(ctx)
-			if err != nil {
-				var none C
-				return none, err
-			}
-			return as(c), nil
-		},
-		Namespace: func() (string, error) { return f.Namespace(model) },
-	}
-}
-
-// enter gives both, the namespace first: a context that is wrong is told before
-// a gateway is looked for.
-func (d door[C]) enter(ctx context.Context) (c C, ns string, err error) {
-	if ns, err = d.Namespace(); err != nil {
-		return c, "", err
-	}
-	c, err = d.Client(ctx)
-	return c, ns, err
 }
 
 // An entry is a key with its value, in a namespace.

@@ -18,7 +18,7 @@ type scanner interface {
 
 type scanOptions struct {
 	Out *cli.Output
-	door[scanner]
+	cli.Door[scanner]
 
 	Prefix, Start, End string
 	Reverse, All, Keys bool
@@ -29,7 +29,7 @@ const usual = "100"
 
 func newScan(f *cli.Factory, run func(context.Context, *scanOptions) error) *cobra.Command {
 	o := &scanOptions{
-		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) scanner { return c }),
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (scanner, error) { return f.KeyValue(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:     "scan [PREFIX]",
@@ -58,7 +58,7 @@ func newScan(f *cli.Factory, run func(context.Context, *scanOptions) error) *cob
 }
 
 func runScan(ctx context.Context, o *scanOptions) error {
-	c, ns, err := o.enter(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type setter interface {
 type setOptions struct {
 	IO  *iostreams.IOStreams
 	Out *cli.Output
-	door[setter]
+	cli.Door[setter]
 
 	Key        string
 	Value      cli.ValueArg
@@ -53,7 +53,7 @@ func writtenKind() cli.Kind[written] {
 func newSet(f *cli.Factory, run func(context.Context, *setOptions) error) *cobra.Command {
 	o := &setOptions{
 		IO:   f.IO,
-		door: openDoor(f, func(c keyvaluev1.KeyValueServiceClient) setter { return c }),
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (setter, error) { return f.KeyValue(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "set KEY [VALUE | -]",
@@ -93,7 +93,7 @@ func runSet(ctx context.Context, o *setOptions) error {
 	if err != nil {
 		return err
 	}
-	c, ns, err := o.enter(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

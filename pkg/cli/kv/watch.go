@@ -2,10 +2,7 @@ package kv
 
 import (
 	"context"
-	"errors"
-	"io"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -13,7 +10,6 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/clock"
-	"github.com/prism-data-layer/prism/pkg/prism"
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
@@ -24,14 +20,13 @@ type watcher interface {
 type watchOptions struct {
 	Clock clock.Clock
 	Out   *cli.Output
-	door[watcher]
+	cli.Door[watcher]
 
 	Prefix, From string
 	Values       bool
 
 	list *cli.List[change]
 	left int
-	said bool
 }
 
 // A change carries the position after it, so that a reader can go on from
@@ -61,7 +56,7 @@ func changeKind() cli.Kind[change] {
 func newWatch(f *cli.Factory, run func(context.Context, *watchOptions) error) *cobra.Command {
 	o := &watchOptions{
 		Clock: f.Clock,
-		door:  openDoor(f, func(c keyvaluev1.KeyValueServiceClient) watcher { return c }),
+		Door:  cli.OpenDoor(f, model, func(ctx context.Context) (watcher, error) { return f.KeyValue(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "watch [PREFIX]",
@@ -84,101 +79,37 @@ Ctrl-C or --limit. A gateway that restarts is waited for, and no change is misse
 	return cmd
 }
 
-// The waits between attempts to go on.
-const (
-	firstPause = 200 * time.Millisecond
-	longPause  = 5 * time.Second
-)
-
 func runWatch(ctx context.Context, o *watchOptions) error {
 	if err := o.Out.Endless(); err != nil {
 		return err
 	}
-	c, ns, err := o.enter(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}
 	o.list, o.left = cli.NewList(o.Out, changeKind(), ""), o.Out.Limit
-	started, pause := false, firstPause
-	for {
-		got, err := o.follow(ctx, c, ns)
-		if got {
-			started, pause = true, firstPause
-		}
-		var resume *cli.Resumable
-		switch {
-		case err == nil:
-			return o.list.Close()
-		case ctx.Err() != nil:
-			_ = o.list.Close()
-			return context.Cause(ctx)
-		case errors.As(err, &resume):
-			if resume.Position != "" {
-				o.From = resume.Position
-			}
-			started, pause = true, max(resume.After, firstPause)
-		case started && errors.Is(err, prism.ReasonUnavailable):
-		default:
-			return explain(err, ns, "")
-		}
-		if !o.said {
-			o.Out.Note("the gateway is away; waiting to go on")
-			o.said = true
-		}
-		timer := o.Clock.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		case <-timer.C:
-		}
-		pause = min(2*pause, longPause)
+	stream := cli.Stream[keyvaluev1.WatchResponse]{
+		Clock: o.Clock, Out: o.Out, List: o.list,
+		Open: func(ctx context.Context) (grpc.ServerStreamingClient[keyvaluev1.WatchResponse], error) {
+			return c.Watch(ctx, &keyvaluev1.WatchRequest{Namespace: ns, Prefix: o.Prefix, Position: o.From, IncludeValues: o.Values})
+		},
+		Show:    o.show,
+		Resume:  func(position string) { o.From = position },
+		Back:    func() string { return "the gateway is back" },
+		Explain: func(err error) error { return explain(err, ns, "") },
 	}
+	return stream.Follow(ctx)
 }
 
-// errEnough ends a watch that has shown as much as was asked for.
-var errEnough = errors.New("enough")
-
-// follow reads one stream to its end; got says that it gave anything. A nil
-// error means that the watch is done.
-func (o *watchOptions) follow(ctx context.Context, c watcher, ns string) (got bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := c.Watch(ctx, &keyvaluev1.WatchRequest{Namespace: ns, Prefix: o.Prefix, Position: o.From, IncludeValues: o.Values})
-	if err != nil {
-		return false, err
-	}
-	for {
-		batch, err := stream.Recv()
-		switch {
-		case errors.Is(err, io.EOF):
-			return got, nil
-		case err != nil:
-			return got, err
-		}
-		if o.said {
-			o.Out.Note("the gateway is back")
-			o.said = false
-		}
-		got = true
-		if err := o.show(batch); err != nil {
-			if err == errEnough {
-				return got, nil
-			}
-			return got, err
-		}
-		o.From = batch.GetPosition()
-	}
-}
-
-func (o *watchOptions) show(batch *keyvaluev1.WatchResponse) error {
+func (o *watchOptions) show(_ context.Context, batch *keyvaluev1.WatchResponse) error {
 	for _, c := range batch.GetChanges() {
 		if err := o.list.Add(change{c, batch.GetPosition()}); err != nil {
 			return err
 		}
 		if o.left--; o.left == 0 {
-			return errEnough
+			return cli.ErrEnough
 		}
 	}
+	o.From = batch.GetPosition()
 	return o.list.Flush()
 }

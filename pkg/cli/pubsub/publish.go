@@ -18,10 +18,9 @@ type publisher interface {
 }
 
 type publishOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (publisher, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	cli.Door[publisher]
 
 	Event         pubsubv1.Outgoing
 	Payload, File string
@@ -49,11 +48,8 @@ func publishedKind() cli.Kind[published] {
 
 func newPublish(f *cli.Factory, run func(context.Context, *publishOptions) error) *cobra.Command {
 	o := &publishOptions{
-		IO: f.IO,
-		Client: func(ctx context.Context) (publisher, error) {
-			return f.PubSub(ctx)
-		},
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		IO:   f.IO,
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (publisher, error) { return f.PubSub(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "publish TOPIC [PAYLOAD | -]",
@@ -96,11 +92,7 @@ func runPublish(ctx context.Context, o *publishOptions) (err error) {
 	if o.Event.Payload, err = o.payload(); err != nil {
 		return err
 	}
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

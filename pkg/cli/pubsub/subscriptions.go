@@ -18,9 +18,8 @@ type lister interface {
 }
 
 type subscriptionsOptions struct {
-	Out       *cli.Output
-	Client    func(context.Context) (lister, error)
-	Namespace func() (string, error)
+	Out *cli.Output
+	cli.Door[lister]
 }
 
 func subscriptionKind() cli.Kind[*pubsubv1.Subscription] {
@@ -50,8 +49,7 @@ func state(active bool) string {
 
 func newSubscriptions(f *cli.Factory, run func(context.Context, *subscriptionsOptions) error) *cobra.Command {
 	o := &subscriptionsOptions{
-		Client:    func(ctx context.Context) (lister, error) { return f.PubSub(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (lister, error) { return f.PubSub(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "subscriptions",
@@ -67,11 +65,7 @@ how far behind each is.`,
 }
 
 func runSubscriptions(ctx context.Context, o *subscriptionsOptions) error {
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -95,9 +89,8 @@ type unsubscriber interface {
 }
 
 type unsubscribeOptions struct {
-	Out       *cli.Output
-	Client    func(context.Context) (unsubscriber, error)
-	Namespace func() (string, error)
+	Out *cli.Output
+	cli.Door[unsubscriber]
 
 	ID string
 }
@@ -113,8 +106,7 @@ func unsubscribedKind() cli.Kind[unsubscribed] {
 
 func newUnsubscribe(f *cli.Factory, run func(context.Context, *unsubscribeOptions) error) *cobra.Command {
 	o := &unsubscribeOptions{
-		Client:    func(ctx context.Context) (unsubscriber, error) { return f.PubSub(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		Door: cli.OpenDoor(f, model, func(ctx context.Context) (unsubscriber, error) { return f.PubSub(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:     "unsubscribe SUBSCRIPTION",
@@ -132,11 +124,7 @@ func newUnsubscribe(f *cli.Factory, run func(context.Context, *unsubscribeOption
 }
 
 func runUnsubscribe(ctx context.Context, o *unsubscribeOptions) error {
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,8 @@ package pubsub
 
 import (
 	"context"
-	"errors"
-	"io"
 	"maps"
 	"slices"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -14,7 +11,6 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/clock"
-	"github.com/prism-data-layer/prism/pkg/prism"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 )
 
@@ -24,10 +20,9 @@ type subscriber interface {
 }
 
 type tailOptions struct {
-	Clock     clock.Clock
-	Out       *cli.Output
-	Client    func(context.Context) (subscriber, error)
-	Namespace func() (string, error)
+	Clock clock.Clock
+	Out   *cli.Output
+	cli.Door[subscriber]
 
 	Pattern, Group, Durable, From string
 	Since                         cli.DurationFlag
@@ -37,7 +32,6 @@ type tailOptions struct {
 	at      string // the last position
 	list    *cli.List[*pubsubv1.Event]
 	left    int
-	said    bool
 }
 
 func eventKind() cli.Kind[*pubsubv1.Event] {
@@ -60,9 +54,8 @@ func eventKind() cli.Kind[*pubsubv1.Event] {
 
 func newTail(f *cli.Factory, run func(context.Context, *tailOptions) error) *cobra.Command {
 	o := &tailOptions{
-		Clock:     f.Clock,
-		Client:    func(ctx context.Context) (subscriber, error) { return f.PubSub(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
+		Clock: f.Clock,
+		Door:  cli.OpenDoor(f, model, func(ctx context.Context) (subscriber, error) { return f.PubSub(ctx) }),
 	}
 	cmd := &cobra.Command{
 		Use:   "tail [PATTERN]",
@@ -119,12 +112,6 @@ func (o *tailOptions) ask(ns string) error {
 	return nil
 }
 
-// The waits between attempts to go on.
-const (
-	firstPause = 200 * time.Millisecond
-	longPause  = 5 * time.Second
-)
-
 func runTail(ctx context.Context, o *tailOptions) error {
 	if err := o.Out.Endless(); err != nil {
 		return err
@@ -141,95 +128,33 @@ func runTail(ctx context.Context, o *tailOptions) error {
 		return err
 	}
 	o.list, o.left = cli.NewList(o.Out, eventKind(), ""), o.Out.Limit
-	started, pause := false, firstPause
-	for {
-		got, err := o.follow(ctx, c)
-		if got {
-			started, pause = true, firstPause
-		}
-		var resume *cli.Resumable
-		switch {
-		case err == nil:
-			return o.list.Close()
-		case ctx.Err() != nil:
-			_ = o.list.Close()
-			return context.Cause(ctx)
-		case errors.As(err, &resume):
-			if resume.Position != "" {
-				o.at = resume.Position
+	stream := cli.Stream[pubsubv1.SubscribeResponse]{
+		Clock: o.Clock, Out: o.Out, List: o.list,
+		Open: func(ctx context.Context) (grpc.ServerStreamingClient[pubsubv1.SubscribeResponse], error) {
+			if o.at != "" {
+				o.request.Start = &pubsubv1.Start{Start: &pubsubv1.Start_After{After: o.at}}
 			}
-			started, pause = true, max(resume.After, firstPause)
-		case started && away(err):
-		default:
-			return explain(err)
-		}
-		if !o.said {
-			o.Out.Note("the gateway is away; waiting to go on")
-			o.said = true
-		}
-		timer := o.Clock.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		case <-timer.C:
-		}
-		pause = min(2*pause, longPause)
-	}
-}
-
-// away reports whether the gateway may come back by itself.
-func away(err error) bool {
-	return errors.Is(err, prism.ReasonUnavailable) || errors.Is(err, prism.ReasonDraining) || errors.Is(err, prism.ReasonMoved)
-}
-
-// errEnough ends a tail that has shown as much as was asked for.
-var errEnough = errors.New("enough")
-
-// follow reads one stream to its end; got says that it gave anything. A nil
-// error means that the tail is done.
-func (o *tailOptions) follow(ctx context.Context, c subscriber) (got bool, err error) {
-	streaming, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if o.at != "" {
-		o.request.Start = &pubsubv1.Start{Start: &pubsubv1.Start_After{After: o.at}}
-	}
-	stream, err := c.Subscribe(streaming, o.request)
-	if err != nil {
-		return false, err
-	}
-	for {
-		batch, err := stream.Recv()
-		switch {
-		case errors.Is(err, io.EOF):
-			return got, nil
-		case err != nil:
-			return got, err
-		}
-		if o.said {
-			o.back()
-		}
-		got = true
-		err = o.show(batch)
-		if ackErr := o.acknowledge(ctx, c); err == nil {
-			err = ackErr
-		}
-		if err != nil {
-			if err == errEnough {
-				return got, nil
+			return c.Subscribe(ctx, o.request)
+		},
+		Show: func(ctx context.Context, batch *pubsubv1.SubscribeResponse) error {
+			err := o.show(batch)
+			if ackErr := o.acknowledge(ctx, c); err == nil {
+				err = ackErr
 			}
-			return got, err
-		}
+			return err
+		},
+		Resume:  func(position string) { o.at = position },
+		Back:    o.back,
+		Explain: explain,
 	}
+	return stream.Follow(ctx)
 }
 
-func (o *tailOptions) back() {
-	o.said = false
+func (o *tailOptions) back() string {
 	if o.request.Start == nil && o.Durable == "" {
-		o.Out.Note("the gateway is back; events in between were missed")
-		return
+		return "the gateway is back; events in between were missed"
 	}
-	o.Out.Note("the gateway is back")
+	return "the gateway is back"
 }
 
 func (o *tailOptions) show(batch *pubsubv1.SubscribeResponse) error {
@@ -244,7 +169,7 @@ func (o *tailOptions) show(batch *pubsubv1.SubscribeResponse) error {
 			o.at = e.GetPosition()
 		}
 		if o.left--; o.left == 0 {
-			return errEnough
+			return cli.ErrEnough
 		}
 	}
 	if batch.GetPosition() != "" {
