@@ -327,7 +327,7 @@ func (s *store) Close() error {
 		soon(s.failed, func() { <-s.caches.done })
 	}
 	if s.failure.Load() != nil {
-		if s.applying.Load() || s.caches.applying.Load() || s.workQueues.applying.Load() {
+		if !s.idle() {
 			// Pebble may be in the middle of changing logs, where an error is
 			// the end of the process. What is parked stays so.
 			return nil
@@ -349,6 +349,18 @@ func (s *store) Close() error {
 	err = errors.Join(err, s.db.Close())
 	s.disk.abandon()
 	return classify(s.name, err)
+}
+
+// idle waits a moment for the committers to come out of pebble; false if one is
+// parked there.
+func (s *store) idle() bool {
+	for end := time.Now().Add(time.Second); s.applying.Load() || s.caches.applying.Load() || s.workQueues.applying.Load(); {
+		if time.Now().After(end) {
+			return false
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return true
 }
 
 // soon runs f and returns when it is over, or when end says not to wait.
