@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -143,4 +144,20 @@ type PartitionInfo struct {
 	Earliest  int64
 	Latest    int64
 	Bytes     int64 // of payloads; may be an estimate
+}
+
+// KeyPartition is where messages of a key go, the same for ever: FNV-1a, so
+// that drivers agree.
+func KeyPartition(key string, partitions int32) int32 {
+	h := uint64(14695981039346656037)
+	for i := range len(key) {
+		h = (h ^ uint64(key[i])) * 1099511628211
+	}
+	return int32(h % uint64(partitions))
+}
+
+// OffsetGone refuses to read an offset that retention has taken.
+func OffsetGone(offset, earliest int64) error {
+	return prism.New(prism.ReasonCompacted, "offset %d is no longer kept; the earliest is %d", offset, earliest).
+		WithMeta("earliest_offset", strconv.FormatInt(earliest, 10))
 }

@@ -2,11 +2,9 @@ package memory
 
 import (
 	"context"
-	"hash/fnv"
 	"maps"
 	"slices"
 	"sort"
-	"strconv"
 	"sync"
 	"time"
 
@@ -164,9 +162,7 @@ func (t *topic) choose(key string) int32 {
 		t.turn = (t.turn + 1) % len(t.partitions)
 		return int32(t.turn)
 	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(key))
-	return int32(h.Sum64() % uint64(len(t.partitions)))
+	return driver.KeyPartition(key, t.options.Partitions)
 }
 
 func (t *topic) append(messages []driver.StreamMessage, results []driver.StreamResult, choose func(key string) int32) {
@@ -267,7 +263,7 @@ func (m *streams) ready(ctx context.Context, ns prism.Namespace, name string, q 
 		p.trim(t.options.Retention, t.store.now()/1e6)
 		switch {
 		case q.Offset < p.first:
-			return belowEarliest(q.Offset, p.first)
+			return driver.OffsetGone(q.Offset, p.first)
 		case q.Offset > p.next():
 			return prism.InvalidField("offset", "is beyond the latest")
 		}
@@ -287,12 +283,6 @@ func (m *streams) ready(ctx context.Context, ns prism.Namespace, name string, q 
 		return nil
 	})
 	return records, wake, err
-}
-
-// belowEarliest is the refusal of an offset that retention has taken.
-func belowEarliest(offset, earliest int64) error {
-	return prism.New(prism.ReasonCompacted, "offset %d is no longer kept; the earliest is %d", offset, earliest).
-		WithMeta("earliest_offset", strconv.FormatInt(earliest, 10))
 }
 
 // TopicInfo tells what the partitions hold.
