@@ -270,3 +270,71 @@ func BenchmarkCache(b *testing.B) {
 		})
 	})
 }
+
+const benchTopic = "bench"
+
+// newLog makes a topic of eight partitions.
+func newLog(b *testing.B, set driver.Set) driver.Stream {
+	b.Helper()
+	if _, err := set.Stream.CreateTopic(b.Context(), "bench", benchTopic, driver.TopicOptions{Partitions: 8}); err != nil {
+		b.Fatal(err)
+	}
+	return set.Stream
+}
+
+func logMessages(n int, i int64) []driver.StreamMessage {
+	list := make([]driver.StreamMessage, n)
+	for j := range list {
+		list[j] = driver.StreamMessage{Key: benchKey(i*int64(n) + int64(j)), Payload: make([]byte, 100)}
+	}
+	return list
+}
+
+// BenchmarkLogAppend64 is 64 goroutines that each wait for their message, or
+// their 500, to be on disk; ops/s counts messages. It stands beside SyncedSet64
+// and Batch64.
+func BenchmarkLogAppend64(b *testing.B) {
+	append64 := func(size int, receipts bool) func(*testing.B) {
+		return func(b *testing.B) {
+			logs := newLog(b, openBench(b, ""))
+			writers(b, func(i int64) error {
+				messages, results := logMessages(size, i), make([]driver.StreamResult, size)
+				for j := range messages {
+					if receipts {
+						messages[j].Receipt.Keep = 600e9
+						binary.LittleEndian.PutUint64(messages[j].Receipt.ID[:], uint64(i*int64(size)+int64(j)))
+					}
+				}
+				return logs.Append(context.Background(), "bench", benchTopic, messages, results)
+			})
+			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "ops/s")
+		}
+	}
+	b.Run("1", append64(1, false))
+	b.Run("1-receipts", append64(1, true))
+	b.Run("500", append64(500, false))
+}
+
+// BenchmarkLogRead reads messages of 100 bytes, 500 at a time.
+func BenchmarkLogRead(b *testing.B) {
+	const size, total = 500, 200_000
+	logs := newLog(b, openBench(b, "durability: relaxed"))
+	for i := range int64(total / size) {
+		if err := logs.Append(b.Context(), "bench", benchTopic, logMessages(size, i), make([]driver.StreamResult, size)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	q, read := driver.StreamRead{Max: size}, 0
+	for b.Loop() {
+		records, err := logs.Read(b.Context(), "bench", benchTopic, q)
+		if err != nil {
+			b.Fatal(err)
+		}
+		read += len(records)
+		if q.Offset += int64(len(records)); len(records) < size {
+			q.Offset, q.Partition = 0, (q.Partition+1)%8
+		}
+	}
+	b.ReportMetric(float64(read)/b.Elapsed().Seconds(), "ops/s")
+}

@@ -38,6 +38,9 @@ type group struct {
 	entered []entered
 
 	touched []touch
+	grown   []growth // of logs
+	undo    []func() // what to do if the group is undone, the last first
+	synced  []func() // what to do after its sync
 	dropped *namespace
 	hashes  []uint32   // of keys written
 	last    *namespace // looked up last
@@ -105,6 +108,7 @@ func (g *group) recycle() {
 	clear(g.requests)
 	g.requests, g.touched, g.entered, g.hashes = g.requests[:0], g.touched[:0], g.entered[:0], g.hashes[:0]
 	g.ops, g.from, g.part, g.partFrom, g.last, g.dropped, g.batch = 0, 0, nil, 0, nil, nil, nil
+	g.recycleLogs()
 	select {
 	case g.s.spare <- g:
 	default:
@@ -189,7 +193,7 @@ func (g *group) namespace(name prism.Namespace) *namespace {
 func (s *store) apply(g *group) {
 	if s.failure.Load() != nil {
 		g.abort(s.failure.Load())
-	} else if g.batch.Count() > 0 || len(g.touched) > 0 {
+	} else if g.batch.Count() > 0 || len(g.touched) > 0 || len(g.grown) > 0 {
 		g.finish()
 		// The sizes of requests are known now: keep a part of the reserve
 		// for what frees space.
@@ -259,6 +263,7 @@ func (s *store) syncLoop() {
 				g.touched[i].ns.publish(&g.touched[i].after)
 			}
 			s.dirty.advance(g.number, g.seq)
+			g.settleLogs()
 			for i := range g.touched {
 				if g.touched[i].logged {
 					g.touched[i].ns.changed.fire()
@@ -298,6 +303,7 @@ func (g *group) touch(n *namespace) *touch {
 // finish writes what the group adds to the logs of namespaces and what is known
 // of them, and drops what is too much.
 func (g *group) finish() {
+	g.finishLogs()
 	for i := range g.touched {
 		t := &g.touched[i]
 		g.writeChanges(t)
@@ -328,6 +334,7 @@ func (g *group) abort(err error) {
 		t.ns.due.Store(0)
 	}
 	g.leave()
+	g.abortLogs()
 	g.touched, g.dropped = g.touched[:0], nil
 	g.batch.Reset()
 	for _, h := range g.hashes {

@@ -23,11 +23,41 @@ func appendEvent(dst []byte, stamp int64, e *driver.Event) []byte {
 	for _, s := range [...]string{e.ID, e.CorrelationID, e.ReplyTo, e.OrderingKey} {
 		dst = appendText(dst, s)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(e.Attributes)))
-	for _, k := range slices.Sorted(maps.Keys(e.Attributes)) {
-		dst = appendText(appendText(dst, k), e.Attributes[k])
+	return append(appendAttributes(dst, e.Attributes), e.Payload...)
+}
+
+// appendAttributes writes a map in the order of its keys.
+func appendAttributes(dst []byte, attributes map[string]string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(attributes)))
+	switch len(attributes) {
+	case 0:
+	case 1:
+		for k, v := range attributes {
+			dst = appendText(appendText(dst, k), v)
+		}
+	default:
+		for _, k := range slices.Sorted(maps.Keys(attributes)) {
+			dst = appendText(appendText(dst, k), attributes[k])
+		}
 	}
-	return append(dst, e.Payload...)
+	return dst
+}
+
+// attributes reads what appendAttributes wrote; nil if there are none.
+func (r *reader) attributes() map[string]string {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) { // each takes more than a byte
+		r.fail()
+	}
+	if n == 0 || r.bad {
+		return nil
+	}
+	m := make(map[string]string, n)
+	for range n {
+		k := r.text()
+		m[k] = r.text()
+	}
+	return m
 }
 
 func appendText(dst []byte, s string) []byte {
@@ -81,17 +111,7 @@ func parseEvent(keySum uint32, record []byte) (*driver.Event, error) {
 	for _, s := range [...]*string{&e.ID, &e.CorrelationID, &e.ReplyTo, &e.OrderingKey} {
 		*s = r.text()
 	}
-	n := r.uvarint()
-	if n > uint64(len(r.b)) { // each attribute takes more than a byte
-		return nil, errRecord
-	}
-	if n > 0 {
-		e.Attributes = make(map[string]string, n)
-	}
-	for range n {
-		k := r.text()
-		e.Attributes[k] = r.text()
-	}
+	e.Attributes = r.attributes()
 	if r.bad {
 		return nil, errRecord
 	}

@@ -468,8 +468,9 @@ func (p *pubsub) load() error {
 	})
 }
 
-func (p *pubsub) each(kind byte, f func(ns prism.Namespace, rest string, sum uint32, v []byte) error) error {
-	it, err := p.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
+// each calls f with all records of a kind; sum is that of the key.
+func (s *store) each(kind byte, f func(ns prism.Namespace, rest string, sum uint32, v []byte) error) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
 	if err != nil {
 		return err
 	}

@@ -416,6 +416,7 @@ func (g *group) drop(ns *namespace) error {
 			return err
 		}
 	}
+	g.s.streams.drop(g, ns.name)
 	ns.meta = meta{low: g.s.seq}
 	g.dropped = ns
 	t.logged = true // wakes watchers: their history is gone

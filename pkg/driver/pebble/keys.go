@@ -3,6 +3,7 @@ package pebble
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -35,6 +36,10 @@ import (
 //	e  number                           persistent events
 //	n  name                             durable subscriptions
 //	p  (nothing)                        what is known of the events
+//	t  topic                            how topics of logs are set
+//	l  topic, 0, partition, offset      messages, in pieces; the offset is that of the last
+//	f  topic, 0, partition              where partitions begin, once something has gone
+//	g  topic, 0, group, partition       what groups have committed
 //
 // and one key without a namespace, reservedKey. Numbers are big endian.
 const (
@@ -48,6 +53,10 @@ const (
 	kindEvent   = 'e'
 	kindName    = 'n'
 	kindLog     = 'p'
+	kindTopic   = 't'
+	kindMessage = 'l'
+	kindFloor   = 'f'
+	kindGroup   = 'g'
 	kindStore   = 's'
 )
 
@@ -71,7 +80,7 @@ const (
 )
 
 // namespaceKinds are the spans that hold a namespace.
-var namespaceKinds = [...]byte{kindData, kindChange, kindExpiry, kindReceipt, kindEvent, kindName, kindLog, kindMeta}
+var namespaceKinds = [...]byte{kindData, kindChange, kindExpiry, kindReceipt, kindEvent, kindName, kindLog, kindTopic, kindMessage, kindFloor, kindGroup, kindMeta}
 
 // reservedKey holds the version up to which they may have been given out, and
 // the one before the first.
@@ -158,6 +167,26 @@ func appendNumberKey(dst []byte, kind byte, ns prism.Namespace, number uint64) [
 	return binary.BigEndian.AppendUint64(appendSpan(dst, kind, ns), number)
 }
 
+func appendTopicKey(dst []byte, ns prism.Namespace, topic string) []byte {
+	return append(appendSpan(dst, kindTopic, ns), topic...)
+}
+
+// appendPartitionKey is unambiguous because no name of a topic has a 0 in it.
+func appendPartitionKey(dst []byte, kind byte, ns prism.Namespace, topic string, partition int32) []byte {
+	dst = append(append(appendSpan(dst, kind, ns), topic...), 0)
+	return binary.BigEndian.AppendUint32(dst, uint32(partition))
+}
+
+func appendOffsetKey(dst []byte, ns prism.Namespace, topic string, partition int32, offset int64) []byte {
+	return binary.BigEndian.AppendUint64(appendPartitionKey(dst, kindMessage, ns, topic, partition), uint64(offset))
+}
+
+// appendGroupKey ends in the partition, so a group may have any name.
+func appendGroupKey(dst []byte, ns prism.Namespace, topic, group string, partition int32) []byte {
+	dst = append(append(append(appendSpan(dst, kindGroup, ns), topic...), 0), group...)
+	return binary.BigEndian.AppendUint32(dst, uint32(partition))
+}
+
 func appendMetaKey(dst []byte, ns prism.Namespace) []byte { return appendSpan(dst, kindMeta, ns) }
 
 var errKey = errors.New("a key in the store is malformed")
@@ -173,6 +202,17 @@ func splitKey(b []byte) (kind byte, ns, rest []byte, err error) {
 	}
 	b, kind = b[1+w:], b[0]
 	return kind, b[:n], b[n:], nil
+}
+
+// cutTopic takes a topic off the front of a key's rest, and a partition off its
+// end. What is between is the name of a group.
+func cutTopic(rest string) (topic, group string, partition int32, err error) {
+	topic, rest, found := strings.Cut(rest, "\x00")
+	if !found || len(rest) < 4 {
+		return "", "", 0, errKey
+	}
+	end := len(rest) - 4
+	return topic, rest[:end], int32(binary.BigEndian.Uint32([]byte(rest[end:]))), nil
 }
 
 // cutNumber takes a number off the front of a key's rest.

@@ -1,6 +1,6 @@
-// Package pebble is the embedded durable store: every key-value capability, and
-// caches that end but do not evict, on one pebble database per backend, shared
-// by the backend's namespaces.
+// Package pebble is the embedded durable store: every capability but a bound on
+// caches, which end but do not evict, on one pebble database per backend,
+// shared by the backend's namespaces.
 //
 // Reads go to pebble directly. Every mutation goes through one committer,
 // which takes what is queued, works it off in order against the store and its
@@ -36,7 +36,7 @@ func Spec() driver.Spec { return SpecOn(vfs.Default) }
 func SpecOn(fs vfs.FS) driver.Spec {
 	return driver.Spec{
 		Name: "pebble",
-		Doc:  "embedded durable store: acked is on disk, every key-value capability",
+		Doc:  "embedded durable store: acked is on disk, every capability but bounded caches",
 		Open: func(ctx context.Context, c driver.Config) (driver.Set, error) { return open(ctx, c, fs) },
 	}
 }
@@ -99,6 +99,7 @@ type store struct {
 
 	workQueues *workQueues
 	pubsub     *pubsub
+	streams    *streams
 
 	sweeps  chan struct{} // wakes the sweeper
 	workers sync.WaitGroup
@@ -136,6 +137,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 	s.workQueues = newWorkQueues(s)
 	s.caches = newCaches(s)
 	s.pubsub = newPubSub(s)
+	s.streams = newStreams(s)
 	s.disk = newDisk(fs, c.Dir, uint64(s.options.Reserve), s.refuseQueued, s.fail)
 	if err := s.openStore(ctx); err != nil {
 		return driver.Set{}, classifyOpen(c.Name, c.Dir, err)
@@ -150,7 +152,7 @@ func open(ctx context.Context, c driver.Config, fs vfs.FS) (_ driver.Set, err er
 		info.Durable = false
 		info.Durability = "relaxed: acked writes are fsynced about once a second; a crash or a power cut may take the last second with it"
 	}
-	return driver.Fill(info, s, s.caches, s.workQueues, s.pubsub), nil
+	return driver.Fill(info, s, s.caches, s.workQueues, s.pubsub, s.streams), nil
 }
 
 // fatalOpen carries what pebble cannot go on after out of a failing open.
@@ -182,7 +184,7 @@ func (s *store) openStore(ctx context.Context) (err error) {
 	if s.db, err = pebble.Open(folder, s.pebbleOptions()); err != nil {
 		return err
 	}
-	err = errors.Join(s.loadNamespaces(), s.caches.load(), s.workQueues.load(), s.pubsub.load(), s.awaitRoom(ctx))
+	err = errors.Join(s.loadNamespaces(), s.caches.load(), s.workQueues.load(), s.pubsub.load(), s.streams.load(), s.awaitRoom(ctx))
 	if err == nil {
 		err = s.loadSequence()
 	}
@@ -431,7 +433,7 @@ func (s *store) Usage(_ context.Context, ns prism.Namespace) (driver.Usage, erro
 		return driver.Usage{}, err
 	}
 	defer s.leave()
-	u := addUsage(s.caches.usage(ns), addUsage(s.workQueues.usage(ns), s.pubsub.usage(ns)))
+	u := addUsage(s.caches.usage(ns), addUsage(s.workQueues.usage(ns), addUsage(s.streams.usage(ns), s.pubsub.usage(ns))))
 	if n := s.findNamespace(ns); n != nil {
 		u = addUsage(u, driver.Usage{
 			Keys: n.keys.Load(), Bytes: n.bytes.Load(), Receipts: n.receipts.Load(),

@@ -261,3 +261,14 @@ func (s *store) alone(ctx context.Context, work func(*group) error) error {
 	r.release()
 	return nil
 }
+
+// share runs work in a group that others share; it is within a call.
+func (s *store) share(ctx context.Context, work func(*group) error) error {
+	r := requests.Get().(*request)
+	r.kind, r.work = kindJobs, work
+	if err := s.submit(ctx, r); err != nil {
+		return err
+	}
+	r.release()
+	return nil
+}

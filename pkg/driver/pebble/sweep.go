@@ -50,6 +50,9 @@ func (s *store) sweepLoop() {
 			synced = s.syncRelaxed(synced)
 			nextSync = now.Add(relaxedSync)
 		}
+		if s.streams.over.Swap(false) || !now.Before(nextChores) {
+			s.streams.tidy(ctx, now)
+		}
 		if !now.Before(nextChores) {
 			s.doChores(ctx, now)
 			s.pubsub.tidy(ctx, now)
