@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"reflect"
 	"testing"
@@ -75,8 +76,25 @@ func sampleRecords() (key []byte, records [][]byte) {
 	p.entries = k.append(p.entries)
 	receipt := cacheReceipt{body: [16]byte{3}, expires: 4, sequence: 5, answer: driver.CacheResult{Found: true, Applied: true, Number: -6, ExpiresAt: time.UnixMilli(7)}}
 	cm := cacheMeta{entries: 1, bytes: 2, receipts: 3, sequence: 4}
-	return key, [][]byte{r1, r2, r3, pieceRecord(hash, &p), putCacheEntry(hash, nil, 1_700_000_000_000, []byte("value")), cm.append(hash, nil), receipt.append(hash, nil)}
+	l := piece{stamp: 7}
+	l.begin(8)
+	l.entries = appendStreamed(l.entries, 9, &driver.StreamMessage{Key: "k", Payload: []byte("payload"), Attributes: map[string]string{"b": "2", "a": "1"}})
+	l.begin(9)
+	l.entries = appendStreamed(l.entries, 16, &driver.StreamMessage{})
+	sealed := func(record []byte) []byte {
+		seal(hash, record)
+		return record
+	}
+	return key, [][]byte{
+		r1, r2, r3, pieceRecord(hash, &p), putCacheEntry(hash, nil, 1_700_000_000_000, []byte("value")), cm.append(hash, nil), receipt.append(hash, nil),
+		pieceRecord(hash, &l), sealed(appendTopic(nil, sampleTopic)), sealed(appendFloor(nil, &sampleFloor)), sealed(appendCommitted(nil, 1<<40)),
+	}
 }
+
+var (
+	sampleTopic = driver.TopicOptions{Partitions: 8, Retention: driver.Retention{Age: time.Hour, Bytes: 1 << 30}}
+	sampleFloor = extent{floor: 5, next: 5, base: 6, bytes: 6, stamp: 7}
+)
 
 // pieceRecord is the record of a piece.
 func pieceRecord(hash uint32, p *piece) []byte {
@@ -114,6 +132,14 @@ func FuzzRecordDecode(f *testing.F) {
 						}
 					}
 				},
+				func(p *pieceReader) {
+					if m, ok := p.streamed(); ok {
+						r := reader{b: m.attributes}
+						if a := r.attributes(); len(a) > len(record) {
+							t.Fatalf("%d attributes out of %d bytes", len(a), len(record))
+						}
+					}
+				},
 			} {
 				p, err := parsePiece(hash, record)
 				accepted = accepted || err == nil
@@ -136,6 +162,24 @@ func FuzzRecordDecode(f *testing.F) {
 				}
 			}
 			if _, err := parseCacheMeta(hash, record); err == nil {
+				accepted = true
+			}
+			if o, err := parseTopicOptions(hash, record); err == nil {
+				accepted = true
+				if o.Partitions < 1 || o.Partitions > maxPartitions {
+					t.Fatalf("a topic of %d partitions", o.Partitions)
+				}
+			}
+			if e, err := parseFloor(hash, record); err == nil {
+				accepted = true
+				if e.floor < 0 || e.base < 0 || e.stamp < 0 {
+					t.Fatalf("a partition begins at %+v", e)
+				}
+			}
+			if _, err := parseCommitted(hash, record); err == nil {
+				accepted = true
+			}
+			if _, _, err := pieceEnds(binary.BigEndian.AppendUint64(bytes.Clone(key), 9), record); err == nil {
 				accepted = true
 			}
 			if _, err := parseCacheReceipt(hash, record); err == nil {
@@ -207,6 +251,27 @@ func TestRecordsComeBackAsWritten(t *testing.T) {
 	if err != nil || cr.body != [16]byte{3} || cr.expires != 4 || cr.sequence != 5 || !cr.answer.Found || !cr.answer.Applied || cr.answer.Number != -6 || !cr.answer.ExpiresAt.Equal(time.UnixMilli(7)) {
 		t.Errorf("receipt of a cache: %+v, %v", cr, err)
 	}
+	p, err = parsePiece(hash, records[7])
+	for i, want := range []string{"8 9 k map[a:1 b:2] payload", "9 16  map[] "} {
+		more := p.next()
+		m, ok := p.streamed()
+		r := reader{b: m.attributes}
+		if got := fmt.Sprintf("%d %d %s %v %s", p.seq, m.before, m.key, r.attributes(), m.payload); err != nil || !more || !ok || got != want {
+			t.Errorf("message %d of a log is %q %v, %v; want %q", i, got, ok, err, want)
+		}
+	}
+	if p.next() || p.end() != nil {
+		t.Errorf("after the last message: %v", p.end())
+	}
+	if o, err := parseTopicOptions(hash, records[8]); err != nil || o != sampleTopic {
+		t.Errorf("options of a topic: %+v, %v", o, err)
+	}
+	if e, err := parseFloor(hash, records[9]); err != nil || e != sampleFloor {
+		t.Errorf("where a partition begins: %+v, %v", e, err)
+	}
+	if offset, err := parseCommitted(hash, records[10]); err != nil || offset != 1<<40 {
+		t.Errorf("what a group has committed: %d, %v", offset, err)
+	}
 	// A record under another key is as good as damaged.
 	for i, r := range records {
 		other := keySum(append(bytes.Clone(key), 'x'))
@@ -247,6 +312,45 @@ func TestSizesAreReadPlainAndWithUnits(t *testing.T) {
 		var s size
 		if err := s.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken for %d", text, s)
+		}
+	}
+}
+
+// Keys of logs keep apart whatever a group is called, and partitions and
+// offsets keep their order.
+func TestKeysOfLogsComeApart(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, topic := range []string{"a", "ab"} {
+		for _, group := range []string{"", "b", "\x00", "b\x00\x00\x00\x00\x01", "\x00\x00\x00\x01"} {
+			for _, n := range []int32{0, 1, 256} {
+				key := appendGroupKey(nil, "ns", topic, group, n)
+				what := fmt.Sprintf("%q %q %d", topic, group, n)
+				if other, taken := seen[string(key)]; taken {
+					t.Errorf("%s has the key of %s", what, other)
+				}
+				seen[string(key)] = what
+				_, _, rest, err := splitKey(key)
+				gotTopic, gotGroup, gotN, err2 := cutTopic(string(rest))
+				if err != nil || err2 != nil || gotTopic != topic || gotGroup != group || gotN != n {
+					t.Errorf("%s comes apart as %q %q %d, %v %v", what, gotTopic, gotGroup, gotN, err, err2)
+				}
+			}
+		}
+	}
+	for _, bad := range []string{"", "topic", "topic\x00", "topic\x00abc"} {
+		if _, _, _, err := cutTopic(bad); err == nil {
+			t.Errorf("%q is taken apart", bad)
+		}
+	}
+	last := []byte(nil)
+	for _, n := range []int32{0, 1, 255, 256} {
+		for _, offset := range []int64{0, 1, 255, 256, 1 << 40} {
+			key := appendOffsetKey(nil, "ns", "topic", n, offset)
+			if bytes.Compare(last, key) >= 0 {
+				t.Errorf("partition %d, offset %d does not come after the one before", n, offset)
+			}
+			last = key
 		}
 	}
 }

@@ -262,8 +262,8 @@ func (s *store) syncLoop() {
 			for i := range g.touched {
 				g.touched[i].ns.publish(&g.touched[i].after)
 			}
+			g.settleLogs() // before those wake who look again after the sync
 			s.dirty.advance(g.number, g.seq)
-			g.settleLogs()
 			for i := range g.touched {
 				if g.touched[i].logged {
 					g.touched[i].ns.changed.fire()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,7 +80,9 @@ func TestNoReadShowsALogThatIsNotSynced(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	slow, hold, held, release := heldSyncs()
+	letGo := sync.OnceFunc(func() { hold.Store(false); close(release) })
 	set := openOn(t, slow, "/d", "")
+	defer letGo()
 	topicOn(t, set, "topic")
 	if _, err := logTo(set, "topic", "a", "b"); err != nil {
 		t.Fatal(err)
@@ -126,8 +129,7 @@ func TestNoReadShowsALogThatIsNotSynced(t *testing.T) {
 		default:
 		}
 	}
-	hold.Store(false)
-	close(release)
+	letGo()
 	for range cap(done) {
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -144,7 +146,9 @@ func TestAReadWhileALogIsTruncatedWaitsForTheSync(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	slow, hold, held, release := heldSyncs()
+	letGo := sync.OnceFunc(func() { hold.Store(false); close(release) })
 	set := openOn(t, slow, "/d", "")
+	defer letGo()
 	topicOn(t, set, "topic")
 	for _, p := range []string{"a", "b", "c"} {
 		if _, err := logTo(set, "topic", p); err != nil {
@@ -160,10 +164,22 @@ func TestAReadWhileALogIsTruncatedWaitsForTheSync(t *testing.T) {
 	if records, err := set.Stream.Read(short, "ns", "topic", driver.StreamRead{Max: 10}); !errors.Is(err, prism.ReasonDeadlineExceeded) {
 		t.Errorf("a read before the sync gave %d messages, %v", len(records), err)
 	}
-	hold.Store(false)
-	close(release)
+	const readers = 32
+	told := make(chan error, readers)
+	for range readers {
+		go func() {
+			_, err := logOf(set, "topic", 0)
+			told <- err
+		}()
+	}
+	letGo()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+	for range readers {
+		if err := <-told; !errors.Is(err, prism.ReasonCompacted) {
+			t.Errorf("a read over the sync: %v, want COMPACTED", err)
+		}
 	}
 	if _, err := logOf(set, "topic", 0); !errors.Is(err, prism.ReasonCompacted) {
 		t.Errorf("after the sync: %v, want COMPACTED", err)

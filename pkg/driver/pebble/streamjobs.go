@@ -289,14 +289,13 @@ func (g *group) settleLogs() {
 	}
 }
 
-// keepGrown is of how many partitions a group keeps buffers for the next.
-const keepGrown = 64
+// keepGrown is of how many partitions a group keeps buffers for the next; a
+// buffer takes up to two pieces.
+const keepGrown = 16
 
 func (g *group) recycleLogs() {
 	clear(g.undo)
 	clear(g.synced)
+	clear(g.grown[min(keepGrown, len(g.grown)):])
 	g.grown, g.undo, g.synced = g.grown[:0], g.undo[:0], g.synced[:0]
-	if cap(g.grown) > keepGrown {
-		g.grown = nil
-	}
 }
