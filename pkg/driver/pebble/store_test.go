@@ -408,18 +408,23 @@ func TestNoReadShowsWhatIsNotSynced(t *testing.T) {
 	}
 }
 
-// A sync that fails is the end of the store, not of the process: nothing is
-// acked any more, nothing hangs.
-func TestAFailedSyncStopsTheStore(t *testing.T) {
-	ctx := context.Background()
-	memory := vfs.NewCrashableMem()
-	var broken atomic.Bool
-	fs := errorfs.Wrap(memory, errorfs.InjectorFunc(func(op errorfs.Op) error {
+// brokenSyncs is a disk whose syncs fail while broken is set, and what it lies
+// on.
+func brokenSyncs() (memory *vfs.MemFS, fs vfs.FS, broken *atomic.Bool) {
+	memory, broken = vfs.NewCrashableMem(), new(atomic.Bool)
+	return memory, errorfs.Wrap(memory, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if broken.Load() && (op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSync) {
 			return syscall.EIO
 		}
 		return nil
-	}))
+	})), broken
+}
+
+// A sync that fails is the end of the store, not of the process: nothing is
+// acked any more, nothing hangs.
+func TestAFailedSyncStopsTheStore(t *testing.T) {
+	ctx := context.Background()
+	memory, fs, broken := brokenSyncs()
 	var said lockedBuffer
 	c := configOf("/d", "")
 	c.Log = slog.New(slog.NewTextHandler(&said, nil))

@@ -141,6 +141,34 @@ func TestNoReadShowsALogThatIsNotSynced(t *testing.T) {
 	holds(t, set, "topic", 1, "b", "c")
 }
 
+// A sync that fails ends readers and appends; what was acked is there again.
+func TestAFailedSyncEndsLogs(t *testing.T) {
+	ctx := context.Background()
+	memory, fs, broken := brokenSyncs()
+	set := openOn(t, fs, "/d", "")
+	topicOn(t, set, "topic")
+	if _, err := logTo(set, "topic", "a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error, 1)
+	go func() {
+		_, err := set.Stream.Read(ctx, "ns", "topic", driver.StreamRead{Offset: 2, Max: 1, Wait: time.Hour})
+		read <- err
+	}()
+	broken.Store(true)
+	if _, err := logTo(set, "topic", "lost"); !errors.Is(err, prism.ReasonBackendUnavailable) {
+		t.Errorf("an append that could not be synced: %v, want BACKEND_UNAVAILABLE", err)
+	}
+	if err := <-read; !errors.Is(err, prism.ReasonBackendUnavailable) {
+		t.Errorf("the reader ends with %v, want BACKEND_UNAVAILABLE", err)
+	}
+	if err := set.Store.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	again := openOn(t, memory.CrashClone(vfs.CrashCloneCfg{}), "/d", "")
+	holds(t, again, "topic", 0, "a", "b")
+}
+
 // A read that comes while a truncation is being synced sees all or is told.
 func TestAReadWhileALogIsTruncatedWaitsForTheSync(t *testing.T) {
 	t.Parallel()
