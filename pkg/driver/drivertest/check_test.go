@@ -61,7 +61,7 @@ func TestMemoryKeepsEveryPromise(t *testing.T) {
 func TestAStoreThatForgetsIsFoundByTheRestarts(t *testing.T) {
 	t.Parallel()
 	h := restarting("forgets", false)
-	h.Patience = 200 * time.Millisecond
+	h.Patience = 3 * time.Second
 	found := failed(drivertest.Check(t.Context(), h))
 	for _, name := range found {
 		if !strings.Contains(name, "restart") && !strings.Contains(name, "while the store is closed") {
