@@ -44,6 +44,28 @@ func ok(t *testing.T, err error) {
 	}
 }
 
+func TestANamespaceOfQueuesHasSettingsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	_, a, ctx := start(t, harness.Options{File: harness.Small})
+	jobs, err := a.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: &adminv1.NamespaceSpec{
+		Name: "jobs", Model: "queue", NoAutoCreate: true, DefaultKind: "log",
+		Limits: &adminv1.NamespaceLimits{Queues: 1, Partitions: 2, Groups: 3, MessageBytes: 4},
+	}})
+	ok(t, err)
+	if s := jobs.Namespace.Spec; !s.NoAutoCreate || s.DefaultKind != "log" || s.Limits.Queues != 1 || s.Limits.Partitions != 2 || s.Limits.Groups != 3 || s.Limits.MessageBytes != 4 {
+		t.Errorf("made: %v", s)
+	}
+	u, err := a.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{Spec: &adminv1.NamespaceSpec{Name: "jobs"}, UpdateMask: []string{"no_auto_create", "default_kind"}})
+	if err != nil || u.Namespace.Spec.NoAutoCreate || u.Namespace.Spec.DefaultKind != "" {
+		t.Errorf("updated: %v, %v", u, err)
+	}
+	_, err = a.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{
+		Spec:       &adminv1.NamespaceSpec{Name: "jobs", DefaultKind: "both", Limits: &adminv1.NamespaceLimits{Queues: 1_000_001, MessageBytes: prism.MaxValueBytes + 1}},
+		UpdateMask: []string{"default_kind", "limits"},
+	})
+	want(t, "bounds of queues", err, codes.InvalidArgument, prism.ReasonInvalidArgument, "default_kind", "limits.queues", "limits.message_bytes")
+}
+
 func TestNamespaceLife(t *testing.T) {
 	t.Parallel()
 	g, a, ctx := start(t, harness.Options{File: harness.Small})
@@ -99,6 +121,10 @@ func TestNamespaceLife(t *testing.T) {
 	_, err = a.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{Spec: bad, UpdateMask: []string{"access", "needs"}})
 	want(t, "rules that are none", err, codes.InvalidArgument, prism.ReasonInvalidArgument,
 		"needs.durability", "access.owners[0]", "access.consumers[0].principal", "access.consumers[0].permissions", "access.consumers[1].permissions[0]")
+	_, err = a.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{
+		Spec: &adminv1.NamespaceSpec{Name: "orders", NoAutoCreate: true, DefaultKind: "log"}, UpdateMask: []string{"no_auto_create", "default_kind"},
+	})
+	want(t, "of queues", err, codes.InvalidArgument, prism.ReasonInvalidArgument, "no_auto_create", "default_kind")
 	for field, s := range map[string]*adminv1.NamespaceSpec{"model": {Name: "x", Model: "graph"}, "backend": {Name: "x", Backend: "none"}} {
 		_, err = a.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: s})
 		want(t, field, err, codes.InvalidArgument, prism.ReasonInvalidArgument, field)

@@ -22,9 +22,11 @@ func recordOf(s *adminv1.NamespaceSpec) control.Namespace {
 		},
 		Limits: control.Limits{
 			RequestRPS: s.GetLimits().GetRequestRps(), Burst: s.GetLimits().GetBurst(), Receipts: s.GetLimits().GetReceipts(),
+			Queues: s.GetLimits().GetQueues(), Partitions: s.GetLimits().GetPartitions(), Groups: s.GetLimits().GetGroups(), MessageBytes: s.GetLimits().GetMessageBytes(),
 		},
 		Access:     control.Access{Owners: s.GetAccess().GetOwners()},
 		DefaultTTL: ms(s.GetDefaultTtlMs()), MaxTTL: ms(s.GetMaxTtlMs()),
+		NoAutoCreate: s.GetNoAutoCreate(), DefaultKind: s.GetDefaultKind(),
 	}
 	for _, g := range s.GetAccess().GetConsumers() {
 		n.Access.Consumers = append(n.Access.Consumers, control.Grant{Principal: g.Principal, Permissions: g.Permissions})
@@ -39,9 +41,13 @@ func specOf(n control.Namespace) *adminv1.NamespaceSpec {
 			Durability: n.Needs.Durability, TtlMs: n.Needs.TTL.Milliseconds(),
 			ReadRps: n.Needs.ReadRPS, WriteRps: n.Needs.WriteRPS, SizeBytes: n.Needs.SizeBytes,
 		},
-		Limits:       &adminv1.NamespaceLimits{RequestRps: n.Limits.RequestRPS, Burst: n.Limits.Burst, Receipts: n.Limits.Receipts},
+		Limits: &adminv1.NamespaceLimits{
+			RequestRps: n.Limits.RequestRPS, Burst: n.Limits.Burst, Receipts: n.Limits.Receipts,
+			Queues: n.Limits.Queues, Partitions: n.Limits.Partitions, Groups: n.Limits.Groups, MessageBytes: n.Limits.MessageBytes,
+		},
 		Access:       &adminv1.Access{Owners: n.Access.Owners},
 		DefaultTtlMs: n.DefaultTTL.Milliseconds(), MaxTtlMs: n.MaxTTL.Milliseconds(),
+		NoAutoCreate: n.NoAutoCreate, DefaultKind: n.DefaultKind,
 	}
 	for _, g := range n.Access.Consumers {
 		s.Access.Consumers = append(s.Access.Consumers, &adminv1.Grant{Principal: g.Principal, Permissions: g.Permissions})

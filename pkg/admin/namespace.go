@@ -97,10 +97,12 @@ var fields = map[string]func(to *control.Namespace, from control.Namespace){
 	"access":         func(to *control.Namespace, from control.Namespace) { to.Access = from.Access },
 	"default_ttl_ms": func(to *control.Namespace, from control.Namespace) { to.DefaultTTL = from.DefaultTTL },
 	"max_ttl_ms":     func(to *control.Namespace, from control.Namespace) { to.MaxTTL = from.MaxTTL },
+	"no_auto_create": func(to *control.Namespace, from control.Namespace) { to.NoAutoCreate = from.NoAutoCreate },
+	"default_kind":   func(to *control.Namespace, from control.Namespace) { to.DefaultKind = from.DefaultKind },
 }
 
 // declared are the fields that a file owns once it declares the namespace.
-var declared = []string{"needs", "limits", "access", "default_ttl_ms", "max_ttl_ms"}
+var declared = []string{"needs", "limits", "access", "default_ttl_ms", "max_ttl_ms", "no_auto_create", "default_kind"}
 
 // UpdateNamespace replaces the fields of the mask. Running calls go on; a
 // change of access ends running streams, which then resume if they may.
@@ -182,6 +184,7 @@ func (s *Service) Declare(ctx context.Context, n control.Namespace) error {
 	want := have
 	want.Backend, want.Description, want.Needs, want.Limits, want.Access = n.Backend, n.Description, n.Needs, n.Limits, n.Access
 	want.DefaultTTL, want.MaxTTL, want.DeclaredIn = n.DefaultTTL, n.MaxTTL, n.DeclaredIn
+	want.NoAutoCreate, want.DefaultKind = n.NoAutoCreate, n.DefaultKind
 	if same(have, want) {
 		return nil
 	}
@@ -330,6 +333,7 @@ func check(n control.Namespace) error {
 	wrong(n.Needs.Durability != "" && n.Needs.Durability != "strong" && n.Needs.Durability != "relaxed", "needs.durability", `must be "strong" or "relaxed"`)
 	wrong(n.MaxTTL > 0 && n.DefaultTTL > n.MaxTTL, "default_ttl_ms", "must not be longer than max_ttl_ms")
 	wrong(n.DefaultTTL < 0 || n.MaxTTL < 0, "max_ttl_ms", "must not be negative")
+	checkQueues(n, wrong)
 	for i, o := range n.Access.Owners {
 		wrong(!validPattern(o), fmt.Sprintf("access.owners[%d]", i), "must be KIND:NAME, such as team:shop")
 	}
@@ -345,6 +349,27 @@ func check(n control.Namespace) error {
 	}
 	e.Message = e.Fields[0].Field + " " + e.Fields[0].Message
 	return e
+}
+
+// checkQueues judges what only a namespace of queues can have.
+func checkQueues(n control.Namespace, wrong func(bad bool, field, message string)) {
+	queues := n.Model == "queue"
+	wrong(n.NoAutoCreate && !queues, "no_auto_create", "is for namespaces of model queue")
+	wrong(n.DefaultKind != "" && !queues, "default_kind", "is for namespaces of model queue")
+	wrong(queues && n.DefaultKind != "" && n.DefaultKind != "log" && n.DefaultKind != "work", "default_kind", `must be "log" or "work"`)
+	for _, l := range []struct {
+		field    string
+		n, most  int64
+		mostText string
+	}{
+		{"limits.queues", n.Limits.Queues, 1_000_000, "1000000"},
+		{"limits.partitions", n.Limits.Partitions, 1_000_000, "1000000"},
+		{"limits.groups", n.Limits.Groups, 100_000, "100000"},
+		{"limits.message_bytes", n.Limits.MessageBytes, prism.MaxValueBytes, "1 MiB"},
+	} {
+		wrong(l.n != 0 && !queues, l.field, "is for namespaces of model queue")
+		wrong(queues && (l.n < 0 || l.n > l.most), l.field, "must be at most "+l.mostText)
+	}
 }
 
 // validPattern reports whether s may stand in an access rule.

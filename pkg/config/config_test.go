@@ -34,6 +34,7 @@ namespaces:
     default_ttl: 1h30m
     max_ttl: 30d
     access: {owners: ["team:shop"], consumers: [{service: "checkout.*", permissions: [read, write]}]}
+  - {name: jobs, model: queue, backend: local, auto_create: false, default_kind: work, limits: {queues: 9, partitions: 8, groups: 7, message_bytes: 6KiB}}
 configs:
   - {name: web, version: "1.0", pattern: keyvalue, namespace: orders, consistency: {level: strong, timeout: 5s}, cache: {enabled: true, ttl: 5m}, rate_limit: {request_rps: 1000, burst: 2000}}
 `
@@ -64,6 +65,9 @@ func TestExampleIsRead(t *testing.T) {
 	n, ok := g.Namespace("orders")
 	if !ok || n.Needs.TTL != 30*day || n.Needs.ReadRPS != 5000 || n.Needs.Size != 10<<30 || n.Limits.RequestRPS != 10 || n.DefaultTTL != 90*time.Minute {
 		t.Errorf("orders = %+v", n)
+	}
+	if q, _ := g.Namespace("jobs"); q.AutoCreate || !n.AutoCreate || q.DefaultKind != "work" || q.Limits.Queues != 9 || q.Limits.Partitions != 8 || q.Limits.Groups != 7 || q.Limits.MessageBytes != 6<<10 {
+		t.Errorf("jobs = %+v, orders makes queues: %v", q, n.AutoCreate)
 	}
 	if n.Description != "/srv and ${DIR}" {
 		t.Errorf("description = %q", n.Description)

@@ -20,6 +20,7 @@ namespaces:
     model: queue
     backend: local
     description: Messages to work off, kept on disk.
+    default_kind: work
   - name: cache
     model: cache
     backend: volatile

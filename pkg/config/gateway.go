@@ -66,6 +66,8 @@ type Namespace struct {
 	Limits      NamespaceLimits `yaml:"limits" doc:"What the namespace takes."`
 	DefaultTTL  time.Duration   `yaml:"default_ttl" check:"min=1ms,max=3650d" doc:"The expiry of what is written without one. None if absent (a cache: 15m)."`
 	MaxTTL      time.Duration   `yaml:"max_ttl" check:"min=1ms,max=3650d" doc:"The longest expiry that a request may ask for."`
+	AutoCreate  bool            `yaml:"auto_create" default:"true" doc:"Of a queue namespace: whether publishing makes a topic or a queue that is not there."`
+	DefaultKind string          `yaml:"default_kind" enum:"log|work" doc:"Of a queue namespace: the only kind that publishing makes. The kind that is published to if absent."`
 	Access      Access          `yaml:"access" doc:"Who may use it; nobody else may."`
 }
 
@@ -85,6 +87,11 @@ type NamespaceLimits struct {
 	RequestRPS int64 `yaml:"request_rps" check:"min=1" doc:"Requests per second of all callers together. No limit if absent."`
 	Burst      int64 `yaml:"burst" check:"min=1" doc:"Requests that may come at once. As request_rps if absent."`
 	Receipts   int64 `yaml:"receipts" check:"min=1,max=100000000" default:"1000000" doc:"How many answers to idempotent calls are kept."`
+
+	Queues       int64 `yaml:"queues" check:"min=1,max=1000000" doc:"Of a queue namespace: topics and work queues together. 10000 if absent."`
+	Partitions   int64 `yaml:"partitions" check:"min=1,max=1000000" doc:"Of a queue namespace: partitions of all topics together. 100000 if absent."`
+	Groups       int64 `yaml:"groups" check:"min=1,max=100000" doc:"Of a queue namespace: consumer groups of a topic. 1000 if absent."`
+	MessageBytes Size  `yaml:"message_bytes" check:"min=1B,max=1MiB" doc:"Of a queue namespace: the largest payload. 1MiB if absent."`
 }
 
 // Access says who may use a namespace.
@@ -226,8 +233,28 @@ func (g *Gateway) check(c *checks) {
 	for _, n := range g.Namespaces {
 		unique(c, n.Where, "name", n.Name, "namespace", namespaces)
 		refers(c, n.Where, "backend", n.Backend, backends)
+		n.checkQueues(c)
 	}
 	g.checkConfigs(c, backends, namespaces)
+}
+
+// checkQueues reports what only a namespace of queues can have.
+func (n *Namespace) checkQueues(c *checks) {
+	if n.Model == "queue" || n.Model == "" {
+		return
+	}
+	other := func(w Where, set bool, key string) {
+		if set && w.Declared(key) {
+			c.problem(w, key, fault{message: fmt.Sprintf("%s is for namespaces of model queue, and this is of model %s", key, n.Model), hint: "take it out"})
+		}
+	}
+	other(n.Where, !n.AutoCreate, "auto_create")
+	other(n.Where, n.DefaultKind != "", "default_kind")
+	l := n.Limits
+	other(l.Where, l.Queues != 0, "queues")
+	other(l.Where, l.Partitions != 0, "partitions")
+	other(l.Where, l.Groups != 0, "groups")
+	other(l.Where, l.MessageBytes != 0, "message_bytes")
 }
 
 func (g *Gateway) checkConfigs(c *checks, backends, namespaces map[string]Pos) {

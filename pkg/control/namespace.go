@@ -44,6 +44,10 @@ type Namespace struct {
 	DefaultTTL time.Duration `json:"default_ttl,omitempty"`
 	MaxTTL     time.Duration `json:"max_ttl,omitempty"`
 
+	// Of a namespace of queues.
+	NoAutoCreate bool   `json:"no_auto_create,omitempty"` // publishing makes no topic and no queue
+	DefaultKind  string `json:"default_kind,omitempty"`   // "log" or "work": all that publishing makes; empty: either
+
 	State      NamespaceState `json:"state"`
 	Binding    Binding        `json:"binding,omitzero"`
 	DeclaredIn string         `json:"declared_in,omitempty"` // "prism.yaml:14"; empty: by the admin API
@@ -67,6 +71,12 @@ type Limits struct {
 	RequestRPS int64 `json:"request_rps,omitempty"`
 	Burst      int64 `json:"burst,omitempty"`
 	Receipts   int64 `json:"receipts,omitempty"` // 0: the default, 1,000,000
+
+	// Of a namespace of queues; 0: the defaults of package data.
+	Queues       int64 `json:"queues,omitempty"`     // topics and queues together
+	Partitions   int64 `json:"partitions,omitempty"` // of all topics together
+	Groups       int64 `json:"groups,omitempty"`     // of a topic
+	MessageBytes int64 `json:"message_bytes,omitempty"`
 }
 
 // Access says who may do what.

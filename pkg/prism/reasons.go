@@ -36,6 +36,7 @@ const (
 	ReasonNamespaceBusy   Reason = "NAMESPACE_NOT_ACTIVE"
 	ReasonTransactionOver Reason = "TRANSACTION_OVER"
 	ReasonLeaseLost       Reason = "LEASE_LOST"
+	ReasonWrongKind       Reason = "WRONG_KIND"
 	ReasonTaken           Reason = "SUBSCRIPTION_TAKEN"
 
 	ReasonInvalidConfig Reason = "INVALID_CONFIG"
@@ -113,6 +114,7 @@ var infos = []Info{
 	{ReasonNamespaceBusy, 412, 4, "FAILED_PRECONDITION", false, 0, "the namespace is being created, deleted or moved", "wait until prismctl namespace describe says Active"},
 	{ReasonTransactionOver, 412, 5, "FAILED_PRECONDITION", false, 0, "the transaction has ended", "begin another transaction"},
 	{ReasonLeaseLost, 412, 6, "FAILED_PRECONDITION", false, 0, "the lease is over: it passed, or its message was settled", "do not repeat it; the message comes again if it is still there"},
+	{ReasonWrongKind, 412, 7, "FAILED_PRECONDITION", false, 0, "the name is a log and was used as a work queue, or the other way round", "choose another name, or the other service; prismctl queue info says what it is"},
 
 	{ReasonInvalidConfig, 422, 1, "INVALID_ARGUMENT", false, 0, "the configuration is not valid", "correct the lines that the error names"},
 	{ReasonNewerFormat, 422, 2, "FAILED_PRECONDITION", false, 0, "the data was written by a newer version", "use the newer version, or another data folder"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/auth"
 	"github.com/prism-data-layer/prism/pkg/control"
+	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/cache"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/data/pubsub"
@@ -39,7 +40,8 @@ type namespace struct {
 	keyvalue  *keyvalue.Store
 	cache     *cache.Store
 	queue     *queue.Store
-	hub       *queue.Hub // of all versions with this binding
+	hub       *queue.Hub  // of all versions with this binding
+	names     *data.Names // likewise
 	workQueue *workqueue.Store
 	pubsub    *pubsub.Store
 

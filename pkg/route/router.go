@@ -202,11 +202,12 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 		n.keyvalue = keyvalue.New(be.set, prism.Namespace(record.Name),
 			keyvalue.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL, Receipts: record.Limits.Receipts}, r.sealer, r.clock)
 	case "queue":
-		if n.hub = new(queue.Hub); was != nil && was.backend == be && was.hub != nil {
-			n.hub = was.hub
+		if n.hub, n.names = new(queue.Hub), data.NewNames(); was != nil && was.backend == be && was.hub != nil {
+			n.hub, n.names = was.hub, was.names
 		}
-		n.queue = queue.New(be.set, prism.Namespace(record.Name), queue.Policy{Receipts: record.Limits.Receipts}, r.sealer, r.clock, n.hub)
-		n.workQueue = workqueue.New(be.set, prism.Namespace(record.Name), workqueue.Policy{Receipts: record.Limits.Receipts}, r.sealer, r.clock)
+		p := queuePolicy(record)
+		n.queue = queue.New(be.set, prism.Namespace(record.Name), p, r.sealer, r.clock, n.hub, n.names)
+		n.workQueue = workqueue.New(be.set, prism.Namespace(record.Name), p, r.sealer, r.clock, n.names)
 	case "cache":
 		var before *cache.Store
 		if was != nil && was.backend == be {
@@ -218,6 +219,13 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 		n.pubsub = pubsub.New(be.set, prism.Namespace(record.Name), pubsub.Policy{Receipts: record.Limits.Receipts}, r.streams, r.sealer, r.clock)
 	}
 	return n, nil
+}
+
+func queuePolicy(n control.Namespace) data.QueuePolicy {
+	return data.QueuePolicy{
+		Receipts: n.Limits.Receipts, NoAutoCreate: n.NoAutoCreate, DefaultKind: data.QueueKind(n.DefaultKind),
+		Queues: n.Limits.Queues, Partitions: n.Limits.Partitions, Groups: n.Limits.Groups, MessageBytes: n.Limits.MessageBytes,
+	}
 }
 
 // Caches tells how well each cache in force does, by name, for metrics. One whose

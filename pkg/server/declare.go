@@ -122,9 +122,13 @@ func namespaceOf(n config.Namespace) (control.Namespace, error) {
 		Needs: control.Needs{
 			Durability: n.Needs.Durability, TTL: n.Needs.TTL, ReadRPS: n.Needs.ReadRPS, WriteRPS: n.Needs.WriteRPS, SizeBytes: int64(n.Needs.Size),
 		},
-		Limits:     control.Limits{RequestRPS: n.Limits.RequestRPS, Burst: n.Limits.Burst, Receipts: n.Limits.Receipts},
+		Limits: control.Limits{
+			RequestRPS: n.Limits.RequestRPS, Burst: n.Limits.Burst, Receipts: n.Limits.Receipts,
+			Queues: n.Limits.Queues, Partitions: n.Limits.Partitions, Groups: n.Limits.Groups, MessageBytes: int64(n.Limits.MessageBytes),
+		},
 		Access:     control.Access{Owners: n.Access.Owners},
 		DefaultTTL: n.DefaultTTL, MaxTTL: n.MaxTTL, DeclaredIn: declaredIn(n.Where),
+		NoAutoCreate: !n.AutoCreate, DefaultKind: n.DefaultKind,
 	}
 	for _, c := range n.Access.Consumers {
 		kind, pattern := c.Subject()

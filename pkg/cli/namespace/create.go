@@ -22,6 +22,8 @@ type createOptions struct {
 	Name, Model, Backend, Description, Durability string
 	DefaultTTL, MaxTTL                            cli.DurationFlag
 	RPS, Burst                                    int64
+	AutoCreate                                    bool
+	DefaultKind                                   string
 	Owners, Grants                                []string
 	DryRun                                        bool
 }
@@ -35,6 +37,7 @@ func newCreate(f *cli.Factory, run func(context.Context, *createOptions) error) 
 holds the data from then on; without --backend the gateway takes its default.`,
 		Example: `  prismctl namespace create orders
   prismctl namespace create sessions --backend volatile --default-ttl 30m
+  prismctl namespace create jobs --model queue --auto-create=false
   prismctl namespace create shop --owner team:shop --grant 'service:checkout.*=read,write' --dry-run`,
 		Args: cli.ExactArgs("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,6 +55,8 @@ holds the data from then on; without --backend the gateway takes its default.`,
 	flags.Var(&o.MaxTTL, "max-ttl", "the longest time to live, a `DURATION`")
 	flags.Int64Var(&o.RPS, "request-rps", 0, "let through at most `N` requests a second")
 	flags.Int64Var(&o.Burst, "burst", 0, "let through `N` at once")
+	flags.BoolVar(&o.AutoCreate, "auto-create", true, "of a queue namespace: publishing makes topics and queues")
+	flags.StringVar(&o.DefaultKind, "default-kind", "", "of a queue namespace: the only `KIND` that publishing makes, log or work")
 	flags.StringArrayVar(&o.Owners, "owner", nil, "let this `PRINCIPAL` do everything; may be given again")
 	flags.StringArrayVar(&o.Grants, "grant", nil, "let others in: a `GRANT` is PRINCIPAL=read,write; may be given again")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "check, and change nothing")
@@ -61,6 +66,7 @@ holds the data from then on; without --backend the gateway takes its default.`,
 	cli.SetDefault(cmd, "max-ttl", "no bound")
 	cli.SetDefault(cmd, "request-rps", "no bound")
 	cli.SetDefault(cmd, "burst", "as the rate")
+	cli.SetDefault(cmd, "default-kind", "what is published to")
 	return cmd
 }
 
@@ -94,6 +100,7 @@ func (o *createOptions) spec() (*adminv1.NamespaceSpec, error) {
 	spec := &adminv1.NamespaceSpec{
 		Name: o.Name, Model: o.Model, Backend: o.Backend, Description: o.Description,
 		DefaultTtlMs: o.DefaultTTL.Milliseconds(), MaxTtlMs: o.MaxTTL.Milliseconds(),
+		NoAutoCreate: !o.AutoCreate, DefaultKind: o.DefaultKind,
 	}
 	if o.Durability != "" {
 		spec.Needs = &adminv1.Needs{Durability: o.Durability}

@@ -49,6 +49,8 @@ func kind() cli.Kind[ns] {
 		cli.Text("wanted_backend", "", "the backend that was asked for, where it differs", wanted),
 		cli.Millis("default_ttl_ms", "", "given to a write that asks for none", func(n ns) int64 { return n.GetSpec().GetDefaultTtlMs() }).Optional(func(n ns) bool { return n.GetSpec().GetDefaultTtlMs() > 0 }),
 		cli.Millis("max_ttl_ms", "", "the longest time to live", func(n ns) int64 { return n.GetSpec().GetMaxTtlMs() }).Optional(func(n ns) bool { return n.GetSpec().GetMaxTtlMs() > 0 }),
+		cli.Bool("auto_create", "", "whether publishing makes topics and queues", func(n ns) bool { return !n.GetSpec().GetNoAutoCreate() }).Optional(ofQueues),
+		cli.Text("default_kind", "", "the only kind that publishing makes, log or work", func(n ns) string { return n.GetSpec().GetDefaultKind() }).Optional(ofQueues),
 		cli.Nested("needs", "what was asked of it", needs),
 		cli.Nested("limits", "what callers may ask of it", limits),
 		cli.Words("owners", "", "who may do everything", func(n ns) []string { return n.GetSpec().GetAccess().GetOwners() }),
@@ -63,6 +65,8 @@ func kind() cli.Kind[ns] {
 }
 
 func hasUsage(n ns) bool { return n.GetUsage() != nil }
+
+func ofQueues(n ns) bool { return n.GetSpec().GetModel() == "queue" }
 
 func wanted(n ns) string {
 	if w := n.GetSpec().GetBackend(); w != n.GetBoundBackend() {
@@ -102,6 +106,10 @@ func limits(n ns) any {
 		{Name: "request_rps", Value: orNone(x.GetRequestRps())},
 		{Name: "burst", Value: orNone(x.GetBurst())},
 		{Name: "receipts", Value: orNone(x.GetReceipts())},
+		{Name: "queues", Value: orNone(x.GetQueues())},
+		{Name: "partitions", Value: orNone(x.GetPartitions())},
+		{Name: "groups", Value: orNone(x.GetGroups())},
+		{Name: "message_bytes", Value: orNone(x.GetMessageBytes())},
 	}
 }
 

@@ -35,6 +35,8 @@ func TestWhatIsPrinted(t *testing.T) {
 		"create-grant":     {"namespace", "create", "orders", "--grant", "service:checkout=admin"},
 		"create-no-grant":  {"namespace", "create", "orders", "--grant", "service:checkout"},
 		"create-ttl":       {"namespace", "create", "orders", "--default-ttl", "soon"},
+		"create-queue":     {"namespace", "create", "jobs", "--model", "queue", "--auto-create=false", "--default-kind", "log", "-o", "json"},
+		"update-queue":     {"namespace", "update", "kv", "--auto-create=false", "--default-kind", "work"},
 		"update":           {"namespace", "update", "kv", "--description", "new", "--request-rps", "10", "--burst", "5", "--add-owner", "user:ann", "--remove-owner", "user:dev", "--grant", "service:a=read"},
 		"update-dry":       {"namespace", "update", "kv", "--max-ttl", "1d", "--default-ttl", "1h", "--durability", "relaxed", "--revoke", "service:a", "--dry-run"},
 		"update-nothing":   {"namespace", "update", "kv"},

@@ -31,6 +31,8 @@ type updateOptions struct {
 	Name, Description, Durability string
 	DefaultTTL, MaxTTL            cli.DurationFlag
 	RPS, Burst                    int64
+	AutoCreate                    bool
+	DefaultKind                   string
 	AddOwners, RemoveOwners       []string
 	Grants, Revoke                []string
 	IfRevision                    int64
@@ -62,13 +64,15 @@ the namespace in between. A field that a file declares is changed in that file.`
 	flags.Var(&o.MaxTTL, "max-ttl", "the longest time to live, a `DURATION`; 0 for no bound")
 	flags.Int64Var(&o.RPS, "request-rps", 0, "let through at most `N` requests a second; 0 for no bound")
 	flags.Int64Var(&o.Burst, "burst", 0, "let through `N` at once; 0 for as many as the rate")
+	flags.BoolVar(&o.AutoCreate, "auto-create", true, "of a queue namespace: publishing makes topics and queues")
+	flags.StringVar(&o.DefaultKind, "default-kind", "", "of a queue namespace: the only `KIND` that publishing makes, log or work; '' for either")
 	flags.StringArrayVar(&o.AddOwners, "add-owner", nil, "let this `PRINCIPAL` do everything; may be given again")
 	flags.StringArrayVar(&o.RemoveOwners, "remove-owner", nil, "no longer let this `PRINCIPAL` do everything; may be given again")
 	flags.StringArrayVar(&o.Grants, "grant", nil, "let others in: a `GRANT` is PRINCIPAL=read,write; may be given again")
 	flags.StringArrayVar(&o.Revoke, "revoke", nil, "let this `PRINCIPAL` in no longer; may be given again")
 	flags.Int64Var(&o.IfRevision, "if-revision", 0, "only if the namespace still has revision `N`")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would change, and change nothing")
-	for _, name := range []string{"description", "durability", "default-ttl", "max-ttl", "request-rps", "burst"} {
+	for _, name := range []string{"description", "durability", "default-ttl", "max-ttl", "request-rps", "burst", "auto-create", "default-kind"} {
 		cli.SetDefault(cmd, name, "unchanged")
 	}
 	cli.SetDefault(cmd, "if-revision", "the one that was read")
@@ -133,6 +137,8 @@ func (o *updateOptions) mask() []string {
 		{"access", []string{"add-owner", "remove-owner", "grant", "revoke"}},
 		{"default_ttl_ms", []string{"default-ttl"}},
 		{"max_ttl_ms", []string{"max-ttl"}},
+		{"no_auto_create", []string{"auto-create"}},
+		{"default_kind", []string{"default-kind"}},
 	} {
 		if slices.ContainsFunc(m.flags, o.Changed) {
 			mask = append(mask, m.field)
@@ -156,6 +162,12 @@ func (o *updateOptions) apply(spec *adminv1.NamespaceSpec, grants []*adminv1.Gra
 	}
 	if o.Changed("max-ttl") {
 		spec.MaxTtlMs = o.MaxTTL.Milliseconds()
+	}
+	if o.Changed("auto-create") {
+		spec.NoAutoCreate = !o.AutoCreate
+	}
+	if o.Changed("default-kind") {
+		spec.DefaultKind = o.DefaultKind
 	}
 	if o.Changed("request-rps") || o.Changed("burst") {
 		o.applyLimits(spec)

@@ -425,8 +425,8 @@ func (s *Store) move(ctx context.Context, topic, name string, offsets []Partitio
 		g.saving.Lock()
 		defer g.saving.Unlock()
 	}
-	if err := s.set.StreamConsumerGroups.Commit(ctx, s.ns, topic, name, offsets); err != nil {
-		return err
+	if err := s.commit(ctx, topic, name, offsets, g != nil); err != nil {
+		return s.there(ctx, topic, err)
 	}
 	if g == nil {
 		return nil
@@ -481,5 +481,26 @@ func (s *Store) begin(ctx context.Context, topic, name string, start Start) ([]i
 	if len(fresh) == 0 {
 		return offsets, nil
 	}
-	return offsets, s.set.StreamConsumerGroups.Commit(ctx, s.ns, topic, name, fresh)
+	return offsets, s.commit(ctx, topic, name, fresh, len(committed) > 0)
+}
+
+// commit commits offsets of a group; one that is not known is counted against
+// what a topic may have, with nobody else making one meanwhile.
+func (s *Store) commit(ctx context.Context, topic, name string, offsets []PartitionOffset, known bool) error {
+	groups := s.set.StreamConsumerGroups
+	if known {
+		return groups.Commit(ctx, s.ns, topic, name, offsets)
+	}
+	return s.names.Alone(ctx, func() error {
+		have, err := groups.Groups(ctx, s.ns, topic)
+		if err != nil {
+			return err
+		}
+		if _, known := slices.BinarySearch(have, name); !known {
+			if err := s.policy.TooManyGroups(s.ns, len(have)); err != nil {
+				return err
+			}
+		}
+		return groups.Commit(ctx, s.ns, topic, name, offsets)
+	})
 }

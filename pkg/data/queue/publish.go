@@ -43,8 +43,8 @@ func (m *Message) Once(principal, topic, key string, retry []byte) error {
 // check says everything that is wrong with a message.
 func (s *Store) check(m *Message) error {
 	e := prism.New(prism.ReasonInvalidArgument, "")
-	if len(m.Payload) > prism.MaxValueBytes {
-		e.WithField("payload", "must be at most 1 MiB")
+	if text := s.policy.CheckPayload(len(m.Payload)); text != "" {
+		e.WithField("payload", text)
 	}
 	switch {
 	case len(m.Key) > prism.MaxKeyBytes:
@@ -72,7 +72,7 @@ func (s *Store) check(m *Message) error {
 
 // Publish appends messages, each with a result of its own; the error is for all
 // of them. Messages for one partition keep their order. A topic that is not
-// there is made with the defaults.
+// there is made with the defaults, if the policy lets it.
 func (s *Store) Publish(ctx context.Context, topic string, messages []Message, results []Result) error {
 	if err := s.Require("stream_basic"); err != nil {
 		return err
@@ -83,8 +83,11 @@ func (s *Store) Publish(ctx context.Context, topic string, messages []Message, r
 	if err := checkName("topic", topic); err != nil {
 		return err
 	}
-	err := s.publish(ctx, topic, messages, results)
+	err := s.there(ctx, topic, s.publish(ctx, topic, messages, results))
 	if errors.Is(err, prism.ReasonNotFound) {
+		if err := s.policy.MayMake(s.ns, data.LogKind, topic); err != nil {
+			return err
+		}
 		if _, err := s.CreateTopic(ctx, topic, s.defaults()); err != nil && !errors.Is(err, prism.ReasonAlreadyExists) {
 			return err
 		}

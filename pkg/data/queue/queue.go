@@ -33,9 +33,7 @@ const (
 )
 
 // A Policy is what a namespace says of all its topics.
-type Policy struct {
-	Receipts int64 // idempotency keys that are kept; 0: the store's bound
-}
+type Policy = data.QueuePolicy
 
 // A Store is one namespace of logs.
 type Store struct {
@@ -45,13 +43,19 @@ type Store struct {
 	sealer *data.Sealer
 	clock  clock.Clock
 	hub    *Hub
+	names  *data.Names
 }
 
 // New returns the namespace ns of set. The sealer authenticates its positions
 // and cursors; hub holds the groups that read through this gateway, and is the
-// same for all versions of a namespace.
-func New(set driver.Set, ns prism.Namespace, p Policy, s *data.Sealer, c clock.Clock, hub *Hub) *Store {
-	return &Store{set: set, ns: ns, policy: p, sealer: s, clock: c, hub: hub}
+// same for all versions of a namespace, as are its names.
+func New(set driver.Set, ns prism.Namespace, p Policy, s *data.Sealer, c clock.Clock, hub *Hub, names *data.Names) *Store {
+	return &Store{set: set, ns: ns, policy: p, sealer: s, clock: c, hub: hub, names: names}
+}
+
+// there makes the error of a call clear where the name is a work queue.
+func (s *Store) there(ctx context.Context, topic string, err error) error {
+	return data.OtherKind(ctx, &s.set, s.ns, data.LogKind, topic, err)
 }
 
 // Require refuses when the backend lacks a capability.
@@ -87,7 +91,9 @@ func (s *Store) CreateTopic(ctx context.Context, topic string, o TopicOptions) (
 	if err := checkRetention(o.Retention); err != nil {
 		return false, err
 	}
-	return s.set.Stream.CreateTopic(ctx, s.ns, topic, o)
+	return s.names.Make(ctx, &s.set, s.ns, s.policy, topic, int64(o.Partitions), func() (bool, error) {
+		return s.set.Stream.CreateTopic(ctx, s.ns, topic, o)
+	})
 }
 
 // defaults are the options of a topic that a first message makes.
@@ -119,7 +125,7 @@ func (s *Store) SetRetention(ctx context.Context, topic string, r Retention) err
 	if err := checkRetention(r); err != nil {
 		return err
 	}
-	return s.set.StreamRetention.SetRetention(ctx, s.ns, topic, r)
+	return s.there(ctx, topic, s.set.StreamRetention.SetRetention(ctx, s.ns, topic, r))
 }
 
 // Info describes a topic.
@@ -130,7 +136,8 @@ func (s *Store) Info(ctx context.Context, topic string) (TopicInfo, error) {
 	if err := checkName("topic", topic); err != nil {
 		return TopicInfo{}, err
 	}
-	return s.set.Stream.TopicInfo(ctx, s.ns, topic)
+	info, err := s.set.Stream.TopicInfo(ctx, s.ns, topic)
+	return info, s.there(ctx, topic, err)
 }
 
 // DefaultPageItems is how many names a page has where nobody says.

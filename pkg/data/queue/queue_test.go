@@ -55,7 +55,7 @@ func fresh(t *testing.T, without ...string) *world {
 
 // restart forgets what only the gateway knows.
 func (w *world) restart() {
-	w.Store = queue.New(w.set, "log", queue.Policy{}, data.NewSealer(secret), w.clock, new(queue.Hub))
+	w.Store = queue.New(w.set, "log", queue.Policy{}, data.NewSealer(secret), w.clock, new(queue.Hub), data.NewNames())
 }
 
 func (w *world) must(err error) {

@@ -52,9 +52,7 @@ const (
 )
 
 // A Policy is what a namespace says of all its queues.
-type Policy struct {
-	Receipts int64 // idempotency keys that are kept; 0: the store's bound
-}
+type Policy = data.QueuePolicy
 
 // A Store is the work queues of one namespace.
 type Store struct {
@@ -63,12 +61,18 @@ type Store struct {
 	policy Policy
 	sealer *data.Sealer
 	clock  clock.Clock
+	names  *data.Names
 }
 
 // New returns the namespace ns of set. The sealer authenticates its leases and
-// cursors.
-func New(set driver.Set, ns prism.Namespace, p Policy, s *data.Sealer, c clock.Clock) *Store {
-	return &Store{set: set, ns: ns, policy: p, sealer: s, clock: c}
+// cursors; names are the namespace's, shared with its logs.
+func New(set driver.Set, ns prism.Namespace, p Policy, s *data.Sealer, c clock.Clock, names *data.Names) *Store {
+	return &Store{set: set, ns: ns, policy: p, sealer: s, clock: c, names: names}
+}
+
+// there makes the error of a call clear where the name is a log.
+func (s *Store) there(ctx context.Context, queue string, err error) error {
+	return data.OtherKind(ctx, &s.set, s.ns, data.WorkKind, queue, err)
 }
 
 // Capabilities lists what the namespace can do.
@@ -87,10 +91,13 @@ func (s *Store) Create(ctx context.Context, queue string, o Settings) (created b
 	if err := s.Require("queue_basic"); err != nil {
 		return false, err
 	}
-	return s.set.Queue.CreateQueue(ctx, s.ns, queue, Settings{
+	o = Settings{
 		Lease:       cmp.Or(o.Lease, DefaultLease),
 		MaxAttempts: min(cmp.Or(o.MaxAttempts, DefaultMaxAttempts), MaxAttempts),
 		Retention:   cmp.Or(o.Retention, DefaultRetention),
+	}
+	return s.names.Make(ctx, &s.set, s.ns, s.policy, queue, 0, func() (bool, error) {
+		return s.set.Queue.CreateQueue(ctx, s.ns, queue, o)
 	})
 }
 
@@ -139,7 +146,7 @@ func (s *Store) Info(ctx context.Context, queue string) (i Info, err error) {
 		return Info{}, err
 	}
 	if i.QueueInfo, err = s.set.Queue.Info(ctx, s.ns, queue); err != nil {
-		return Info{}, err
+		return Info{}, s.there(ctx, queue, err)
 	}
 	if !i.Oldest.IsZero() {
 		i.OldestAge = max(s.clock.Now().Sub(i.Oldest), 0)
@@ -158,7 +165,7 @@ func (s *Store) Info(ctx context.Context, queue string) (i Info, err error) {
 }
 
 // Publish adds messages, each with a result of its own. A queue that is not
-// there is made with the defaults. What is invalid fails alone, as does what
+// there is made with the defaults, if the policy lets it. What is invalid fails alone, as does what
 // has an error in its result already.
 func (s *Store) Publish(ctx context.Context, queue string, messages []Message, results []Result) error {
 	if err := s.Require("queue_basic"); err != nil {
@@ -201,6 +208,12 @@ func (s *Store) publish(ctx context.Context, queue string, messages []Message, r
 	if err == nil || prism.From(err).Reason != prism.ReasonNotFound {
 		return err
 	}
+	if err := s.there(ctx, queue, err); prism.From(err).Reason != prism.ReasonNotFound {
+		return err
+	}
+	if err := s.policy.MayMake(s.ns, data.WorkKind, queue); err != nil {
+		return err
+	}
 	// Another may make it meanwhile, with settings of its own: it is there then.
 	if _, err = s.Create(ctx, queue, Settings{}); err != nil && prism.From(err).Reason != prism.ReasonAlreadyExists {
 		return err
@@ -211,8 +224,8 @@ func (s *Store) publish(ctx context.Context, queue string, messages []Message, r
 // check says what is wrong with a message, every field at once.
 func (s *Store) check(m *Message) error {
 	e := prism.New(prism.ReasonInvalidArgument, "")
-	if len(m.Payload) > prism.MaxValueBytes {
-		e.WithField("payload", "must be at most 1 MiB")
+	if text := s.policy.CheckPayload(len(m.Payload)); text != "" {
+		e.WithField("payload", text)
 	}
 	switch {
 	case len(m.Key) > prism.MaxKeyBytes:
@@ -320,7 +333,7 @@ func (s *Store) Receive(ctx context.Context, principal, queue string, r Receive)
 		Max: int(min(cmp.Or(r.Max, 1), prism.MaxPageItems)), Bytes: prism.MaxPageBytes - leaseRoom, Lease: r.Lease, Wait: r.Wait,
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.there(ctx, queue, err)
 	}
 	out := make([]Delivery, len(leased))
 	for i := range leased {
@@ -354,13 +367,13 @@ func (s *Store) open(principal, queue string, tokens []string) []driver.LeaseRec
 }
 
 // settle runs do for leases; the error of each that is over is the same.
-func (s *Store) settle(principal, queue, capability string, tokens []string, do func([]driver.LeaseReceipt, []Result) error) ([]Result, error) {
+func (s *Store) settle(ctx context.Context, principal, queue, capability string, tokens []string, do func([]driver.LeaseReceipt, []Result) error) ([]Result, error) {
 	if err := s.Require(capability); err != nil {
 		return nil, err
 	}
 	results := make([]Result, len(tokens))
 	if err := do(s.open(principal, queue, tokens), results); err != nil {
-		return nil, err
+		return nil, s.there(ctx, queue, err)
 	}
 	for i := range results {
 		if err := results[i].Err; err != nil && prism.From(err).Reason == prism.ReasonLeaseLost {
@@ -372,7 +385,7 @@ func (s *Store) settle(principal, queue, capability string, tokens []string, do 
 
 // Acknowledge removes leased messages.
 func (s *Store) Acknowledge(ctx context.Context, principal, queue string, leases []string) ([]Result, error) {
-	return s.settle(principal, queue, "queue_basic", leases, func(receipts []driver.LeaseReceipt, results []Result) error {
+	return s.settle(ctx, principal, queue, "queue_basic", leases, func(receipts []driver.LeaseReceipt, results []Result) error {
 		return s.set.Queue.Ack(ctx, s.ns, queue, receipts, results)
 	})
 }
@@ -382,7 +395,7 @@ func (s *Store) Extend(ctx context.Context, principal, queue string, leases []st
 	if d < MinLease || d > MaxLease {
 		return nil, prism.InvalidField("lease_ms", "must be 1 second to 12 hours")
 	}
-	return s.settle(principal, queue, "queue_visibility", leases, func(receipts []driver.LeaseReceipt, results []Result) error {
+	return s.settle(ctx, principal, queue, "queue_visibility", leases, func(receipts []driver.LeaseReceipt, results []Result) error {
 		return s.set.QueueVisibility.Extend(ctx, s.ns, queue, receipts, d, results)
 	})
 }
@@ -397,7 +410,7 @@ func (s *Store) Release(ctx context.Context, principal, queue string, leases []s
 	case delay > 0 && s.set.QueueDelayed == nil:
 		return nil, data.Missing(&s.set, s.ns, "queue_delayed")
 	}
-	return s.settle(principal, queue, "queue_visibility", leases, func(receipts []driver.LeaseReceipt, results []Result) error {
+	return s.settle(ctx, principal, queue, "queue_visibility", leases, func(receipts []driver.LeaseReceipt, results []Result) error {
 		return s.set.QueueVisibility.Release(ctx, s.ns, queue, receipts, delay, reason, results)
 	})
 }
@@ -407,7 +420,7 @@ func (s *Store) Reject(ctx context.Context, principal, queue string, leases []st
 	if len(reason) > MaxReason {
 		return nil, prism.InvalidField("reason", "must be at most 1024 bytes")
 	}
-	return s.settle(principal, queue, "queue_dead_letter", leases, func(receipts []driver.LeaseReceipt, results []Result) error {
+	return s.settle(ctx, principal, queue, "queue_dead_letter", leases, func(receipts []driver.LeaseReceipt, results []Result) error {
 		return s.set.QueueDeadLetter.Reject(ctx, s.ns, queue, receipts, reason, results)
 	})
 }
@@ -430,7 +443,7 @@ func (s *Store) Peek(ctx context.Context, principal, queue string, state State, 
 		State: state, Limit: pageItems(limit), Bytes: prism.MaxPageBytes - peekRoom, Token: token,
 	})
 	if err != nil {
-		return nil, "", err
+		return nil, "", s.there(ctx, queue, err)
 	}
 	if page.Next != nil {
 		next = s.sealer.Seal(page.Next, owner...)
@@ -448,7 +461,8 @@ func (s *Store) Redrive(ctx context.Context, queue string, ids []string, limit i
 	if err := s.Require("queue_dead_letter"); err != nil {
 		return 0, err
 	}
-	return s.set.QueueDeadLetter.Redrive(ctx, s.ns, queue, parseIDs(ids), int(limit))
+	moved, err := s.set.QueueDeadLetter.Redrive(ctx, s.ns, queue, parseIDs(ids), int(limit))
+	return moved, s.there(ctx, queue, err)
 }
 
 // Purge removes dead letters: those named, or all.
@@ -456,7 +470,8 @@ func (s *Store) Purge(ctx context.Context, queue string, ids []string) (int64, e
 	if err := s.Require("queue_dead_letter"); err != nil {
 		return 0, err
 	}
-	return s.set.QueueDeadLetter.Purge(ctx, s.ns, queue, parseIDs(ids))
+	removed, err := s.set.QueueDeadLetter.Purge(ctx, s.ns, queue, parseIDs(ids))
+	return removed, s.there(ctx, queue, err)
 }
 
 // ID spells the id of a message.

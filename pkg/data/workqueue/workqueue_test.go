@@ -28,7 +28,7 @@ func open(t *testing.T, without ...string) (*workqueue.Store, *clock.Fake) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = set.Store.Close() })
-	return workqueue.New(set.Without(without...), "q", workqueue.Policy{Receipts: 100}, data.NewSealer(secret), now), now
+	return workqueue.New(set.Without(without...), "q", workqueue.Policy{Receipts: 100}, data.NewSealer(secret), now, data.NewNames()), now
 }
 
 func refused(t *testing.T, what string, err error, reason prism.Reason, fields ...string) {

@@ -203,7 +203,12 @@ type NamespaceSpec struct {
 	// Given to a write that asks for none; 0: none.
 	DefaultTtlMs int64 `protobuf:"varint,8,opt,name=default_ttl_ms,json=defaultTtlMs,proto3" json:"default_ttl_ms,omitempty"`
 	// Refuses longer, and none at all when set; 0: no bound.
-	MaxTtlMs      int64 `protobuf:"varint,9,opt,name=max_ttl_ms,json=maxTtlMs,proto3" json:"max_ttl_ms,omitempty"`
+	MaxTtlMs int64 `protobuf:"varint,9,opt,name=max_ttl_ms,json=maxTtlMs,proto3" json:"max_ttl_ms,omitempty"`
+	// Of a namespace of queues: publishing makes no topic and no queue.
+	NoAutoCreate bool `protobuf:"varint,10,opt,name=no_auto_create,json=noAutoCreate,proto3" json:"no_auto_create,omitempty"`
+	// "log" or "work": the only kind that publishing makes; empty: the kind that
+	// is published to.
+	DefaultKind   string `protobuf:"bytes,11,opt,name=default_kind,json=defaultKind,proto3" json:"default_kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -301,6 +306,20 @@ func (x *NamespaceSpec) GetMaxTtlMs() int64 {
 	return 0
 }
 
+func (x *NamespaceSpec) GetNoAutoCreate() bool {
+	if x != nil {
+		return x.NoAutoCreate
+	}
+	return false
+}
+
+func (x *NamespaceSpec) GetDefaultKind() string {
+	if x != nil {
+		return x.DefaultKind
+	}
+	return ""
+}
+
 type Needs struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "strong" or "relaxed"; empty: strong.
@@ -384,7 +403,15 @@ type NamespaceLimits struct {
 	RequestRps int64 `protobuf:"varint,1,opt,name=request_rps,json=requestRps,proto3" json:"request_rps,omitempty"`
 	Burst      int64 `protobuf:"varint,2,opt,name=burst,proto3" json:"burst,omitempty"`
 	// Receipts of idempotency keys held; 0: 1,000,000.
-	Receipts      int64 `protobuf:"varint,3,opt,name=receipts,proto3" json:"receipts,omitempty"`
+	Receipts int64 `protobuf:"varint,3,opt,name=receipts,proto3" json:"receipts,omitempty"`
+	// Of a namespace of queues: topics and queues together, 0: 10,000.
+	Queues int64 `protobuf:"varint,4,opt,name=queues,proto3" json:"queues,omitempty"`
+	// Of all its topics together; 0: 100,000.
+	Partitions int64 `protobuf:"varint,5,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	// Groups of a topic; 0: 1,000.
+	Groups int64 `protobuf:"varint,6,opt,name=groups,proto3" json:"groups,omitempty"`
+	// Of a payload; 0: 1 MiB, and never more.
+	MessageBytes  int64 `protobuf:"varint,7,opt,name=message_bytes,json=messageBytes,proto3" json:"message_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -436,6 +463,34 @@ func (x *NamespaceLimits) GetBurst() int64 {
 func (x *NamespaceLimits) GetReceipts() int64 {
 	if x != nil {
 		return x.Receipts
+	}
+	return 0
+}
+
+func (x *NamespaceLimits) GetQueues() int64 {
+	if x != nil {
+		return x.Queues
+	}
+	return 0
+}
+
+func (x *NamespaceLimits) GetPartitions() int64 {
+	if x != nil {
+		return x.Partitions
+	}
+	return 0
+}
+
+func (x *NamespaceLimits) GetGroups() int64 {
+	if x != nil {
+		return x.Groups
+	}
+	return 0
+}
+
+func (x *NamespaceLimits) GetMessageBytes() int64 {
+	if x != nil {
+		return x.MessageBytes
 	}
 	return 0
 }
@@ -1070,7 +1125,8 @@ func (x *CreateNamespaceResponse) GetNamespace() *Namespace {
 type UpdateNamespaceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Spec  *NamespaceSpec         `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
-	// "description", "limits", "access", "default_ttl_ms", "max_ttl_ms", "needs".
+	// "description", "limits", "access", "default_ttl_ms", "max_ttl_ms", "needs",
+	// "no_auto_create", "default_kind".
 	UpdateMask []string `protobuf:"bytes,2,rep,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	DryRun     bool     `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// Refuse unless the namespace has this revision; 0: any.
@@ -3707,7 +3763,7 @@ var File_prism_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1aprism/admin/v1/admin.proto\x12\x0eprism.admin.v1\x1a\x1eprism/options/v1/options.proto\x1a\x1eprism/session/v1/session.proto\"\xf1\x02\n" +
+	"\x1aprism/admin/v1/admin.proto\x12\x0eprism.admin.v1\x1a\x1eprism/options/v1/options.proto\x1a\x1eprism/session/v1/session.proto\"\xba\x03\n" +
 	"\rNamespaceSpec\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1e\n" +
@@ -3719,7 +3775,10 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x06access\x18\a \x01(\v2\x16.prism.admin.v1.AccessR\x06access\x12*\n" +
 	"\x0edefault_ttl_ms\x18\b \x01(\x03B\x04\xa8\xd4\x18\x04R\fdefaultTtlMs\x12\"\n" +
 	"\n" +
-	"max_ttl_ms\x18\t \x01(\x03B\x04\xa8\xd4\x18\x04R\bmaxTtlMs\"\xad\x01\n" +
+	"max_ttl_ms\x18\t \x01(\x03B\x04\xa8\xd4\x18\x04R\bmaxTtlMs\x12$\n" +
+	"\x0eno_auto_create\x18\n" +
+	" \x01(\bR\fnoAutoCreate\x12!\n" +
+	"\fdefault_kind\x18\v \x01(\tR\vdefaultKind\"\xad\x01\n" +
 	"\x05Needs\x12\x1e\n" +
 	"\n" +
 	"durability\x18\x01 \x01(\tR\n" +
@@ -3728,12 +3787,18 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\bread_rps\x18\x03 \x01(\x03B\x04\xa8\xd4\x18\x04R\areadRps\x12!\n" +
 	"\twrite_rps\x18\x04 \x01(\x03B\x04\xa8\xd4\x18\x04R\bwriteRps\x12#\n" +
 	"\n" +
-	"size_bytes\x18\x05 \x01(\x03B\x04\xa8\xd4\x18\x04R\tsizeBytes\"v\n" +
+	"size_bytes\x18\x05 \x01(\x03B\x04\xa8\xd4\x18\x04R\tsizeBytes\"\x83\x02\n" +
 	"\x0fNamespaceLimits\x12%\n" +
 	"\vrequest_rps\x18\x01 \x01(\x03B\x04\xa8\xd4\x18\x04R\n" +
 	"requestRps\x12\x1a\n" +
 	"\x05burst\x18\x02 \x01(\x03B\x04\xa8\xd4\x18\x04R\x05burst\x12 \n" +
-	"\breceipts\x18\x03 \x01(\x03B\x04\xa8\xd4\x18\x04R\breceipts\"U\n" +
+	"\breceipts\x18\x03 \x01(\x03B\x04\xa8\xd4\x18\x04R\breceipts\x12\x1c\n" +
+	"\x06queues\x18\x04 \x01(\x03B\x04\xa8\xd4\x18\x04R\x06queues\x12$\n" +
+	"\n" +
+	"partitions\x18\x05 \x01(\x03B\x04\xa8\xd4\x18\x04R\n" +
+	"partitions\x12\x1c\n" +
+	"\x06groups\x18\x06 \x01(\x03B\x04\xa8\xd4\x18\x04R\x06groups\x12)\n" +
+	"\rmessage_bytes\x18\a \x01(\x03B\x04\xa8\xd4\x18\x04R\fmessageBytes\"U\n" +
 	"\x06Access\x12\x16\n" +
 	"\x06owners\x18\x01 \x03(\tR\x06owners\x123\n" +
 	"\tconsumers\x18\x02 \x03(\v2\x15.prism.admin.v1.GrantR\tconsumers\"M\n" +

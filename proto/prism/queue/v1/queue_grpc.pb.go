@@ -44,7 +44,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type QueueServiceClient interface {
 	// A topic that is there with the same settings is no error (created = false);
-	// with others it is ALREADY_EXISTS.
+	// with others it is ALREADY_EXISTS. A name that is a work queue is
+	// FAILED_PRECONDITION, reason WRONG_KIND, here and in every other call.
 	CreateTopic(ctx context.Context, in *CreateTopicRequest, opts ...grpc.CallOption) (*CreateTopicResponse, error)
 	ListTopics(ctx context.Context, in *ListTopicsRequest, opts ...grpc.CallOption) (*ListTopicsResponse, error)
 	GetTopicInfo(ctx context.Context, in *GetTopicInfoRequest, opts ...grpc.CallOption) (*GetTopicInfoResponse, error)
@@ -227,7 +228,8 @@ func (c *queueServiceClient) ListGroups(ctx context.Context, in *ListGroupsReque
 // for forward compatibility.
 type QueueServiceServer interface {
 	// A topic that is there with the same settings is no error (created = false);
-	// with others it is ALREADY_EXISTS.
+	// with others it is ALREADY_EXISTS. A name that is a work queue is
+	// FAILED_PRECONDITION, reason WRONG_KIND, here and in every other call.
 	CreateTopic(context.Context, *CreateTopicRequest) (*CreateTopicResponse, error)
 	ListTopics(context.Context, *ListTopicsRequest) (*ListTopicsResponse, error)
 	GetTopicInfo(context.Context, *GetTopicInfoRequest) (*GetTopicInfoResponse, error)

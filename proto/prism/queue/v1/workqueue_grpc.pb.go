@@ -43,7 +43,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type WorkQueueServiceClient interface {
 	// A queue that is there with the same settings is no error (created = false);
-	// with others it is ALREADY_EXISTS.
+	// with others it is ALREADY_EXISTS. A name that is a log topic is
+	// FAILED_PRECONDITION, reason WRONG_KIND, here and in every other call.
 	CreateQueue(ctx context.Context, in *CreateQueueRequest, opts ...grpc.CallOption) (*CreateQueueResponse, error)
 	ListQueues(ctx context.Context, in *ListQueuesRequest, opts ...grpc.CallOption) (*ListQueuesResponse, error)
 	GetQueueInfo(ctx context.Context, in *GetQueueInfoRequest, opts ...grpc.CallOption) (*GetQueueInfoResponse, error)
@@ -219,7 +220,8 @@ func (c *workQueueServiceClient) Purge(ctx context.Context, in *PurgeRequest, op
 // for forward compatibility.
 type WorkQueueServiceServer interface {
 	// A queue that is there with the same settings is no error (created = false);
-	// with others it is ALREADY_EXISTS.
+	// with others it is ALREADY_EXISTS. A name that is a log topic is
+	// FAILED_PRECONDITION, reason WRONG_KIND, here and in every other call.
 	CreateQueue(context.Context, *CreateQueueRequest) (*CreateQueueResponse, error)
 	ListQueues(context.Context, *ListQueuesRequest) (*ListQueuesResponse, error)
 	GetQueueInfo(context.Context, *GetQueueInfoRequest) (*GetQueueInfoResponse, error)
