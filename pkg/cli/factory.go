@@ -139,6 +139,11 @@ func (f *Factory) WorkQueue(ctx context.Context) (queuev1.WorkQueueServiceClient
 	return data(ctx, f, queuev1.NewWorkQueueServiceClient)
 }
 
+// Log is the gateway's API of logs.
+func (f *Factory) Log(ctx context.Context) (queuev1.QueueServiceClient, error) {
+	return data(ctx, f, queuev1.NewQueueServiceClient)
+}
+
 // Cache is the gateway's API of caches.
 func (f *Factory) Cache(ctx context.Context) (cachev1.CacheServiceClient, error) {
 	return data(ctx, f, cachev1.NewCacheServiceClient)

@@ -75,6 +75,7 @@ func Start(t testing.TB) *Gateway {
 	keyvaluev1.RegisterKeyValueServiceServer(s, g)
 	pubsubv1.RegisterPubSubServiceServer(s, g.PubSub)
 	queuev1.RegisterWorkQueueServiceServer(s, &g.Queues)
+	queuev1.RegisterQueueServiceServer(s, Logs{q: &g.Queues})
 	cachev1.RegisterCacheServiceServer(s, caches{g: g})
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)

@@ -2,6 +2,7 @@ package clitest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,6 +20,8 @@ type Queues struct {
 	mu     sync.Mutex
 	now    int64
 	queues map[string]*fakeQueue
+	topics map[string]*fakeTopic // see Logs
+	ending chan struct{}         // closed to end the streams of logs
 }
 
 type fakeQueue struct {
@@ -31,7 +34,9 @@ const queueNamespace = "queue"
 func (q *Queues) reset(now int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.now, q.queues = now, map[string]*fakeQueue{}
+	q.now, q.queues, q.topics = now, map[string]*fakeQueue{}, map[string]*fakeTopic{}
+	q.ending = make(chan struct{})
+	q.seedLogs()
 	f := q.make("mail")
 	for i := range 12 {
 		f.messages = append(f.messages, &queuev1.PeekedMessage{
@@ -44,7 +49,7 @@ func (q *Queues) reset(now int64) {
 		&queuev1.PeekedMessage{MessageId: "14", State: queuev1.MessageState_MESSAGE_STATE_DEAD, Payload: []byte("bad"), PublishedMs: now, Attempts: 5, Reason: "cannot be read"})
 }
 
-// Clear removes all queues.
+// Clear removes all work queues.
 func (q *Queues) Clear() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -77,7 +82,20 @@ func (q *Queues) find(namespace, queue string) (*fakeQueue, error) {
 	if f := q.queues[queue]; f != nil {
 		return f, nil
 	}
+	if q.topics[queue] != nil {
+		return nil, wrongKind(queue, "log")
+	}
 	return nil, prism.NotFound("queue", queue)
+}
+
+func (q *Queues) lookup(namespace, queue string) (*fakeQueue, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.find(namespace, queue)
+}
+
+func wrongKind(name, is string) error {
+	return prism.New(prism.ReasonWrongKind, "%q is a %s", name, map[string]string{"log": "log", "work": "work queue"}[is]).WithMeta("kind", is)
 }
 
 func (q *Queues) CreateQueue(_ context.Context, r *queuev1.CreateQueueRequest) (*queuev1.CreateQueueResponse, error) {
@@ -88,6 +106,9 @@ func (q *Queues) CreateQueue(_ context.Context, r *queuev1.CreateQueueRequest) (
 			return nil, prism.New(prism.ReasonAlreadyExists, "queue %q is there with other settings", r.Queue)
 		}
 		return &queuev1.CreateQueueResponse{}, nil
+	}
+	if q.topics[r.Queue] != nil {
+		return nil, wrongKind(r.Queue, "log")
 	}
 	q.make(r.Queue)
 	return &queuev1.CreateQueueResponse{Created: true}, nil
@@ -130,6 +151,9 @@ func (q *Queues) GetQueueInfo(_ context.Context, r *queuev1.GetQueueInfoRequest)
 func (q *Queues) Publish(_ context.Context, r *queuev1.WorkQueueServicePublishRequest) (*queuev1.WorkQueueServicePublishResponse, error) {
 	if r.Namespace != queueNamespace {
 		return nil, prism.NotFound("namespace", r.Namespace)
+	}
+	if _, err := q.lookup(r.Namespace, r.Queue); errors.Is(err, prism.ReasonWrongKind) {
+		return nil, err
 	}
 	m := &queuev1.PeekedMessage{
 		State: queuev1.MessageState_MESSAGE_STATE_READY, Payload: r.Message.Payload, Attributes: r.Message.Attributes,

@@ -42,6 +42,9 @@ func TestLiveNamesComplete(t *testing.T) {
 		{"context use ", "lab\tlab:1\n"},
 		{"kv get a -n ", "kv\tkeyvalue on local\n"},
 		{"kv get a --context ", "lab\t"},
+		{"queue info ", "mail\tqueue\norders\tlog\n"},
+		{"queue seek ", "mail\tqueue\norders\tlog\n"},
+		{"queue seek orders --group ", "billing\t2 messages behind\n"},
 		{"kv get a -o ", "table\nwide\njson\n"},
 		{"kv get a --color ", "auto\nalways\nnever\n"},
 	} {
@@ -56,7 +59,7 @@ func TestLiveNamesComplete(t *testing.T) {
 
 func TestCompletionIsQuickAndSilentWithoutAGateway(t *testing.T) {
 	r := clitest.Offline(t)
-	for _, line := range []string{"namespace describe ", "backend describe ", "session describe ", "key revoke "} {
+	for _, line := range []string{"namespace describe ", "backend describe ", "session describe ", "key revoke ", "queue info "} {
 		start := time.Now()
 		got := r.Run(append([]string{"__complete"}, strings.Split(line, " ")...)...)
 		if got.Code != 0 || got.Out != ":4\n" || strings.Contains(got.ErrOut, "error") {

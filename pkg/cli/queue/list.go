@@ -4,33 +4,22 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
-	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 )
 
-type lister interface {
-	ListQueues(context.Context, *queuev1.ListQueuesRequest, ...grpc.CallOption) (*queuev1.ListQueuesResponse, error)
-	informer
-}
-
 type listOptions struct {
-	Out       *cli.Output
-	Client    func(context.Context) (lister, error)
-	Namespace func() (string, error)
+	Out *cli.Output
+	door
 }
 
 func newList(f *cli.Factory, run func(context.Context, *listOptions) error) *cobra.Command {
-	o := &listOptions{
-		Client:    func(ctx context.Context) (lister, error) { return f.WorkQueue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
-	}
+	o := &listOptions{door: openDoor(f)}
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
-		Short:   "List the queues of a namespace",
-		Long:    "Lists the queues by name, with what each holds.",
+		Short:   "List the queues and logs of a namespace",
+		Long:    "Lists work queues and logs by name, with what each holds.",
 		Example: "  prismctl queue list\n  prismctl queue list -n queue -o name",
 		Args:    cli.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
@@ -40,33 +29,32 @@ func newList(f *cli.Factory, run func(context.Context, *listOptions) error) *cob
 }
 
 func runList(ctx context.Context, o *listOptions) error {
-	ns, err := o.Namespace()
+	h, err := o.enter(ctx)
 	if err != nil {
 		return err
 	}
-	c, err := o.Client(ctx)
+	names, err := h.names(ctx)
 	if err != nil {
-		return err
+		return explain(err, h.ns)
 	}
-	list := cli.NewList(o.Out, infoKind(), "there are no queues in "+ns+"; prismctl queue publish QUEUE PAYLOAD makes one")
-	more, err := cli.Pages(ctx, o.Out.Limit, func(ctx context.Context, cursor string, size int32) (int, string, error) {
-		page, err := c.ListQueues(ctx, &queuev1.ListQueuesRequest{Namespace: ns, Limit: size, Cursor: cursor})
+	list := cli.NewList(o.Out, infoKind(), "there are no queues in "+h.ns+"; prismctl queue publish QUEUE PAYLOAD makes one")
+	more := ""
+	if n := o.Out.Fetch(); n > 0 && len(names) > n {
+		names, more = names[:n], names[n].name
+	}
+	for _, n := range names {
+		i := info{name: n.name}
+		if n.typ == typeLog {
+			err = h.logInfo(ctx, &i)
+		} else {
+			i, err = h.info(ctx, n.name)
+		}
 		if err != nil {
-			return 0, "", err
+			return explain(err, h.ns)
 		}
-		for _, name := range page.GetQueues() {
-			i, err := c.GetQueueInfo(ctx, &queuev1.GetQueueInfoRequest{Namespace: ns, Queue: name})
-			if err != nil {
-				return 0, "", err
-			}
-			if err := list.Add(i); err != nil {
-				return 0, "", err
-			}
+		if err := list.Add(i); err != nil {
+			return err
 		}
-		return len(page.GetQueues()), page.GetCursor(), list.Flush()
-	})
-	if err != nil {
-		return explain(err, ns)
 	}
 	if err := list.Close(); err != nil {
 		return err

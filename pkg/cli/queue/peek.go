@@ -2,25 +2,25 @@ package queue
 
 import (
 	"context"
-	"strings"
+	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/clock"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 )
 
-type peeker interface {
-	Peek(context.Context, *queuev1.PeekRequest, ...grpc.CallOption) (*queuev1.PeekResponse, error)
-}
-
 type peekOptions struct {
-	Out       *cli.Output
-	Client    func(context.Context) (peeker, error)
-	Namespace func() (string, error)
+	Out *cli.Output
+	door
+	Clock   clock.Clock
+	Changed func(flag string) bool
 
 	Queue, State string
+	From         string
+	Partition    int32
 	All          bool
 }
 
@@ -31,67 +31,52 @@ var states = map[string]queuev1.MessageState{
 	"dead":    queuev1.MessageState_MESSAGE_STATE_DEAD,
 }
 
-func stateName(s queuev1.MessageState) string {
-	return strings.ToLower(strings.TrimPrefix(s.String(), "MESSAGE_STATE_"))
-}
-
-func peekedKind() cli.Kind[*queuev1.PeekedMessage] {
-	type m = *queuev1.PeekedMessage
-	payload := payloadFields(func(v m) []byte { return v.GetPayload() })
-	return cli.Kind[m]{Name: "QueuedMessage", Fields: []cli.Field[m]{
-		cli.Text("message_id", "ID", "the message's id", func(v m) string { return v.GetMessageId() }),
-		cli.State("state", "STATE", "ready, delayed, leased or dead", func(v m) string { return stateName(v.GetState()) }),
-		payload[0],
-		cli.Text("key", "KEY", "messages with one key come in order", func(v m) string { return v.GetKey() }),
-		cli.Int("attempts", "ATTEMPTS", "deliveries so far", func(v m) int64 { return int64(v.GetAttempts()) }),
-		cli.Text("reason", "REASON", "why it is dead, or was last released", func(v m) string { return v.GetReason() }),
-		cli.Time("published_at", "PUBLISHED", "when it was published", func(v m) int64 { return v.GetPublishedMs() }),
-		cli.Time("due_at", "DUE", "when it becomes ready, or its lease ends", func(v m) int64 { return v.GetDueMs() }),
-		payload[1],
-		cli.Int("priority", "PRIORITY", "the highest goes first", func(v m) int64 { return int64(v.GetPriority()) }).OnlyWide(),
-		cli.Nested("attributes", "what was published with it", func(v m) any { return attributesOf(v.GetAttributes()) }),
-	}}
-}
-
 // usual is how many messages are shown unless a flag says otherwise.
 const usual = "100"
 
 func newPeek(f *cli.Factory, run func(context.Context, *peekOptions) error) *cobra.Command {
-	o := &peekOptions{
-		Client:    func(ctx context.Context) (peeker, error) { return f.WorkQueue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
-	}
+	o := &peekOptions{door: openDoor(f), Clock: f.Clock}
 	cmd := &cobra.Command{
-		Use:     "peek QUEUE",
-		Short:   "Look at messages without taking them",
-		Long:    "Lists the messages of one state in the order of their delivery. Nothing is leased, and no attempt\ncounts.",
-		Example: "  prismctl queue peek mail\n  prismctl queue peek mail --state delayed -o json",
-		Args:    cli.ExactArgs("QUEUE"),
+		Use:   "peek QUEUE",
+		Short: "Look at messages without taking them",
+		Long: `Lists messages of a work queue in one state, in the order of their delivery: nothing is leased, and
+no attempt counts. Or those that a log keeps, the oldest first: no group moves.`,
+		Example:           "  prismctl queue peek mail --state delayed -o json\n  prismctl queue peek orders --from 1h --limit 10",
+		Args:              cli.ExactArgs("QUEUE"),
+		ValidArgsFunction: completeNames(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Queue = args[0]
+			o.Queue, o.Changed = args[0], cmd.Flags().Changed
 			return run(cmd.Context(), o)
 		},
 	}
 	addPage(f, cmd, o)
-	cmd.Flags().StringVar(&o.State, "state", "ready", "of this `STATE`: ready, delayed, leased or dead")
+	flags := cmd.Flags()
+	flags.StringVar(&o.State, "state", "ready", "of a work queue, in this `STATE`: ready, delayed, leased or dead")
+	addRange(cmd, &o.From, &o.Partition)
 	return cmd
+}
+
+// addRange gives a command flags for where it reads a log.
+func addRange(cmd *cobra.Command, from *string, partition *int32) {
+	flags := cmd.Flags()
+	flags.StringVar(from, "from", "", "of a log, begin at this `PLACE`: earliest, latest, an offset, how long ago, or a time")
+	flags.Int32Var(partition, "partition", -1, "of a log, only partition `N`")
+	cli.SetDefault(cmd, "from", "earliest")
+	cli.SetDefault(cmd, "partition", "all")
 }
 
 // newDLQ is peek for dead letters.
 func newDLQ(f *cli.Factory, run func(context.Context, *peekOptions) error) *cobra.Command {
-	o := &peekOptions{
-		State:     "dead",
-		Client:    func(ctx context.Context) (peeker, error) { return f.WorkQueue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
-	}
+	o := &peekOptions{State: "dead", door: openDoor(f), Clock: f.Clock}
 	cmd := &cobra.Command{
-		Use:     "dlq QUEUE",
-		Short:   "List dead letters, with the reasons",
-		Long:    "Lists the messages that failed too often or were rejected, the oldest first.",
-		Example: "  prismctl queue dlq mail\n  prismctl queue dlq mail --all -o json",
-		Args:    cli.ExactArgs("QUEUE"),
+		Use:               "dlq QUEUE",
+		Short:             "List dead letters, with the reasons",
+		Long:              "Lists the messages that failed too often or were rejected, the oldest first.",
+		Example:           "  prismctl queue dlq mail\n  prismctl queue dlq mail --all -o json",
+		Args:              cli.ExactArgs("QUEUE"),
+		ValidArgsFunction: completeNames(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Queue = args[0]
+			o.Queue, o.Changed = args[0], func(flag string) bool { return flag == "state" } // of a log there is none
 			return run(cmd.Context(), o)
 		},
 	}
@@ -111,11 +96,7 @@ func runPeek(ctx context.Context, o *peekOptions) error {
 	if !ok {
 		return cli.Usage("--state ready, delayed, leased or dead", "%q is no state of a message", o.State)
 	}
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c, err := o.Client(ctx)
+	h, err := o.enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,25 +104,58 @@ func runPeek(ctx context.Context, o *peekOptions) error {
 	if o.All {
 		limit = 0
 	}
-	list := cli.NewList(o.Out, peekedKind(), "no message of "+o.Queue+" is "+o.State+"; prismctl queue info "+o.Queue+" counts them")
-	more, err := cli.Pages(ctx, limit, func(ctx context.Context, cursor string, size int32) (int, string, error) {
-		page, err := c.Peek(ctx, &queuev1.PeekRequest{Namespace: ns, Queue: o.Queue, State: state, Limit: size, Cursor: cursor})
-		if err != nil {
-			return 0, "", err
-		}
-		for _, m := range page.GetMessages() {
-			if err := list.Add(m); err != nil {
+	list, more := cli.NewList(o.Out, peekedKind(), "no message of "+o.Queue+" is "+o.State+"; prismctl queue info "+o.Queue+" counts them"), ""
+	asLog := o.Changed("from") || o.Changed("partition") // which only a log has
+	if !asLog {
+		more, err = cli.Pages(ctx, limit, func(ctx context.Context, cursor string, size int32) (int, string, error) {
+			page, err := h.work.Peek(ctx, &queuev1.PeekRequest{Namespace: h.ns, Queue: o.Queue, State: state, Limit: size, Cursor: cursor})
+			if err != nil {
 				return 0, "", err
 			}
-		}
-		return len(page.GetMessages()), page.GetCursor(), list.Flush()
-	})
+			for _, m := range page.GetMessages() {
+				if err := list.Add(fromPeeked(m)); err != nil {
+					return 0, "", err
+				}
+			}
+			return len(page.GetMessages()), page.GetCursor(), list.Flush()
+		})
+	}
+	if asLog || isLog(err) && !o.Changed("state") {
+		list = cli.NewList(o.Out, peekedKind(), o.Queue+" keeps no message there; prismctl queue info "+o.Queue+" counts them")
+		more, err = o.log(ctx, h, list, limit)
+	}
 	if err != nil {
-		return explain(err, ns)
+		return explain(err, h.ns)
 	}
 	if err := list.Close(); err != nil {
 		return err
 	}
 	o.Out.MoreHint(more, list.Len(), "--all, or --limit N,")
 	return nil
+}
+
+// log lists what a log keeps; more is not empty if there is more than limit.
+func (o *peekOptions) log(ctx context.Context, h hall, list *cli.List[message], limit int) (more string, err error) {
+	from, err := parsePoint("from", o.From, o.Clock.Now())
+	if err != nil {
+		return "", err
+	}
+	r, err := h.replay(ctx, o.Queue, o.Partition, from, point{latest: true})
+	if err != nil {
+		return "", err
+	}
+	for {
+		m, err := r.Next(ctx)
+		switch {
+		case errors.Is(err, io.EOF):
+			return "", nil
+		case err != nil:
+			return "", err
+		case limit > 0 && list.Len() == limit:
+			return m.GetMessageId(), nil
+		}
+		if err := list.Add(fromLog(m)); err != nil {
+			return "", err
+		}
+	}
 }

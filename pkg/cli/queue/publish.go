@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
@@ -20,59 +17,59 @@ import (
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 )
 
-type publisher interface {
-	Publish(context.Context, *queuev1.WorkQueueServicePublishRequest, ...grpc.CallOption) (*queuev1.WorkQueueServicePublishResponse, error)
-}
-
 type publishOptions struct {
-	IO        *iostreams.IOStreams
-	Out       *cli.Output
-	Client    func(context.Context) (publisher, error)
-	Namespace func() (string, error)
+	IO  *iostreams.IOStreams
+	Out *cli.Output
+	door
 
 	Queue, Payload, File string
 	HasPayload           bool
 	Key, Once            string
 	Delay                cli.DurationFlag
 	Priority             int32
+	Partition            int32
+	HasPartition         bool
 	Attributes           []string
+	DryRun               bool
 }
 
 // published is what a publish did.
 type published struct {
-	namespace, queue, id string
-	size                 int64
+	namespace, queue, typ, id string
+	partition, offset         int64
+	size                      int64
 }
 
 func publishedKind() cli.Kind[published] {
+	inLog := func(p published) bool { return p.typ == typeLog && p.id != "" }
 	return cli.Kind[published]{Name: "PublishedMessage", Fields: []cli.Field[published]{
-		cli.Text("message_id", "ID", "the message's id", func(p published) string { return p.id }),
+		cli.Text("message_id", "ID", "the message's id; of a log its partition and offset", func(p published) string { return p.id }),
 		cli.Text("queue", "QUEUE", "where it waits", func(p published) string { return p.queue }),
+		cli.Text("type", "TYPE", "of the queue: work or log", func(p published) string { return p.typ }),
 		cli.Text("namespace", "NAMESPACE", "where the queue is", func(p published) string { return p.namespace }),
 		cli.Bytes("size_bytes", "SIZE", "bytes of the payload", func(p published) int64 { return p.size }),
+		cli.Int("partition", "PARTITION", "of a log: where it is", func(p published) int64 { return p.partition }).OnlyWide().Optional(inLog),
+		cli.Int("offset", "OFFSET", "of a log: its place there", func(p published) int64 { return p.offset }).OnlyWide().Optional(inLog),
 	}}
 }
 
 func newPublish(f *cli.Factory, run func(context.Context, *publishOptions) error) *cobra.Command {
-	o := &publishOptions{
-		IO:        f.IO,
-		Client:    func(ctx context.Context) (publisher, error) { return f.WorkQueue(ctx) },
-		Namespace: func() (string, error) { return f.Namespace(model) },
-	}
+	o := &publishOptions{IO: f.IO, door: openDoor(f)}
 	cmd := &cobra.Command{
 		Use:   "publish QUEUE [PAYLOAD | -]",
-		Short: "Add a message to a queue",
-		Long: `Adds a message of up to 1 MiB. A queue that is not there is made. Without PAYLOAD it is read
-from --file, or from standard input with -. Messages with one --key are delivered in order, one
-at a time.`,
-		Example: `  prismctl queue publish mail hello
-  prismctl queue publish mail '{"to":"ann"}' --key ann --delay 30s --attribute kind=welcome`,
-		Args: cli.OptionalArgs("QUEUE", "PAYLOAD"),
+		Short: "Add a message to a queue or a log",
+		Long: `Adds a message of up to 1 MiB. A queue that is not there is made, as the namespace says. Without
+PAYLOAD it is read from --file, or from standard input with -. Messages with one --key are
+delivered in order, of a work queue one at a time.`,
+		Example: `  prismctl queue publish mail '{"to":"ann"}' --key ann --delay 30s --attribute kind=welcome
+  prismctl queue publish orders '{"id":17}' --key ann`,
+		Args:              cli.OptionalArgs("QUEUE", "PAYLOAD"),
+		ValidArgsFunction: completeNames(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cli.Usage("prismctl queue publish QUEUE PAYLOAD", "prismctl queue publish needs QUEUE")
 			}
-			o.Queue = args[0]
+			o.Queue, o.HasPartition = args[0], cmd.Flags().Changed("partition")
 			if len(args) == 2 {
 				o.Payload, o.HasPayload = args[1], true
 			}
@@ -83,11 +80,14 @@ at a time.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&o.File, "file", "f", "", "read the payload from this `FILE`; - for standard input")
 	flags.StringVar(&o.Key, "key", "", "deliver it in order with the other messages of this `KEY`")
-	flags.Var(&o.Delay, "delay", "deliver it only after this `DURATION`")
-	flags.Int32Var(&o.Priority, "priority", 0, "deliver it before messages of a smaller `N`, 0 to 9")
+	flags.Var(&o.Delay, "delay", "to a work queue: deliver it only after this `DURATION`")
+	flags.Int32Var(&o.Priority, "priority", 0, "to a work queue: deliver it before messages of a smaller `N`, 0 to 9")
+	flags.Int32Var(&o.Partition, "partition", 0, "to a log: append it to partition `N`, whatever its key")
 	flags.StringArrayVar(&o.Attributes, "attribute", nil, "give it an attribute `NAME=VALUE`; may be repeated")
 	flags.StringVar(&o.Once, "idempotency-key", "", "publish it once for this `KEY`, however often this is typed")
+	flags.BoolVar(&o.DryRun, "dry-run", false, "look where it would go, and publish nothing")
 	cli.SetDefault(cmd, "delay", "none")
+	cli.SetDefault(cmd, "partition", "the key's, or any")
 	return cmd
 }
 
@@ -100,23 +100,77 @@ func runPublish(ctx context.Context, o *publishOptions) error {
 	if err != nil {
 		return err
 	}
-	ns, err := o.Namespace()
+	h, err := o.enter(ctx)
 	if err != nil {
 		return err
 	}
-	c, err := o.Client(ctx)
+	p := published{namespace: h.ns, queue: o.Queue, typ: typeWork, size: int64(len(payload))}
+	if o.DryRun {
+		return o.would(ctx, h, p)
+	}
+	if !o.HasPartition { // which only a log has
+		var r *queuev1.WorkQueueServicePublishResponse
+		r, err = h.work.Publish(ctx, &queuev1.WorkQueueServicePublishRequest{Namespace: h.ns, Queue: o.Queue, Message: &queuev1.WorkMessage{
+			Payload: payload, Attributes: attributes, Key: o.Key, DelayMs: o.Delay.Milliseconds(), Priority: o.Priority, IdempotencyKey: o.Once,
+		}})
+		p.id = r.GetMessageId()
+	}
+	if o.HasPartition || isLog(err) {
+		p.typ = typeLog
+		err = o.append(ctx, h, &p, payload, attributes)
+	}
 	if err != nil {
+		return explain(err, h.ns)
+	}
+	sentence := fmt.Sprintf("published to %s in %s (%s, message %s)", o.Queue, h.ns, cli.Size(p.size), p.id)
+	next := "prismctl queue subscribe " + cli.Quote(o.Queue) + " --max 1 --ack"
+	if p.typ == typeLog {
+		sentence = fmt.Sprintf("published to %s in %s (%s, partition %d, offset %d)", o.Queue, h.ns, cli.Size(p.size), p.partition, p.offset)
+		next = "prismctl queue peek " + cli.Quote(o.Queue)
+	}
+	return cli.PrintChanged(o.Out, publishedKind(), p, sentence, next)
+}
+
+// onlyWork refuses what a log cannot do with a message.
+func (o *publishOptions) onlyWork() error {
+	if o.Delay != 0 || o.Priority != 0 {
+		return cli.Usage("leave out --delay and --priority, or publish to a work queue", "%s is a log: it has neither delays nor priorities", o.Queue)
+	}
+	return nil
+}
+
+// append publishes to a log.
+func (o *publishOptions) append(ctx context.Context, h hall, p *published, payload []byte, attributes map[string]string) error {
+	if err := o.onlyWork(); err != nil {
 		return err
 	}
-	r, err := c.Publish(ctx, &queuev1.WorkQueueServicePublishRequest{Namespace: ns, Queue: o.Queue, Message: &queuev1.WorkMessage{
-		Payload: payload, Attributes: attributes, Key: o.Key, DelayMs: o.Delay.Milliseconds(), Priority: o.Priority, IdempotencyKey: o.Once,
-	}})
-	if err != nil {
-		return explain(err, ns)
+	m := &queuev1.LogMessage{Payload: payload, Attributes: attributes, Key: o.Key, IdempotencyKey: o.Once}
+	if o.HasPartition {
+		m.Partition = &o.Partition
 	}
-	p := published{ns, o.Queue, r.GetMessageId(), int64(len(payload))}
-	sentence := fmt.Sprintf("published to %s in %s (%s, message %s)", o.Queue, ns, cli.Size(p.size), p.id)
-	return cli.PrintChanged(o.Out, publishedKind(), p, sentence, "prismctl queue subscribe "+cli.Quote(o.Queue)+" --max 1 --ack")
+	r, err := h.log.Publish(ctx, &queuev1.PublishRequest{Namespace: h.ns, Topic: o.Queue, Message: m})
+	p.id, p.partition, p.offset = r.GetMessageId(), int64(r.GetPartition()), r.GetOffset()
+	return err
+}
+
+// would says where a message would go.
+func (o *publishOptions) would(ctx context.Context, h hall, p published) error {
+	i, err := h.info(ctx, o.Queue)
+	sentence := fmt.Sprintf("would publish to %s in %s (%s, dry run)", o.Queue, h.ns, cli.Size(p.size))
+	switch {
+	case nobody(err):
+		sentence = fmt.Sprintf("would make %s in %s, if publishing may, and publish to it (%s, dry run)", o.Queue, h.ns, cli.Size(p.size))
+	case err != nil:
+		return explain(err, h.ns)
+	default:
+		p.typ = i.typ()
+	}
+	if p.typ == typeLog {
+		if err := o.onlyWork(); err != nil {
+			return err
+		}
+	}
+	return cli.PrintChanged(o.Out, publishedKind(), p, sentence, "")
 }
 
 func (o *publishOptions) attributes() (map[string]string, error) {
@@ -133,8 +187,6 @@ func (o *publishOptions) attributes() (map[string]string, error) {
 	}
 	return m, nil
 }
-
-func sortedNames(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (o *publishOptions) payload() ([]byte, error) {
 	switch {

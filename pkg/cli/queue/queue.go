@@ -1,17 +1,18 @@
-// Package queue is `prismctl queue`: publish messages, work them off, and look
-// at what waits and at what failed, through the gateway's data API.
+// Package queue is `prismctl queue`: publish messages to work queues and logs,
+// work them off, and look at what waits and at what failed, through the
+// gateway's data API.
 package queue
 
 import (
-	b64 "encoding/base64"
+	"context"
 	"errors"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 )
 
 // model names the default namespace of these commands.
@@ -19,45 +20,151 @@ const model = "queue"
 
 // New is the noun.
 func New(f *cli.Factory) *cobra.Command {
-	return cli.Group("queue", "Publish messages and work them off",
-		"Works on the namespace that -n names, else the one of the context; dev up makes one called queue.",
+	return cli.Group("queue", "Publish messages, work them off, and replay logs",
+		`Works on the namespace that -n names, else the one of the context; dev up makes one called queue.
+A name is a work queue, whose messages are leased until they are acknowledged, or a log, whose
+messages stay where they are while groups of readers move on; the commands see which by themselves.`,
 		"  prismctl queue publish mail hello\n  prismctl queue subscribe mail --max 1 --ack",
 		newPublish(f, runPublish), newSubscribe(f, runSubscribe), newPeek(f, runPeek), newInfo(f, runInfo),
-		newList(f, runList), newCreate(f, runCreate), newDLQ(f, runPeek), newRedrive(f, runRedrive))
+		newList(f, runList), newCreate(f, runCreate), newGroups(f, runGroups), newSeek(f, runSeek),
+		newDLQ(f, runPeek), newRedrive(f, runRedrive))
 }
 
-// explain turns what the gateway said of a queue into what a person needs.
+// A door is where the calls of a command go: clients are asked for only when it
+// runs.
+type door struct {
+	Work      func(context.Context) (queuev1.WorkQueueServiceClient, error)
+	Log       func(context.Context) (queuev1.QueueServiceClient, error)
+	Namespace func() (string, error)
+}
+
+func openDoor(f *cli.Factory) door {
+	return door{Work: f.WorkQueue, Log: f.Log, Namespace: func() (string, error) { return f.Namespace(model) }}
+}
+
+// A hall is a namespace with both of its services.
+type hall struct {
+	work queuev1.WorkQueueServiceClient
+	log  queuev1.QueueServiceClient
+	ns   string
+}
+
+func (d door) enter(ctx context.Context) (h hall, err error) {
+	if h.ns, err = d.Namespace(); err != nil {
+		return h, err
+	}
+	if h.work, err = d.Work(ctx); err != nil {
+		return h, err
+	}
+	h.log, err = d.Log(ctx)
+	return h, err
+}
+
+// The types of a name.
+const (
+	typeLog  = "log"
+	typeWork = "work"
+)
+
+// noun is what people call a name of that type.
+func noun(t string) string {
+	if t == typeLog {
+		return "log"
+	}
+	return "queue"
+}
+
+// isLog reports whether work queues have refused a call because of a log: the
+// name is one, publishing would make one, or the namespace has nothing else.
+func isLog(err error) bool {
+	e := prism.From(err)
+	switch {
+	case err == nil:
+		return false
+	case e.Reason == prism.ReasonWrongKind:
+		return e.Meta["kind"] == typeLog
+	case e.Reason == prism.ReasonCapabilityMissing:
+		return e.Meta["missing"] == "queue_basic"
+	}
+	return e.Reason == prism.ReasonNotFound && e.Meta["default_kind"] == typeLog
+}
+
+// nobody reports whether the name is not there, in a namespace that is.
+func nobody(err error) bool {
+	e := prism.From(err)
+	return err != nil && e.Reason == prism.ReasonNotFound && (strings.HasPrefix(e.Message, "queue ") || strings.HasPrefix(e.Message, "topic "))
+}
+
+// explain turns what the gateway said of a name into what a person needs.
 func explain(err error, namespace string) error {
 	e := prism.From(err)
 	switch {
-	case e.Reason == prism.ReasonNotFound && strings.HasPrefix(e.Message, "queue "):
+	case e.Reason == prism.ReasonNotFound && e.Meta["auto_create"] != "":
+		return cli.WithFix(err, "make it first: prismctl queue create NAME, or with --log")
+	case e.Reason == prism.ReasonNotFound && e.Meta["default_kind"] == typeWork:
+		return cli.WithFix(err, "make it first: prismctl queue create NAME --log")
+	case nobody(err):
 		return cli.WithFix(err, "prismctl queue list -n %s shows the queues; publishing makes one", namespace)
 	case e.Reason == prism.ReasonNotFound:
 		return cli.WithFix(err, "prismctl namespace list")
 	case e.Reason == prism.ReasonAlreadyExists:
 		return cli.WithFix(err, "prismctl queue info shows its settings; a queue keeps those that it was made with")
+	case e.Reason == prism.ReasonWrongKind && e.Meta["kind"] == typeLog:
+		return cli.WithFix(err, "a log has no leases and no dead letters; prismctl queue peek and subscribe read it")
+	case e.Reason == prism.ReasonWrongKind:
+		return cli.WithFix(err, "a work queue has no groups and no partitions; prismctl queue redrive delivers dead letters again")
+	case e.Reason == prism.ReasonCompacted:
+		return cli.WithFix(err, "prismctl queue info shows the offsets that are kept; --from earliest begins with the oldest")
 	}
 	return err
 }
 
 // away reports whether a command that waits should go on waiting.
-func away(err error) bool { return errors.Is(err, prism.ReasonUnavailable) }
-
-// fields of a payload: text where it is text.
-func payloadFields[T any](get func(T) []byte) []cli.Field[T] {
-	return []cli.Field[T]{
-		cli.Text("payload", "PAYLOAD", "the payload; null where it is not UTF-8", func(v T) string { return string(get(v)) }).
-			Optional(func(v T) bool { return utf8.Valid(get(v)) }),
-		cli.Text("payload_base64", "", "the payload, where it is not UTF-8", func(v T) string { return b64.StdEncoding.EncodeToString(get(v)) }).
-			Optional(func(v T) bool { return !utf8.Valid(get(v)) }),
-	}
+func away(err error) bool {
+	return errors.Is(err, prism.ReasonUnavailable) || errors.Is(err, prism.ReasonDraining) || errors.Is(err, prism.ReasonMoved)
 }
 
-// attributesOf is a map as an object in the order of names.
-func attributesOf(m map[string]string) any {
-	o := cli.Object{}
-	for _, name := range sortedNames(m) {
-		o = append(o, cli.Member{Name: name, Value: m[name]})
+// completeNames completes to the queues and logs of the namespace.
+func completeNames(f *cli.Factory) cobra.CompletionFunc {
+	d := openDoor(f)
+	return cli.Complete(f, func(ctx context.Context) ([]cli.Candidate, error) {
+		h, err := d.enter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		names, err := h.names(ctx)
+		if err != nil {
+			return nil, err
+		}
+		list := make([]cli.Candidate, len(names))
+		for i, n := range names {
+			list[i] = cli.Candidate{Name: n.name, Note: noun(n.typ)}
+		}
+		return list, nil
+	})
+}
+
+// completeGroups completes to the groups of the log that is typed already.
+func completeGroups(f *cli.Factory) cobra.CompletionFunc {
+	d := openDoor(f)
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) != 1 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return cli.Complete(f, func(ctx context.Context) ([]cli.Candidate, error) {
+			h, err := d.enter(ctx)
+			if err != nil {
+				return nil, err
+			}
+			r, err := h.log.ListGroups(ctx, &queuev1.ListGroupsRequest{Namespace: h.ns, Topic: args[0]})
+			if err != nil {
+				return nil, err
+			}
+			var list []cli.Candidate
+			for _, g := range r.GetGroups() {
+				list = append(list, cli.Candidate{Name: g.GetGroup(), Note: cli.Plural(g.GetLag(), "message") + " behind"})
+			}
+			return list, nil
+		})(cmd, nil, word)
 	}
-	return o
 }

@@ -11,17 +11,23 @@ import (
 // What a gateway would be changed by, with the admin calls that a dry run may
 // make because they say dry_run themselves.
 var mutations = map[string]string{
-	"namespace create made":                        "CreateNamespace",
-	"namespace update kv --description new":        "UpdateNamespace",
-	"namespace delete kv":                          "DeleteNamespace",
-	"session terminate s-7f3a":                     "",
-	"key create user:ann":                          "",
-	"key revoke k-19ab":                            "",
-	"kv set greeting hello":                        "",
-	"kv set made hello --create-only":              "",
-	"kv delete greeting none":                      "",
-	"kv delete greeting --if-version 101 -o jsonl": "",
-	"kv import lines.jsonl":                        "",
+	"namespace create made":                         "CreateNamespace",
+	"namespace update kv --description new":         "UpdateNamespace",
+	"namespace delete kv":                           "DeleteNamespace",
+	"session terminate s-7f3a":                      "",
+	"key create user:ann":                           "",
+	"key revoke k-19ab":                             "",
+	"kv set greeting hello":                         "",
+	"kv set made hello --create-only":               "",
+	"kv delete greeting none":                       "",
+	"kv delete greeting --if-version 101 -o jsonl":  "",
+	"kv import lines.jsonl":                         "",
+	"queue create new":                              "",
+	"queue create new --log":                        "",
+	"queue publish mail hello":                      "",
+	"queue publish orders hello":                    "",
+	"queue redrive mail":                            "",
+	"queue seek orders --group billing --to latest": "",
 }
 
 // A dry run says what would happen, asks nobody, and calls nothing that changes
@@ -37,7 +43,7 @@ func TestEveryMutationHasADryRun(t *testing.T) {
 				t.Fatalf("exit %d, %q\n%s", got.Code, got.Out, got.ErrOut)
 			}
 			for _, call := range r.Gateway.Calls() {
-				reads := slices.ContainsFunc([]string{"Get", "List", "Exists"}, func(p string) bool { return strings.HasPrefix(call, p) })
+				reads := slices.ContainsFunc([]string{"Get", "List", "Exists", "Peek", "Read"}, func(p string) bool { return strings.HasPrefix(call, p) })
 				if !reads && call != allowed {
 					t.Errorf("a dry run calls %s", call)
 				}
@@ -57,6 +63,9 @@ func TestADryRunMeetsWhatTheRealOneWould(t *testing.T) {
 		"key revoke k-0000":                 3,
 		"namespace delete none":             3,
 		"kv set greeting x -n none":         3,
+		"queue create orders":               5,
+		"queue publish mail x -n none":      3,
+		"queue redrive none":                3,
 	} {
 		r.Want(code, []string{"error: "}, append(strings.Fields(line), "--dry-run")...)
 	}

@@ -246,6 +246,8 @@ func printers() map[string][]string {
 		"queue info":         {"queue", "info", "mail"},
 		"queue list":         {"queue", "list"},
 		"queue create":       {"queue", "create", "other"},
+		"queue groups":       {"queue", "groups", "orders"},
+		"queue seek":         {"queue", "seek", "orders", "--group", "billing", "--to", "earliest"},
 		"queue dlq":          {"queue", "dlq", "mail"},
 		"queue redrive":      {"queue", "redrive", "mail"},
 		"cache get":          {"cache", "get", "greeting"},
