@@ -316,6 +316,21 @@ func TestAWaitForALockEndsInTime(t *testing.T) {
 	}
 }
 
+// metricsOf is the page of metrics.
+func metricsOf(t *testing.T, g *harness.Gateway) string {
+	t.Helper()
+	resp, err := http.Get("http://" + g.Addr("metrics") + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func TestTheFiguresOfACache(t *testing.T) {
 	t.Parallel()
 	g, c, ctx := startCache(t, harness.Options{})
@@ -330,25 +345,17 @@ func TestTheFiguresOfACache(t *testing.T) {
 	if s.Hits != 3 || s.Misses != 1 || s.GetEntries() != 1 || s.GetMaxSizeBytes() != 64<<20 || s.GetSizeBytes() == 0 || s.GetEvictions() != 0 || s.Evictions == nil {
 		t.Errorf("GetStats is %v", s)
 	}
-	resp, err := http.Get("http://" + g.Addr("metrics") + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := metricsOf(t, g)
 	for _, line := range []string{
 		`prism_cache_hits_total{namespace="cache"} 3`, `prism_cache_misses_total{namespace="cache"} 1`, `prism_cache_hit_ratio{namespace="cache"} 0.75`,
 		`prism_cache_evictions_total{namespace="cache"} 0`, `prism_cache_entries{namespace="cache"} 1`, `prism_cache_max_bytes{namespace="cache"} 6.7108864e+07`,
 		`prism_cache_hits_total{namespace="disk"} 3`,
 	} {
-		if !strings.Contains(string(text), line+"\n") {
+		if !strings.Contains(text, line+"\n") {
 			t.Errorf("/metrics lacks %s", line)
 		}
 	}
-	if strings.Contains(string(text), `prism_cache_entries{namespace="disk"}`) {
+	if strings.Contains(text, `prism_cache_entries{namespace="disk"}`) {
 		t.Error("a cache without a bound tells figures that it has not")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -212,4 +213,24 @@ func TestALogIsNoOtherModel(t *testing.T) {
 	_ = g
 	_, err = q.Publish(ctx, &queuev1.PublishRequest{Namespace: "log", Topic: "orders"})
 	want(t, "no message", err, codes.InvalidArgument, prism.ReasonInvalidArgument, "message")
+}
+
+func TestTheFiguresOfLogsAreMetrics(t *testing.T) {
+	t.Parallel()
+	g, q, ctx := startLogs(t)
+	publishLines(t, q, "a", "b", "c")
+	st, _ := member(t, q, ctx, &queuev1.SubscribeRequest{MaxUnacknowledged: 2})
+	gets(t, st, 2)
+	must[any](t)(q.Acknowledge(ctx, &queuev1.AcknowledgeRequest{Namespace: "log", Topic: "orders", Group: "g", MessageIds: []string{"0-0"}}))
+	gets(t, st, 1)
+	page := metricsOf(t, g)
+	for _, line := range []string{
+		`prism_log_messages{namespace="log",topic="orders"} 3`, `prism_log_published_total{namespace="log",topic="orders"} 3`,
+		`prism_log_group_members{group="g",namespace="log",topic="orders"} 1`, `prism_log_group_lag{group="g",namespace="log",topic="orders"} 2`,
+		`prism_log_group_delivered_total{group="g",namespace="log",topic="orders"} 3`,
+	} {
+		if !strings.Contains(page, line+"\n") {
+			t.Errorf("/metrics lacks %s", line)
+		}
+	}
 }

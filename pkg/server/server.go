@@ -310,5 +310,6 @@ func (s *Server) gauges() {
 		return float64(s.router.PubSubBacklog(ctx))
 	})
 	s.metrics.Queues(s.router.QueueStats)
+	s.metrics.Logs(s.router.LogStats)
 	s.metrics.Gauge("prism_state", "Where the gateway stands: 1 running, 2 draining, 3 stopping.", func() float64 { return float64(s.State()) })
 }

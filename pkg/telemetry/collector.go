@@ -67,6 +67,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
 func counter(d *prometheus.Desc, n int64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }

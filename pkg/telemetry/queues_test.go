@@ -1,7 +1,7 @@
 package telemetry_test
 
 import (
-	"net/http/httptest"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -20,16 +20,8 @@ func TestQueuesAreAskedForAtEachScrape(t *testing.T) {
 			{Namespace: "shop", Queue: telemetry.Other, Ready: 5},
 		}
 	})
-	handler := telemetry.NewHandler(telemetry.HTTPOptions{Metrics: m, Ready: func() bool { return true }})
-	var page string
-	for range 2 {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest("GET", "/metrics", nil)
-		r.Host, r.RemoteAddr = "127.0.0.1:9090", "127.0.0.1:5"
-		handler.ServeHTTP(w, r)
-		page = w.Body.String()
-	}
-	for _, line := range []string{
+	scrape(t, m)
+	tells(t, m,
 		`prism_queue_messages{namespace="shop",queue="mail",state="ready"} 1`,
 		`prism_queue_messages{namespace="shop",queue="mail",state="delayed"} 2`,
 		`prism_queue_messages{namespace="shop",queue="mail",state="leased"} 3`,
@@ -40,9 +32,39 @@ func TestQueuesAreAskedForAtEachScrape(t *testing.T) {
 		`prism_queue_delivered_total{namespace="shop",queue="mail"} 8`,
 		`prism_queue_acknowledged_total{namespace="shop",queue="mail"} 7`,
 		`prism_queue_redelivered_total{namespace="shop",queue="mail"} 6`,
-	} {
-		if !strings.Contains(page, line+"\n") {
-			t.Errorf("/metrics lacks %s", line)
+	)
+}
+
+// tells wants lines on the page of metrics.
+func tells(t *testing.T, m *telemetry.Metrics, lines ...string) {
+	t.Helper()
+	series := scrape(t, m)
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, " ")
+		if v, ok := series[name]; !ok || fmt.Sprint(v) != value {
+			t.Errorf("/metrics has %v (%v) for %s", v, ok, line)
 		}
 	}
+}
+
+func TestLogsAndTheirGroupsAreAskedForAtEachScrape(t *testing.T) {
+	t.Parallel()
+	m := telemetry.NewMetrics(0)
+	m.Logs(func() ([]telemetry.LogStats, []telemetry.LogGroupStats) {
+		return []telemetry.LogStats{{Namespace: "shop", Topic: "orders", Messages: 1, Bytes: 2, Published: 3}},
+			[]telemetry.LogGroupStats{{
+				Namespace: "shop", Topic: "orders", Group: "billing", Members: 4, Lag: 5, LagAge: 90 * time.Second, Delivered: 6, Redelivered: 7, Skipped: 8,
+			}}
+	})
+	tells(t, m,
+		`prism_log_messages{namespace="shop",topic="orders"} 1`,
+		`prism_log_size_bytes{namespace="shop",topic="orders"} 2`,
+		`prism_log_published_total{namespace="shop",topic="orders"} 3`,
+		`prism_log_group_members{group="billing",namespace="shop",topic="orders"} 4`,
+		`prism_log_group_lag{group="billing",namespace="shop",topic="orders"} 5`,
+		`prism_log_group_lag_age_seconds{group="billing",namespace="shop",topic="orders"} 90`,
+		`prism_log_group_delivered_total{group="billing",namespace="shop",topic="orders"} 6`,
+		`prism_log_group_redelivered_total{group="billing",namespace="shop",topic="orders"} 7`,
+		`prism_log_group_skipped_total{group="billing",namespace="shop",topic="orders"} 8`,
+	)
 }

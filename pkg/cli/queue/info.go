@@ -48,7 +48,7 @@ func infoKind() cli.Kind[info] {
 		work("leased", "LEASED", "messages that are being worked off", (*queuev1.GetQueueInfoResponse).GetLeased),
 		work("dead", "DEAD", "messages that failed too often or were rejected", (*queuev1.GetQueueInfoResponse).GetDead),
 		cli.Int("messages", "KEPT", "of a log: messages that are kept", func(i info) int64 { return i.log.GetMessageCount() }).Optional(infoOfLog),
-		cli.Int("lag", "LAG", "of a log: what the group that is furthest behind has before it", info.lag).Optional(infoOfLog),
+		cli.Int("lag", "LAG", "of a log: what the group that is furthest behind has before it", info.lag).Optional(func(i info) bool { return len(i.groups) > 0 }),
 		cli.Bytes("size_bytes", "SIZE", "bytes of all messages", info.size),
 		cli.Millis("oldest_age_ms", "OLDEST", "age of the oldest that is ready or leased", func(i info) int64 { return i.work.GetOldestAgeMs() }).Optional(infoOfQueue),
 		cli.Time("next_due_at", "NEXT DUE", "when the next delayed message becomes ready", func(i info) int64 { return i.work.GetNextDueMs() }).OnlyWide(),

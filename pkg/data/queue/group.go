@@ -16,6 +16,14 @@ import (
 type Hub struct {
 	mu     sync.Mutex
 	groups map[groupName]*group
+	counts map[groupName]*Counts // of all groups that have read
+}
+
+// Counts are what a group was sent since the gateway was started.
+type Counts struct {
+	Delivered   int64
+	Redelivered int64 // deliveries that were not a message's first
+	Skipped     int64 // messages that retention took before the group had read them
 }
 
 type groupName struct{ topic, group string }
@@ -30,6 +38,7 @@ type group struct {
 	saving sync.Mutex // held to commit, so that no older offsets overwrite newer
 
 	mu         sync.Mutex
+	counts     *Counts
 	members    []*Member // in the order of their joining
 	partitions []*progress
 }
@@ -62,7 +71,14 @@ func (h *Hub) join(s *Store, name groupName, offsets []int64, m *Member) {
 	defer h.mu.Unlock()
 	g := h.groups[name]
 	if g == nil {
-		g = &group{hub: h, name: name, store: s}
+		g = &group{hub: h, name: name, store: s, counts: h.counts[name]}
+		if g.counts == nil {
+			if h.counts == nil {
+				h.counts = make(map[groupName]*Counts)
+			}
+			g.counts = new(Counts)
+			h.counts[name] = g.counts
+		}
 		for n, offset := range offsets {
 			g.partitions = append(g.partitions, &progress{partition: int32(n), committed: offset, next: offset, saved: offset})
 		}
@@ -257,6 +273,7 @@ func (g *group) skip(p *progress, era uint64, earliest int64) {
 	if p.era != era {
 		return
 	}
+	g.counts.Skipped += earliest - p.next
 	p.next = earliest
 	if len(p.flight) == 0 {
 		p.committed = max(p.committed, earliest)
@@ -342,6 +359,14 @@ func (s *Store) Groups(ctx context.Context, topic string) ([]Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.groups(ctx, topic, info)
+}
+
+// groups are those of a topic that is known; none where there cannot be any.
+func (s *Store) groups(ctx context.Context, topic string, info TopicInfo) ([]Group, error) {
+	if s.set.StreamConsumerGroups == nil {
+		return nil, nil
+	}
 	names, err := s.set.StreamConsumerGroups.Groups(ctx, s.ns, topic)
 	if err != nil {
 		return nil, err
@@ -352,10 +377,7 @@ func (s *Store) Groups(ctx context.Context, topic string) ([]Group, error) {
 		if g.Committed, err = s.set.StreamConsumerGroups.Committed(ctx, s.ns, topic, name); err != nil {
 			return nil, err
 		}
-		at := map[int32]int64{}
-		for _, o := range g.Committed {
-			at[o.Partition] = o.Offset
-		}
+		at := committed(g.Committed)
 		for _, p := range info.Partitions {
 			g.Lag += p.Latest - max(p.Earliest, at[p.Partition])
 		}
@@ -367,6 +389,15 @@ func (s *Store) Groups(ctx context.Context, topic string) ([]Group, error) {
 		list = append(list, g)
 	}
 	return list, nil
+}
+
+// committed is the next offset to read by partition.
+func committed(offsets []PartitionOffset) map[int32]int64 {
+	at := make(map[int32]int64, len(offsets))
+	for _, o := range offsets {
+		at[o.Partition] = o.Offset
+	}
+	return at
 }
 
 // Commit sets offsets of a group: the next message to read. Members go on where
@@ -456,14 +487,11 @@ func (s *Store) begin(ctx context.Context, topic, name string, start Start) ([]i
 	if err != nil {
 		return nil, err
 	}
-	committed, err := s.set.StreamConsumerGroups.Committed(ctx, s.ns, topic, name)
+	has, err := s.set.StreamConsumerGroups.Committed(ctx, s.ns, topic, name)
 	if err != nil {
 		return nil, err
 	}
-	at := map[int32]int64{}
-	for _, o := range committed {
-		at[o.Partition] = o.Offset
-	}
+	at := committed(has)
 	known := maps.Clone(at)
 	var fresh []PartitionOffset
 	offsets := make([]int64, len(info.Partitions))
@@ -481,7 +509,7 @@ func (s *Store) begin(ctx context.Context, topic, name string, start Start) ([]i
 	if len(fresh) == 0 {
 		return offsets, nil
 	}
-	return offsets, s.commit(ctx, topic, name, fresh, len(committed) > 0)
+	return offsets, s.commit(ctx, topic, name, fresh, len(has) > 0)
 }
 
 // commit commits offsets of a group; one that is not known is counted against

@@ -191,6 +191,10 @@ func (m *Member) take(room int) Batch {
 			continue
 		}
 		m.unacknowledged++
+		m.group.counts.Delivered++
+		if attempt > 1 {
+			m.group.counts.Redelivered++
+		}
 		b.Messages = append(b.Messages, Delivery{r, attempt})
 	}
 	return b

@@ -715,7 +715,9 @@ func TestNothingIsLostWhileMembersComeAndGo(t *testing.T) {
 	work := func(messages int) {
 		m, err := w.Subscribe(ctx, "orders", queue.SubscribeOptions{Group: "g", MaxUnacknowledged: 10})
 		if err != nil {
-			t.Error(err)
+			if ctx.Err() == nil { // another has worked off the last
+				t.Error(err)
+			}
 			return
 		}
 		defer m.Leave()
@@ -725,7 +727,7 @@ func TestNothingIsLostWhileMembersComeAndGo(t *testing.T) {
 				return
 			}
 			for _, d := range b.Messages {
-				if _, _, err := w.Acknowledge(ctx, "orders", "g", []string{queue.MessageID(d.Partition, d.Offset)}); err != nil {
+				if _, _, err := w.Acknowledge(ctx, "orders", "g", []string{queue.MessageID(d.Partition, d.Offset)}); err != nil && ctx.Err() == nil {
 					t.Error(err)
 				}
 				mu.Lock()
