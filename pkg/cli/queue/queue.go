@@ -30,34 +30,34 @@ messages stay where they are while groups of readers move on; the commands see w
 		newDLQ(f, runPeek), newRedrive(f, runRedrive))
 }
 
-// A door is where the calls of a command go: clients are asked for only when it
-// runs.
-type door struct {
-	Work      func(context.Context) (queuev1.WorkQueueServiceClient, error)
-	Log       func(context.Context) (queuev1.QueueServiceClient, error)
-	Namespace func() (string, error)
+// services are the two that a name may be of.
+type services struct {
+	work queuev1.WorkQueueServiceClient
+	log  queuev1.QueueServiceClient
 }
 
+// A door is where the calls of a command go.
+type door struct{ cli.Door[services] }
+
 func openDoor(f *cli.Factory) door {
-	return door{Work: f.WorkQueue, Log: f.Log, Namespace: func() (string, error) { return f.Namespace(model) }}
+	return door{cli.OpenDoor(f, model, func(ctx context.Context) (s services, err error) {
+		if s.work, err = f.WorkQueue(ctx); err != nil {
+			return s, err
+		}
+		s.log, err = f.Log(ctx)
+		return s, err
+	})}
 }
 
 // A hall is a namespace with both of its services.
 type hall struct {
-	work queuev1.WorkQueueServiceClient
-	log  queuev1.QueueServiceClient
-	ns   string
+	services
+	ns string
 }
 
-func (d door) enter(ctx context.Context) (h hall, err error) {
-	if h.ns, err = d.Namespace(); err != nil {
-		return h, err
-	}
-	if h.work, err = d.Work(ctx); err != nil {
-		return h, err
-	}
-	h.log, err = d.Log(ctx)
-	return h, err
+func (d door) enter(ctx context.Context) (hall, error) {
+	s, ns, err := d.Enter(ctx)
+	return hall{s, ns}, err
 }
 
 // The types of a name.
