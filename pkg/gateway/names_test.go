@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -77,4 +79,35 @@ func TestANameIsOneKindOverTheWire(t *testing.T) {
 	must[any](t)(g.Admin(t).UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{Spec: &adminv1.NamespaceSpec{Name: "made"}, UpdateMask: []string{"no_auto_create"}}))
 	must[any](t)(nil, log("made", "a", "x"))
 	want(t, "after the change", job("made", "a", "x"), codes.FailedPrecondition, prism.ReasonWrongKind)
+}
+
+// Callers of both services that use one name at once agree on what it is.
+func TestOneKindWinsOverTheWire(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Options{File: withKinds})
+	ctx, conn := harness.Context(t), g.Dial(t, "data")
+	logs, work := queuev1.NewQueueServiceClient(conn), queuev1.NewWorkQueueServiceClient(conn)
+	for round := range 20 {
+		name := fmt.Sprint("n", round)
+		errs := make([]error, 8)
+		var all sync.WaitGroup
+		for i := range errs {
+			all.Go(func() {
+				if i%2 == 0 {
+					_, errs[i] = logs.CreateTopic(ctx, &queuev1.CreateTopicRequest{Namespace: "either", Topic: name})
+				} else {
+					_, errs[i] = work.CreateQueue(ctx, &queuev1.CreateQueueRequest{Namespace: "either", Queue: name})
+				}
+			})
+		}
+		all.Wait()
+		_, noLog := logs.GetTopicInfo(ctx, &queuev1.GetTopicInfoRequest{Namespace: "either", Topic: name})
+		for i, err := range errs {
+			if won := (noLog == nil) == (i%2 == 0); won {
+				must[any](t)(nil, err)
+			} else {
+				want(t, "the other kind", err, codes.FailedPrecondition, prism.ReasonWrongKind)
+			}
+		}
+	}
 }
