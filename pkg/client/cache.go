@@ -4,10 +4,9 @@ import (
 	"context"
 	"time"
 
-	"google.golang.org/grpc/metadata"
-
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
+	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 )
 
@@ -23,34 +22,42 @@ func (c *Client) Cache(namespace string) *Cache { return &Cache{c, namespace} }
 
 func (h *Cache) rpc() cachev1.CacheServiceClient { return cachev1.NewCacheServiceClient(h.c.Conn()) }
 
-// mutate is call for what changes something: with an id, unless the caller has
-// given it a key, so that sending it again is safe.
-func (h *Cache) mutate(ctx context.Context, opts []WriteOption, f func(ctx context.Context, w write) error) error {
-	w := writeOf(opts)
+// result runs one operation over the namespace's pipeline.
+func (h *Cache) result(ctx context.Context, op *operation) (frame.Result, error) {
+	return h.c.framed(ctx, cacheFrames, h.ns, op)
+}
+
+// rare is result for the operations whose results stay generated messages.
+func (h *Cache) rare(ctx context.Context, op *operation) (*cachev1.PipelineResult, error) {
+	r, err := h.result(ctx, op)
+	m, _ := r.Other.(*cachev1.PipelineResult)
+	return m, err
+}
+
+// mutate makes the operation for what changes something: with an id, unless the
+// caller has given it a key, so that sending it again is safe.
+func (h *Cache) mutate(w write, size int, op *cachev1.PipelineOp) (*operation, error) {
 	if w.keepTTL || w.createOnly || w.ifVersion != nil {
-		return prism.InvalidField("options", "must be TTL and IdempotencyKey: the others are of key-value")
+		return nil, prism.InvalidField("options", "must be TTL and IdempotencyKey: the others are of key-value")
 	}
+	o := &operation{other: op, once: w.key, size: size}
 	if w.key == "" {
-		ctx = metadata.AppendToOutgoingContext(ctx, wire.RetryID, hexOf(h.c.ids.next()))
+		o.retryID = h.c.ids.next()
 	}
-	return h.c.call(ctx, true, func(ctx context.Context) error { return f(ctx, w) })
+	return o, nil
 }
 
 // Get returns the entry; a missing one is no error.
 func (h *Cache) Get(ctx context.Context, key string) (e Entry, found bool, err error) {
-	var r *cachev1.GetResponse
-	err = h.c.call(ctx, true, func(ctx context.Context) (err error) {
-		r, err = h.rpc().Get(ctx, &cachev1.GetRequest{Namespace: h.ns, Key: key})
-		return err
-	})
-	return Entry{Value: r.GetValue(), ExpiresAt: timeOf(expiresOf(r))}, r.GetFound(), err
-}
-
-func expiresOf(r *cachev1.GetResponse) *int64 {
-	if r == nil {
-		return nil
+	r, err := h.result(ctx, &operation{kind: frame.Get, key: key, size: len(key)})
+	if err != nil {
+		return Entry{}, false, err
 	}
-	return r.ExpiresAtMs
+	e.Value = r.Value
+	if r.Expires {
+		e.ExpiresAt = time.UnixMilli(r.ExpiresAtMs)
+	}
+	return e, r.Number != 0, nil
 }
 
 // GetMulti returns those of the entries that are there, by key.
@@ -89,12 +96,8 @@ func (h *Cache) getMulti(ctx context.Context, keys []string, found map[string]En
 
 // Exists tells whether an entry is there.
 func (h *Cache) Exists(ctx context.Context, key string) (bool, error) {
-	var r *cachev1.ExistsResponse
-	err := h.c.call(ctx, true, func(ctx context.Context) (err error) {
-		r, err = h.rpc().Exists(ctx, &cachev1.ExistsRequest{Namespace: h.ns, Key: key})
-		return err
-	})
-	return r.GetExists(), err
+	r, err := h.rare(ctx, &operation{size: len(key), other: &cachev1.PipelineOp{Op: &cachev1.PipelineOp_Exists{Exists: &cachev1.ExistsRequest{Key: key}}}})
+	return r.GetExists().GetExists(), err
 }
 
 // Set stores a value; without TTL it lives as long as the namespace says.
@@ -114,50 +117,59 @@ func (h *Cache) SetIfPresent(ctx context.Context, key string, value []byte, opts
 }
 
 func (h *Cache) set(ctx context.Context, req *cachev1.SetRequest, opts []WriteOption) (applied bool, err error) {
-	var r *cachev1.SetResponse
-	err = h.mutate(ctx, opts, func(ctx context.Context, w write) (err error) {
-		req.Namespace, req.TtlMs, req.IdempotencyKey = h.ns, w.ttlMs, w.key
-		r, err = h.rpc().Set(ctx, req)
-		return err
-	})
-	return r.GetApplied(), err
+	w := writeOf(opts)
+	req.TtlMs, req.IdempotencyKey = w.ttlMs, w.key
+	o, err := h.mutate(w, len(req.Key)+len(req.Value), &cachev1.PipelineOp{Op: &cachev1.PipelineOp_Set{Set: req}})
+	if err != nil {
+		return false, err
+	}
+	if w.ttlMs == nil && !req.IfAbsent && !req.IfPresent {
+		o.kind, o.key, o.value = frame.Set, req.Key, req.Value
+	}
+	r, err := h.result(ctx, o)
+	return r.Number != 0, err
 }
 
 // Delete removes an entry and tells whether it was there.
 func (h *Cache) Delete(ctx context.Context, key string, opts ...WriteOption) (found bool, err error) {
-	var r *cachev1.DeleteResponse
-	err = h.mutate(ctx, opts, func(ctx context.Context, w write) (err error) {
-		r, err = h.rpc().Delete(ctx, &cachev1.DeleteRequest{Namespace: h.ns, Key: key, IdempotencyKey: w.key})
-		return err
-	})
-	return r.GetFound(), err
+	w := writeOf(opts)
+	o, err := h.mutate(w, len(key), &cachev1.PipelineOp{Op: &cachev1.PipelineOp_Delete{Delete: &cachev1.DeleteRequest{Key: key, IdempotencyKey: w.key}}})
+	if err != nil {
+		return false, err
+	}
+	r, err := h.rare(ctx, o)
+	return r.GetDelete().GetFound(), err
 }
 
 // Touch gives an entry a new time to live, that of TTL or the namespace's, and
 // returns its end.
 func (h *Cache) Touch(ctx context.Context, key string, opts ...WriteOption) (ends time.Time, found bool, err error) {
-	var r *cachev1.TouchResponse
-	err = h.mutate(ctx, opts, func(ctx context.Context, w write) (err error) {
-		r, err = h.rpc().Touch(ctx, &cachev1.TouchRequest{Namespace: h.ns, Key: key, TtlMs: w.ttlMs, IdempotencyKey: w.key})
-		return err
-	})
+	w := writeOf(opts)
+	o, err := h.mutate(w, len(key), &cachev1.PipelineOp{Op: &cachev1.PipelineOp_Touch{Touch: &cachev1.TouchRequest{
+		Key: key, TtlMs: w.ttlMs, IdempotencyKey: w.key,
+	}}})
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	return timeOf(r.ExpiresAtMs), r.Found, nil
+	r, err := h.rare(ctx, o)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	return timeOf(r.GetTouch().ExpiresAtMs), r.GetTouch().GetFound(), nil
 }
 
 // Increment adds delta to a number and returns the sum. A missing entry counts as
 // initial and gets its time to live then.
 func (h *Cache) Increment(ctx context.Context, key string, delta, initial int64, opts ...WriteOption) (int64, error) {
-	var r *cachev1.IncrementResponse
-	err := h.mutate(ctx, opts, func(ctx context.Context, w write) (err error) {
-		r, err = h.rpc().Increment(ctx, &cachev1.IncrementRequest{
-			Namespace: h.ns, Key: key, Delta: delta, Initial: initial, TtlMs: w.ttlMs, IdempotencyKey: w.key,
-		})
-		return err
-	})
-	return r.GetValue(), err
+	w := writeOf(opts)
+	o, err := h.mutate(w, len(key), &cachev1.PipelineOp{Op: &cachev1.PipelineOp_Increment{Increment: &cachev1.IncrementRequest{
+		Key: key, Delta: delta, Initial: initial, TtlMs: w.ttlMs, IdempotencyKey: w.key,
+	}}})
+	if err != nil {
+		return 0, err
+	}
+	r, err := h.rare(ctx, o)
+	return r.GetIncrement().GetValue(), err
 }
 
 // fillWait is how long one call waits for what another computes.

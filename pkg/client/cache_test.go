@@ -72,6 +72,44 @@ func TestEveryMethodOfCache(t *testing.T) {
 	refused(t, "no namespace", err, prism.ReasonNotFound)
 }
 
+// Concurrent calls share frames, and each gets its own answer; a namespace of
+// each model has a stream of its own.
+func TestCallsOnACacheShareFrames(t *testing.T) {
+	t.Parallel()
+	c := dial(t, harness.Start(t, harness.Options{File: harness.Models}))
+	h, kv, ctx := c.Cache("cache"), c.KeyValue("mem"), t.Context()
+	var wg sync.WaitGroup
+	for n := range 64 {
+		wg.Go(func() {
+			for i := range 50 {
+				key, value := fmt.Sprint(n), fmt.Sprintf("%d-%d", n, i)
+				if err := h.Set(ctx, key, []byte(value)); err != nil {
+					t.Errorf("Set %s: %v", key, err)
+				}
+				if e, found, err := h.Get(ctx, key); err != nil || !found || string(e.Value) != value || e.ExpiresAt.IsZero() {
+					t.Errorf("Get %s: %+v %v %v, want %s", key, e, found, err, value)
+				}
+				if i%10 == 0 {
+					if _, err := kv.Set(ctx, key, []byte("kv")); err != nil {
+						t.Errorf("a key-value Set %s: %v", key, err)
+					}
+				}
+			}
+			if sum, err := h.Increment(ctx, "sum", 1, 0); err != nil || sum < 1 || sum > 64 {
+				t.Errorf("Increment: %d %v", sum, err)
+			}
+		})
+	}
+	wg.Wait()
+	if sum, err := h.Increment(ctx, "sum", 0, 0); err != nil || sum != 64 {
+		t.Errorf("counted %d, %v, want 64", sum, err)
+	}
+	s := c.Stats()
+	if s.Frames.Load() >= s.Attempts.Load() || s.Coalesced.Load() == 0 || s.Retries.Load() != 0 {
+		t.Errorf("%d operations in %d frames, %d shared, %d again", s.Attempts.Load(), s.Frames.Load(), s.Coalesced.Load(), s.Retries.Load())
+	}
+}
+
 // More keys than fit a call, and more bytes than fit a reply.
 func TestGetMultiBringsEverything(t *testing.T) {
 	t.Parallel()

@@ -19,15 +19,16 @@ func (k *KeyValue) Do(ctx context.Context, op *kvv1.PipelineOp, mutation bool) (
 	case err != nil:
 		return nil, err
 	case r.Kind == frame.Get:
-		got := &kvv1.GetResponse{Value: r.Value, Version: r.Version}
+		got := &kvv1.GetResponse{Value: r.Value, Version: r.Number}
 		if r.Expires {
 			got.ExpiresAtMs = &r.ExpiresAtMs
 		}
 		return &kvv1.PipelineResult{Result: &kvv1.PipelineResult_Get{Get: got}}, nil
 	case r.Kind == frame.Set:
-		return &kvv1.PipelineResult{Result: &kvv1.PipelineResult_Set{Set: &kvv1.SetResponse{Version: r.Version}}}, nil
+		return &kvv1.PipelineResult{Result: &kvv1.PipelineResult_Set{Set: &kvv1.SetResponse{Version: r.Number}}}, nil
 	}
-	return r.Other, nil
+	m, _ := r.Other.(*kvv1.PipelineResult)
+	return m, nil
 }
 
 // Eager is how many frames go without gathering callers.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
 	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
@@ -70,7 +69,7 @@ func (k *KeyValue) Get(ctx context.Context, key string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e := Entry{Value: r.Value, Version: r.Version}
+	e := Entry{Value: r.Value, Version: r.Number}
 	if r.Expires {
 		e.ExpiresAt = time.UnixMilli(r.ExpiresAtMs)
 	}
@@ -90,7 +89,7 @@ func (k *KeyValue) Set(ctx context.Context, key string, value []byte, opts ...Wr
 		op.retryID = k.c.ids.next()
 	}
 	r, err := k.result(ctx, &op)
-	return r.Version, err
+	return r.Number, err
 }
 
 // Delete removes a key and tells whether it was there; version is the
@@ -226,47 +225,23 @@ func (k *KeyValue) mutate(ctx context.Context, op *kvv1.PipelineOp, w write, siz
 	if w.key == "" {
 		o.retryID = k.c.ids.next()
 	}
-	r, err := k.result(ctx, &o)
-	return r.Other, err
+	return k.rare(ctx, &o)
 }
 
 // do is result for the operations whose results stay generated messages.
 func (k *KeyValue) do(ctx context.Context, op *kvv1.PipelineOp, size int) (*kvv1.PipelineResult, error) {
-	r, err := k.result(ctx, &operation{other: op, size: size})
-	return r.Other, err
+	return k.rare(ctx, &operation{other: op, size: size})
 }
 
-// result runs one operation over the namespace's pipeline. A context without a
-// deadline costs no timer: the pipeline gives up on what it could not send in
-// time.
+func (k *KeyValue) rare(ctx context.Context, op *operation) (*kvv1.PipelineResult, error) {
+	r, err := k.result(ctx, op)
+	m, _ := r.Other.(*kvv1.PipelineResult)
+	return m, err
+}
+
+// result runs one operation over the namespace's pipeline.
 func (k *KeyValue) result(ctx context.Context, op *operation) (frame.Result, error) {
-	if err := ctx.Err(); err != nil { // what has ended is not begun
-		return frame.Result{}, prism.From(err)
-	}
-	if d, ok := ctx.Deadline(); ok {
-		op.timeout = max(millis(time.Until(d)), 1)
-	} else {
-		op.timeout = DefaultTimeout.Milliseconds()
-	}
-	p, err := k.c.pipeline(k.ns)
-	if err != nil {
-		return frame.Result{}, err
-	}
-	for attempt := 1; ; attempt++ {
-		r, err := p.do(ctx, op)
-		if err != nil {
-			return frame.Result{}, err
-		}
-		item := r.Other.GetError()
-		if item == nil {
-			return r, nil
-		}
-		e := wire.FromItem(item)
-		if attempt == maxAttempts || !repeatable(e) || !k.c.retry.spend() || !sleep(ctx, delay(attempt, e)) {
-			return frame.Result{}, e
-		}
-		k.c.stats.Retries.Add(1)
-	}
+	return k.c.framed(ctx, keyValueFrames, k.ns, op)
 }
 
 func timeOf(ms *int64) time.Time {

@@ -13,6 +13,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
 	"github.com/prism-data-layer/prism/pkg/wire/frame"
+	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
@@ -32,7 +33,19 @@ const (
 	patience = time.Millisecond
 )
 
+// A framed model has a Pipeline of its own.
+type framed struct {
+	model  *frame.Model
+	method string
+}
+
+var (
+	keyValueFrames = &framed{frame.KeyValue, kvv1.KeyValueService_Pipeline_FullMethodName}
+	cacheFrames    = &framed{frame.Cache, cachev1.CacheService_Pipeline_FullMethodName}
+)
+
 type pipelineKey struct {
+	of        *framed
 	namespace string
 	conn      *grpc.ClientConn
 }
@@ -44,12 +57,11 @@ type pipelineKey struct {
 // goroutine that reads answers, or, when that could block, the one that owns the
 // stream. So a frame costs no more switches between goroutines than it must.
 type pipeline struct {
-	c         *Client
-	namespace string
-	conn      *grpc.ClientConn
-	ctx       context.Context
-	stop      context.CancelFunc
-	wake      chan struct{} // to the owner of the stream: something may go
+	c *Client
+	pipelineKey
+	ctx  context.Context
+	stop context.CancelFunc
+	wake chan struct{} // to the owner of the stream: something may go
 
 	mu      sync.Mutex
 	queue   []*batch // the last is open: calls join it
@@ -60,7 +72,7 @@ type pipeline struct {
 
 // A link is one stream while it is open. The pipeline's mutex guards it.
 type link struct {
-	st      pipelineStream
+	st      grpc.ClientStream
 	last    uint64   // id of a frame
 	open    []*batch // that wait for an answer, oldest first
 	bytes   int      // that they hold
@@ -103,7 +115,7 @@ type operation struct {
 	once    string // the caller's idempotency key
 	retryID []byte
 	timeout int64 // in milliseconds
-	other   *kvv1.PipelineOp
+	other   frame.OpMessage
 	size    int // of keys and values
 }
 
@@ -114,15 +126,46 @@ func (o *operation) appendTo(f *frame.Frame) error {
 	case frame.Set:
 		f.AppendSet(o.key, o.value, o.once, o.retryID, o.timeout)
 	default:
-		o.other.RetryId, o.other.TimeoutMs = o.retryID, o.timeout
-		return f.Append(o.other)
+		return f.Append(o.other, o.retryID, o.timeout)
 	}
 	return nil
 }
 
+// framed runs one operation over the namespace's pipeline. A context without a
+// deadline costs no timer: the pipeline gives up on what it could not send in
+// time.
+func (c *Client) framed(ctx context.Context, of *framed, namespace string, op *operation) (frame.Result, error) {
+	if err := ctx.Err(); err != nil { // what has ended is not begun
+		return frame.Result{}, prism.From(err)
+	}
+	if d, ok := ctx.Deadline(); ok {
+		op.timeout = max(millis(time.Until(d)), 1)
+	} else {
+		op.timeout = DefaultTimeout.Milliseconds()
+	}
+	p, err := c.pipeline(of, namespace)
+	if err != nil {
+		return frame.Result{}, err
+	}
+	for attempt := 1; ; attempt++ {
+		r, err := p.do(ctx, op)
+		if err != nil {
+			return frame.Result{}, err
+		}
+		if r.Error == nil {
+			return r, nil
+		}
+		e := wire.FromItem(r.Error)
+		if attempt == maxAttempts || !repeatable(e) || !c.retry.spend() || !sleep(ctx, delay(attempt, e)) {
+			return frame.Result{}, e
+		}
+		c.stats.Retries.Add(1)
+	}
+}
+
 // pipeline returns the pipeline of a namespace on the next connection.
-func (c *Client) pipeline(namespace string) (*pipeline, error) {
-	key := pipelineKey{namespace, c.Conn()}
+func (c *Client) pipeline(of *framed, namespace string) (*pipeline, error) {
+	key := pipelineKey{of, namespace, c.Conn()}
 	c.mu.RLock()
 	p, closed := c.pipelines[key], c.closed
 	c.mu.RUnlock()
@@ -136,7 +179,7 @@ func (c *Client) pipeline(namespace string) (*pipeline, error) {
 	}
 	if p = c.pipelines[key]; p == nil {
 		ctx, stop := context.WithCancel(context.Background())
-		p = &pipeline{c: c, namespace: namespace, conn: key.conn, ctx: ctx, stop: stop, wake: make(chan struct{}, 1)}
+		p = &pipeline{c: c, pipelineKey: key, ctx: ctx, stop: stop, wake: make(chan struct{}, 1)}
 		c.pipelines[key] = p
 	}
 	return p, nil
@@ -370,12 +413,12 @@ func (p *pipeline) stream() (left []*batch, worked bool, why *prism.Error) {
 	if err != nil {
 		return nil, false, prism.From(err)
 	}
-	st, err := kvv1.NewKeyValueServiceClient(p.conn).Pipeline(ctx)
+	st, err := p.conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, p.of.method)
 	if err == nil {
-		err = st.Send(&kvv1.PipelineRequest{Message: &kvv1.PipelineRequest_Open{Open: &kvv1.PipelineOpen{Namespace: p.namespace}}})
+		err = st.SendMsg(&frame.Open{Namespace: p.namespace})
 	}
 	if err == nil || err == io.EOF { // the reason comes with the answer
-		_, err = st.Recv()
+		err = st.RecvMsg(&frame.Response{Model: p.of.model})
 	}
 	if err != nil {
 		return nil, false, p.ended(sess, err)
@@ -406,8 +449,6 @@ func (p *pipeline) ended(sess *session, err error) *prism.Error {
 	}
 	return e
 }
-
-type pipelineStream = grpc.BidiStreamingClient[kvv1.PipelineRequest, kvv1.PipelineResponse]
 
 // send sends what nobody else does until the stream ends, and returns why it did.
 func (p *pipeline) send(l *link, ended <-chan error) error {
@@ -454,7 +495,7 @@ func (p *pipeline) count(ops int) {
 // several messages.
 func (p *pipeline) receive(l *link) error {
 	for {
-		resp := &frame.Response{}
+		resp := &frame.Response{Model: p.of.model}
 		if err := l.st.RecvMsg(resp); err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ type cacheService struct {
 	road *Road
 
 	get, set, del, getMulti, exists *method
-	touch, increment                *method
+	touch, increment, pipeline      *method
 	getOrLock, unlock, getStats     *method
 }
 
@@ -31,7 +31,7 @@ func newCache(r *Road) *cacheService {
 	return &cacheService{
 		road: r,
 		get:  m["Get"], set: m["Set"], del: m["Delete"], getMulti: m["GetMulti"], exists: m["Exists"],
-		touch: m["Touch"], increment: m["Increment"],
+		touch: m["Touch"], increment: m["Increment"], pipeline: m["Pipeline"],
 		getOrLock: m["GetOrLock"], unlock: m["Unlock"], getStats: m["GetStats"],
 	}
 }
@@ -179,24 +179,42 @@ func (s *cacheService) Exists(ctx context.Context, r *cachev1.ExistsRequest) (*c
 
 func (s *cacheService) Touch(ctx context.Context, r *cachev1.TouchRequest) (*cachev1.TouchResponse, error) {
 	return onCache(ctx, s, s.touch, r, func(ctx context.Context, st *cache.Store, c *call) (*cachev1.TouchResponse, error) {
-		op := cache.Op{Kind: cache.OpTouch, Key: r.Key}
-		if err := cacheTTL(&op, r.TtlMs); err != nil {
+		op, err := cacheTouchOp(r)
+		if err != nil {
 			return nil, err
 		}
 		res, err := c.mutate(ctx, st, &op, r.IdempotencyKey)
-		return &cachev1.TouchResponse{Found: res.Found, ExpiresAtMs: millisOf(res.ExpiresAt)}, err
+		return cacheTouched(&res), err
 	})
+}
+
+func cacheTouchOp(r *cachev1.TouchRequest) (cache.Op, error) {
+	op := cache.Op{Kind: cache.OpTouch, Key: r.Key}
+	return op, cacheTTL(&op, r.TtlMs)
+}
+
+func cacheTouched(r *cache.Result) *cachev1.TouchResponse {
+	return &cachev1.TouchResponse{Found: r.Found, ExpiresAtMs: millisOf(r.ExpiresAt)}
 }
 
 func (s *cacheService) Increment(ctx context.Context, r *cachev1.IncrementRequest) (*cachev1.IncrementResponse, error) {
 	return onCache(ctx, s, s.increment, r, func(ctx context.Context, st *cache.Store, c *call) (*cachev1.IncrementResponse, error) {
-		op := cache.Op{Kind: cache.OpIncrement, Key: r.Key, Delta: r.Delta, Initial: r.Initial}
-		if err := cacheTTL(&op, r.TtlMs); err != nil {
+		op, err := cacheIncrementOp(r)
+		if err != nil {
 			return nil, err
 		}
 		res, err := c.mutate(ctx, st, &op, r.IdempotencyKey)
 		return &cachev1.IncrementResponse{Value: res.Number}, err
 	})
+}
+
+func cacheIncrementOp(r *cachev1.IncrementRequest) (cache.Op, error) {
+	op := cache.Op{Kind: cache.OpIncrement, Key: r.Key, Delta: r.Delta, Initial: r.Initial}
+	return op, cacheTTL(&op, r.TtlMs)
+}
+
+func (s *cacheService) Pipeline(st grpc.BidiStreamingServer[cachev1.PipelineRequest, cachev1.PipelineResponse]) error {
+	return pipe(st, s.road, s.pipeline, cacheFrames)
 }
 
 // answerTime is kept of a call's deadline, so that who waits is told to ask again

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
+	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
@@ -83,7 +84,8 @@ func fuzzUnary(f *testing.F, service protoreflect.ServiceDescriptor) {
 	})
 }
 
-// FuzzStreamScript sends any messages over a Pipeline or a Transaction: the
+// FuzzStreamScript sends any messages over a Pipeline or a Transaction, the
+// Pipeline of key-value or of a cache: the
 // first byte chooses, and each message has its length in front. The stream must
 // end, once, with a reason.
 func FuzzStreamScript(f *testing.F) {
@@ -103,15 +105,19 @@ func FuzzStreamScript(f *testing.F) {
 	f.Add(script(1, beginOf(&kvv1.TransactionBegin{Namespace: ns, TimeoutMs: 500}), txGet("k"), txSet("k", "v"), txDelete("l"), commit()))
 	f.Add(script(1, beginOf(&kvv1.TransactionBegin{Namespace: ns}), rollback(), rollback()))
 	f.Add(script(1, commit()))
-	g := harness.Start(f, harness.Options{})
+	f.Add(script(2, cacheOpening("cache"), cacheFrameOf(1, cacheGetOf("k"), cacheSetOf("k", "v")), cacheFrameOf(2, cacheGetOf("k"))))
+	g := harness.Start(f, harness.Options{File: harness.Models})
 	conn := g.Dial(f, "data")
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) == 0 || len(script) > 1<<16 {
 			return
 		}
 		name := kvv1.KeyValueService_Pipeline_FullMethodName
-		if script[0]%2 == 1 {
+		switch script[0] % 3 {
+		case 1:
 			name = kvv1.KeyValueService_Transaction_FullMethodName
+		case 2:
+			name = cachev1.CacheService_Pipeline_FullMethodName
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

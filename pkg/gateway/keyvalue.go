@@ -144,6 +144,10 @@ func retryID(ctx context.Context, key string) ([]byte, error) {
 	return retry, nil
 }
 
+func (k *keyValue) Pipeline(st grpc.BidiStreamingServer[kvv1.PipelineRequest, kvv1.PipelineResponse]) error {
+	return pipe(st, k.road, k.pipeline, keyValueFrames)
+}
+
 func (k *keyValue) Get(ctx context.Context, r *kvv1.GetRequest) (*kvv1.GetResponse, error) {
 	return one(ctx, k, k.get, r, getOp, getAnswer)
 }
@@ -321,16 +325,19 @@ func (k *keyValue) batch(
 	if err := c.target.Take(c.start, n-1); err != nil { // the call itself was counted at the door
 		return err
 	}
-	b := newOps(n)
+	b := keyValueOps.get(n)
 	defer b.free()
 	for i := range n {
 		o, key, err := op(i)
 		if err == nil {
 			err = keyvalue.Once(&o, c.principal(), key, nil)
 		}
-		b.add(o, err)
+		b.add(o)
+		if err != nil {
+			b.fail(i, err)
+		}
 	}
-	results, err := b.run(ctx, kv)
+	results, err := b.run(ctx, kv.Batch)
 	if err != nil {
 		return err
 	}

@@ -195,60 +195,75 @@ func sameNamespace(item interface{ GetNamespace() string }, namespace string) er
 
 func itemError(err error) *commonv1.Error { return wire.ToItem(prism.From(err)) }
 
-// ops is a batch being put together: reused, because a Pipeline makes many.
-type ops struct {
-	list    []keyvalue.Op
-	results []keyvalue.Result
+// ops is a batch being put together, of operations O with results R: reused,
+// because a Pipeline makes many.
+type ops[O, R any] struct {
+	from    *opsPool[O, R]
+	list    []O
+	results []R
 	bad     []error // of list[i], nil where it could be decoded
 	anyBad  bool
+	series  series // of their receipts
 }
 
-var opsPool = sync.Pool{New: func() any { return new(ops) }}
+// opsPool are the batches of one model. failed is the result of an operation
+// that could not be run.
+type opsPool[O, R any] struct {
+	pool   sync.Pool
+	failed func(error) R
+}
 
-func newOps(n int) *ops {
-	b := opsPool.Get().(*ops)
+var keyValueOps = opsPool[keyvalue.Op, keyvalue.Result]{failed: func(err error) keyvalue.Result { return keyvalue.Result{Err: err} }}
+
+func (p *opsPool[O, R]) get(n int) *ops[O, R] {
+	b, ok := p.pool.Get().(*ops[O, R])
+	if !ok {
+		b = &ops[O, R]{from: p}
+	}
 	if cap(b.list) < n {
-		b.list, b.results, b.bad = make([]keyvalue.Op, 0, n), make([]keyvalue.Result, n), make([]error, 0, n)
+		b.list, b.results, b.bad = make([]O, 0, n), make([]R, n), make([]error, 0, n)
 	}
 	return b
 }
 
 // free gives b back; nothing that it returned may be used afterwards.
-func (b *ops) free() {
+func (b *ops[O, R]) free() {
 	clear(b.list)
 	clear(b.results[:cap(b.results)])
 	clear(b.bad)
-	b.list, b.bad, b.anyBad = b.list[:0], b.bad[:0], false
-	opsPool.Put(b)
+	b.list, b.bad, b.anyBad, b.series = b.list[:0], b.bad[:0], false, series{}
+	b.from.pool.Put(b)
 }
 
-func (b *ops) add(o keyvalue.Op, err error) {
+func (b *ops[O, R]) add(o O) {
 	b.list = append(b.list, o)
-	b.bad = append(b.bad, err)
-	b.anyBad = b.anyBad || err != nil
+	b.bad = append(b.bad, nil)
 }
 
-// run runs the batch; results[i] belongs to the i-th operation added.
-func (b *ops) run(ctx context.Context, kv *keyvalue.Store) ([]keyvalue.Result, error) {
+// fail says that the i-th operation cannot be run.
+func (b *ops[O, R]) fail(i int, err error) { b.bad[i], b.anyBad = err, true }
+
+// run runs the batch with do; results[i] belongs to the i-th operation added.
+func (b *ops[O, R]) run(ctx context.Context, do func(context.Context, []O, []R) error) ([]R, error) {
 	results := b.results[:len(b.list)]
 	if !b.anyBad {
-		return results, kv.Batch(ctx, b.list, results)
+		return results, do(ctx, b.list, results)
 	}
-	good := newOps(len(b.list))
+	good := b.from.get(len(b.list))
 	defer good.free()
 	for i := range b.list {
 		if b.bad[i] == nil {
-			good.add(b.list[i], nil)
+			good.add(b.list[i])
 		}
 	}
-	answers, err := good.run(ctx, kv)
+	answers, err := good.run(ctx, do)
 	if err != nil {
 		return nil, err
 	}
 	next := 0
 	for i := range b.list {
 		if b.bad[i] != nil {
-			results[i] = keyvalue.Result{Err: b.bad[i]}
+			results[i] = b.from.failed(b.bad[i])
 			continue
 		}
 		results[i] = answers[next]

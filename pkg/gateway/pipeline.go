@@ -14,15 +14,33 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/route"
 	"github.com/prism-data-layer/prism/pkg/telemetry"
 	"github.com/prism-data-layer/prism/pkg/wire/frame"
-	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
-type pipelineStream = grpc.BidiStreamingServer[kvv1.PipelineRequest, kvv1.PipelineResponse]
+// A framed is what a Pipeline must know of its model: how an operation O is
+// read from a frame, how many of them are run, how a result R is written.
+type framed[O, R any] struct {
+	model   *frame.Model
+	pool    *opsPool[O, R]
+	instant bool // see driver.Info
 
-func (k *keyValue) Pipeline(st pipelineStream) (err error) {
-	c, err := k.road.knock(st.Context(), k.pipeline, "")
+	// decode also tells the idempotency key and the namespace that f names.
+	decode  func(f *frame.Op) (op O, key, namespace string, err error)
+	keyOf   func(op O) string // what it touches
+	reads   func(op *O) bool  // whether it changes nothing
+	once    func(s *series, op *O, key string, retry []byte) error
+	run     func(ctx context.Context, ops []O, results []R) error
+	outcome func(r *R) (size int, err error) // size of the value
+	encode  func(f *frame.Op, r *R) frame.Result
+}
+
+type series = keyvalue.Series // of receipts, the same for each model
+
+// pipe serves a Pipeline of the model that of picks.
+func pipe[O, R any](st grpc.ServerStream, r *Road, m *method, of func(route.Target) (framed[O, R], error)) (err error) {
+	c, err := r.knock(st.Context(), m, "")
 	if err != nil {
 		return err
 	}
@@ -34,7 +52,7 @@ func (k *keyValue) Pipeline(st pipelineStream) (err error) {
 		return err
 	}
 	defer c.finish(st.Context(), &err)
-	kv, err := c.target.KeyValue()
+	model, err := of(c.target)
 	if err != nil {
 		return err
 	}
@@ -43,11 +61,11 @@ func (k *keyValue) Pipeline(st pipelineStream) (err error) {
 	}
 	ctx, cancel := c.live(st.Context())
 	defer cancel()
-	p := &pipeline{
-		k: k, c: &c, kv: kv, st: st, ctx: ctx, cancel: cancel, slots: make(chan struct{}, prism.MaxPipelineFrames),
-		principal: c.principal(), mayWrite: c.target.May(prism.ActionWrite), figures: k.road.Metrics.Namespace(c.target.Namespace()),
+	p := &pipeline[O, R]{
+		framed: model, road: r, c: &c, st: st, ctx: ctx, cancel: cancel, slots: make(chan struct{}, prism.MaxPipelineFrames),
+		principal: c.principal(), mayWrite: c.target.May(prism.ActionWrite), figures: r.Metrics.Namespace(c.target.Namespace()),
 	}
-	return p.run()
+	return p.serve()
 }
 
 // opening reads the first message, which must open a namespace.
@@ -69,11 +87,11 @@ func opening(c *call, st grpc.ServerStream) (namespace string, err error) {
 // one of its own, after the frames before it that touch the same keys. On a
 // store that never waits it runs where it was read: a goroutine would cost more
 // than the frame, and there is nothing that others could wait for.
-type pipeline struct {
-	k      *keyValue
+type pipeline[O, R any] struct {
+	framed[O, R]
+	road   *Road
 	c      *call
-	kv     *keyvalue.Store
-	st     pipelineStream
+	st     grpc.ServerStream
 	ctx    context.Context
 	cancel context.CancelFunc
 	slots  chan struct{} // one for each open frame
@@ -92,9 +110,9 @@ type pipeline struct {
 	err error      // the first failure to send
 }
 
-// run reads frames until the stream ends, then waits for those that are open:
+// serve reads frames until the stream ends, then waits for those that are open:
 // what was taken is answered.
-func (p *pipeline) run() error {
+func (p *pipeline[O, R]) serve() error {
 	ended := make(chan error, 1)
 	go func() { ended <- p.read() }()
 	var err error
@@ -116,9 +134,10 @@ func (p *pipeline) run() error {
 	return err
 }
 
-func (p *pipeline) read() error {
+func (p *pipeline[O, R]) read() error {
 	for {
 		req := requests.Get().(*frame.Request)
+		req.Model = p.model
 		if err := p.st.RecvMsg(req); err != nil {
 			return err
 		}
@@ -129,7 +148,7 @@ func (p *pipeline) read() error {
 }
 
 // begin counts a frame as open, unless the stream is over.
-func (p *pipeline) begin() error {
+func (p *pipeline[O, R]) begin() error {
 	p.taking.Lock()
 	defer p.taking.Unlock()
 	if p.over { // by its context: otherwise nobody reads any more
@@ -143,7 +162,7 @@ func (p *pipeline) begin() error {
 var requests = sync.Pool{New: func() any { return new(frame.Request) }}
 
 // start takes a frame and lets it run.
-func (p *pipeline) start(req *frame.Request) error {
+func (p *pipeline[O, R]) start(req *frame.Request) error {
 	switch {
 	case !req.Set:
 		return prism.New(prism.ReasonFailedPrecond, "the stream is open already: send frames")
@@ -152,7 +171,7 @@ func (p *pipeline) start(req *frame.Request) error {
 	case len(req.Ops) > prism.MaxBatchItems:
 		return prism.InvalidField("frame.ops", "must have at most 1000 items")
 	}
-	if p.kv.Instant() {
+	if p.instant {
 		if err := p.begin(); err != nil {
 			return err
 		}
@@ -167,7 +186,7 @@ func (p *pipeline) start(req *frame.Request) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
-	f := p.lanes.enter(req.Ops)
+	f := p.lanes.enter(req.Ops, p.key)
 	go func() {
 		f.wait()
 		p.work(req)
@@ -178,7 +197,7 @@ func (p *pipeline) start(req *frame.Request) error {
 }
 
 // work runs a frame that has begun.
-func (p *pipeline) work(req *frame.Request) {
+func (p *pipeline[O, R]) work(req *frame.Request) {
 	defer func() {
 		p.contain(recover())
 		p.frames.Done()
@@ -196,13 +215,13 @@ const (
 )
 
 // answer runs a frame and sends its results.
-func (p *pipeline) answer(req *frame.Request) {
+func (p *pipeline[O, R]) answer(req *frame.Request) {
 	// Not the stream's context: a frame that was taken is finished, and a
 	// drain waits for it.
 	ctx := withDeadline(context.WithoutCancel(p.ctx), time.Now().Add(timeoutOf(req.Ops)))
 	defer ctx.stop()
 	resp := responses.Get().(*frame.Response)
-	resp.ID = req.ID
+	resp.Model, resp.ID = p.model, req.ID
 	size := 0
 	for rest := req.Ops; len(rest) > 0; {
 		n := min(len(rest), answerOps)
@@ -219,11 +238,11 @@ var responses = sync.Pool{New: func() any { return new(frame.Response) }}
 
 // part runs some operations of a frame and adds their results to resp, which
 // holds size bytes. When it is full it is sent, with the word that more follows.
-func (p *pipeline) part(ctx context.Context, ops []frame.Op, resp *frame.Response, size int) int {
-	start := p.k.road.Clock.Now()
-	b := newOps(len(ops))
+func (p *pipeline[O, R]) part(ctx context.Context, ops []frame.Op, resp *frame.Response, size int) int {
+	start := p.road.Clock.Now()
+	b := p.pool.get(len(ops))
 	defer b.free()
-	reads, writes := p.decode(b, ops)
+	reads, writes := p.gather(b, ops)
 	results, err := p.take(ctx, b)
 	failed := err != nil
 	for i := range ops {
@@ -231,31 +250,39 @@ func (p *pipeline) part(ctx context.Context, ops []frame.Op, resp *frame.Respons
 			resp.Results = append(resp.Results, failedResult(err))
 			continue
 		}
-		r := &results[i]
-		if size > 0 && size+len(r.Value) > answerBytes {
+		n, bad := p.outcome(&results[i])
+		if size > 0 && size+n > answerBytes {
 			resp.More = true
 			p.send(resp)
 			clear(resp.Results)
 			resp.More, resp.Results, size = false, resp.Results[:0], 0
 		}
-		resp.Results = append(resp.Results, resultOf(p.kv, &ops[i], r))
-		size += len(r.Value)
-		failed = failed || r.Err != nil
+		size += n
+		if bad != nil {
+			failed = true
+			resp.Results = append(resp.Results, failedResult(bad))
+			continue
+		}
+		resp.Results = append(resp.Results, p.encode(&ops[i], &results[i]))
 	}
-	p.figures.Observe(reads, writes, failed, p.k.road.Clock.Now().Sub(start))
+	p.figures.Observe(reads, writes, failed, p.road.Clock.Now().Sub(start))
 	p.c.running.Add(int64(len(ops)), 0, 0)
 	return size
 }
 
-// take runs the operations if the rate limit has room for them.
-func (p *pipeline) take(ctx context.Context, b *ops) ([]keyvalue.Result, error) {
-	if err := p.c.target.Take(p.k.road.Clock.Now(), len(b.list)); err != nil {
-		return nil, err
-	}
-	return b.run(ctx, p.kv)
+func failedResult(err error) frame.Result {
+	return frame.Result{Kind: frame.Failed, Error: itemError(err)}
 }
 
-func (p *pipeline) send(resp *frame.Response) {
+// take runs the operations if the rate limit has room for them.
+func (p *pipeline[O, R]) take(ctx context.Context, b *ops[O, R]) ([]R, error) {
+	if err := p.c.target.Take(p.road.Clock.Now(), len(b.list)); err != nil {
+		return nil, err
+	}
+	return b.run(ctx, p.run)
+}
+
+func (p *pipeline[O, R]) send(resp *frame.Response) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil {
@@ -266,11 +293,11 @@ func (p *pipeline) send(resp *frame.Response) {
 }
 
 // contain ends the stream, and nothing else, after a panic in a frame.
-func (p *pipeline) contain(panicked any) {
+func (p *pipeline[O, R]) contain(panicked any) {
 	if panicked == nil {
 		return
 	}
-	p.k.road.Log.ErrorContext(p.ctx, "panic in a frame", "panic", panicked, "stack", string(debug.Stack()))
+	p.road.Log.ErrorContext(p.ctx, "panic in a frame", "panic", panicked, "stack", string(debug.Stack()))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil {
@@ -279,29 +306,41 @@ func (p *pipeline) contain(panicked any) {
 	p.cancel()
 }
 
-// decode turns them into operations and counts them by kind.
-func (p *pipeline) decode(b *ops, ops []frame.Op) (reads, writes int) {
-	once := keyvalue.SeriesOf(p.principal)
+// gather decodes operations and counts them by kind.
+func (p *pipeline[O, R]) gather(b *ops[O, R], ops []frame.Op) (reads, writes int) {
+	b.series = series{Principal: p.principal}
 	for i := range ops {
 		f := &ops[i]
-		op, key, namespace, err := opOf(f)
-		switch {
+		op, key, namespace, err := p.decode(f)
+		b.add(op)
+		switch op := &b.list[i]; {
 		case err != nil:
 		case f.TimeoutMs < 0 || f.TimeoutMs > maxFrameTime.Milliseconds():
 			err = prism.InvalidField("timeout_ms", "must be 0 to 1 hour")
 		case namespace != "" && namespace != string(p.c.target.Namespace()):
 			err = prism.InvalidField("namespace", "must be empty or the stream's")
-		case op.Kind.Reads():
+		case p.reads(op):
 			reads++
 		default:
 			writes++
 			if err = p.mayWrite; err == nil {
-				err = once.Once(&op, key, f.RetryID)
+				err = p.once(&b.series, op, key, f.RetryID)
 			}
 		}
-		b.add(op, err)
+		if err != nil {
+			b.fail(i, err)
+		}
 	}
 	return reads, writes
+}
+
+// key is the key that an operation touches.
+func (p *pipeline[O, R]) key(f *frame.Op) string {
+	if f.Kind != frame.Other {
+		return f.Key
+	}
+	op, _, _, _ := p.decode(f) //nolint:errcheck // one that is wrong touches nothing
+	return p.keyOf(op)
 }
 
 // timeoutOf is the longest time that an operation of the frame allows; one
@@ -341,7 +380,7 @@ type lane struct {
 
 // enter says after which frames this one comes. Two keys with one hash only
 // wait without need.
-func (l *lanes) enter(ops []frame.Op) *lane {
+func (l *lanes) enter(ops []frame.Op, keyOf func(*frame.Op) string) *lane {
 	f := &lane{done: make(chan struct{})}
 	l.mu.Lock()
 	alone := l.open == 0

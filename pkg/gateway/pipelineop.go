@@ -3,9 +3,28 @@ package gateway
 import (
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/route"
 	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
+
+// keyValueFrames serves key-value by frames.
+func keyValueFrames(t route.Target) (framed[keyvalue.Op, keyvalue.Result], error) {
+	kv, err := t.KeyValue()
+	if err != nil {
+		return framed[keyvalue.Op, keyvalue.Result]{}, err
+	}
+	return framed[keyvalue.Op, keyvalue.Result]{
+		model: frame.KeyValue, pool: &keyValueOps, instant: kv.Instant(),
+		decode:  opOf,
+		keyOf:   func(op keyvalue.Op) string { return op.Key },
+		reads:   func(op *keyvalue.Op) bool { return op.Kind.Reads() },
+		once:    keyvalue.OnceOf,
+		run:     kv.Batch,
+		outcome: func(r *keyvalue.Result) (int, error) { return len(r.Value), r.Err },
+		encode:  func(f *frame.Op, r *keyvalue.Result) frame.Result { return resultOf(kv, f, r) },
+	}, nil
+}
 
 // opOf decodes one operation of a frame, with its idempotency key and the
 // namespace that it names.
@@ -16,7 +35,7 @@ func opOf(f *frame.Op) (op keyvalue.Op, key, namespace string, err error) {
 	case frame.Set:
 		return keyvalue.Op{Kind: keyvalue.OpSet, Key: f.Key, Value: f.Value}, f.IdempotencyKey, f.Namespace, nil
 	}
-	switch o := f.Other.Op.(type) {
+	switch o := f.Other.(*kvv1.PipelineOp).Op.(type) {
 	case *kvv1.PipelineOp_Get:
 		op, key, err = getOp(o.Get)
 		return op, key, o.Get.Namespace, err
@@ -63,30 +82,19 @@ func opOf(f *frame.Op) (op keyvalue.Op, key, namespace string, err error) {
 	return op, "", "", prism.InvalidField("op", "must be set")
 }
 
-// keyOf is the key that an operation touches.
-func keyOf(f *frame.Op) string {
-	if f.Kind != frame.Other {
-		return f.Key
-	}
-	op, _, _, _ := opOf(f) //nolint:errcheck // one that is wrong touches nothing
-	return op.Key
-}
-
 // resultOf encodes the result of f.
 func resultOf(kv *keyvalue.Store, f *frame.Op, r *keyvalue.Result) frame.Result {
-	switch {
-	case r.Err != nil:
-		return failedResult(r.Err)
-	case f.Kind == frame.Get:
-		x := frame.Result{Kind: frame.Get, Value: r.Value, Version: r.Version}
+	switch f.Kind {
+	case frame.Get:
+		x := frame.Result{Kind: frame.Get, Value: r.Value, Number: r.Version}
 		if !r.ExpiresAt.IsZero() {
 			x.Expires, x.ExpiresAtMs = true, r.ExpiresAt.UnixMilli()
 		}
 		return x
-	case f.Kind == frame.Set:
-		return frame.Result{Kind: frame.Set, Version: r.Version}
+	case frame.Set:
+		return frame.Result{Kind: frame.Set, Number: r.Version}
 	}
-	return frame.Result{Other: otherResult(kv, f.Other, r)}
+	return frame.Result{Other: otherResult(kv, f.Other.(*kvv1.PipelineOp), r)}
 }
 
 // otherResult is resultOf for what is rarer.
@@ -121,8 +129,4 @@ func otherResult(kv *keyvalue.Store, f *kvv1.PipelineOp, r *keyvalue.Result) *kv
 	default: // opOf has let nothing else through
 		return &kvv1.PipelineResult{Result: &kvv1.PipelineResult_CompareAndDelete{CompareAndDelete: compareAndDeleteAnswer(kv, r)}}
 	}
-}
-
-func failedResult(err error) frame.Result {
-	return frame.Result{Other: &kvv1.PipelineResult{Result: &kvv1.PipelineResult_Error{Error: itemError(err)}}}
 }

@@ -123,7 +123,7 @@ func exchange(t *testing.T, conn *grpc.ClientConn, s protoreflect.ServiceDescrip
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, answers := opener(t, m, v), 1
+	first, answers := opener(t, s, m, v), 1
 	if first != nil {
 		_ = st.SendMsg(first)
 		answers++
@@ -151,12 +151,14 @@ func exchange(t *testing.T, conn *grpc.ClientConn, s protoreflect.ServiceDescrip
 }
 
 // opener is what must come before a message on a stream.
-func opener(t *testing.T, m protoreflect.MethodDescriptor, v harness.Value) []byte {
+func opener(t *testing.T, s protoreflect.ServiceDescriptor, m protoreflect.MethodDescriptor, v harness.Value) []byte {
 	t.Helper()
 	var first proto.Message
 	switch {
 	case m.Name() == "Pipeline" && !strings.HasPrefix(v.Field, "open"):
-		first = opening(ns)
+		if first = opening(ns); s.FullName() == "prism.cache.v1.CacheService" {
+			first = cacheOpening("cache")
+		}
 	case m.Name() == "Transaction" && !strings.HasPrefix(v.Field, "begin"):
 		first = beginOf(&kvv1.TransactionBegin{Namespace: ns})
 	default:

@@ -435,6 +435,8 @@ var free = map[protoreflect.FullName]string{
 	"prism.cache.v1.IncrementRequest.initial":           "any number is one",
 	"prism.keyvalue.v1.PipelineFrame.id":                "the caller's own",
 	"prism.keyvalue.v1.PipelineOp.retry_id":             "bytes; bounded where the receipt is made",
+	"prism.cache.v1.PipelineFrame.id":                   "the caller's own",
+	"prism.cache.v1.PipelineOp.retry_id":                "bytes; bounded where the receipt is made",
 	"prism.session.v1.CreateSessionRequest.metadata":    "bounded by the session",
 	"prism.session.v1.CreateSessionRequest.namespaces":  "names checked and bounded by the session",
 	"prism.config.v1.BackendConfig.options":             "the driver's own",

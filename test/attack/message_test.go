@@ -151,6 +151,7 @@ func TestAFrameThatCannotBeReadEndsItsPipeline(t *testing.T) {
 	r := start(t, harness.Options{})
 	for path, first := range map[string][]byte{
 		"/prism.keyvalue.v1.KeyValueService/Pipeline":    {0x0a, 0x03, 0x0a, 0x01, 'a'},
+		"/prism.cache.v1.CacheService/Pipeline":          {0x0a, 0x07, 0x0a, 0x05, 'c', 'a', 'c', 'h', 'e'},
 		"/prism.keyvalue.v1.KeyValueService/Transaction": {0x0a, 0x03, 0x0a, 0x01, 'a'},
 	} {
 		o := sendRaw(t, r.Addr("data"), path, lengthPrefixed(first, []byte{0x0f}), r.a)

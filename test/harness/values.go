@@ -70,7 +70,8 @@ func Valid(md protoreflect.MessageDescriptor) protoreflect.Message {
 // without.
 func needed(f protoreflect.FieldDescriptor) bool {
 	switch f.FullName() {
-	case "prism.keyvalue.v1.PipelineFrame.id", "prism.keyvalue.v1.PipelineOp.get":
+	case "prism.keyvalue.v1.PipelineFrame.id", "prism.keyvalue.v1.PipelineOp.get",
+		"prism.cache.v1.PipelineFrame.id", "prism.cache.v1.PipelineOp.get":
 		return true
 	}
 	return false

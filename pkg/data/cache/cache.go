@@ -132,25 +132,64 @@ func (s *Store) GetMulti(ctx context.Context, keys []string) ([]Result, error) {
 	if s.set.Cache == nil {
 		return nil, s.missing("cache_basic")
 	}
-	results := make([]Result, len(keys))
-	ops, at := make([]Op, 0, len(keys)), make([]int, 0, len(keys))
+	ops, results := make([]Op, len(keys)), make([]Result, len(keys))
 	for i, key := range keys {
-		if err := prism.CheckKey("key", key); err != nil {
-			results[i].Err = err
-			continue
-		}
-		ops, at = append(ops, Op{Kind: OpGet, Key: key}), append(at, i)
+		ops[i] = Op{Kind: OpGet, Key: key}
 	}
-	answers := make([]Result, len(ops))
-	if err := s.set.Cache.Do(ctx, s.ns, ops, answers); err != nil {
-		return nil, err
+	return results, s.Batch(ctx, ops, results)
+}
+
+// Batch runs many operations in one round trip to the store, each with a result
+// of its own. Operations on one key run in order. The error is for the batch as
+// a whole.
+func (s *Store) Batch(ctx context.Context, ops []Op, results []Result) error {
+	if len(ops) > prism.MaxBatchItems {
+		return prism.InvalidField("items", "must be at most 1000")
+	}
+	bad := 0
+	for i := range ops {
+		results[i] = Result{}
+		if err := s.Check(&ops[i]); err != nil {
+			results[i].Err = err
+			bad++
+		}
+	}
+	switch {
+	case bad == len(ops):
+		return nil
+	case bad > 0:
+		if err := s.batchGood(ctx, ops, results, len(ops)-bad); err != nil {
+			return err
+		}
+	default:
+		if err := s.set.Cache.Do(ctx, s.ns, ops, results); err != nil {
+			return err
+		}
+	}
+	for i := range ops {
+		if results[i].Err == nil {
+			s.done(&ops[i], &results[i])
+		}
+	}
+	return nil
+}
+
+// batchGood runs only the operations that were found valid.
+func (s *Store) batchGood(ctx context.Context, ops []Op, results []Result, n int) error {
+	good, at := make([]Op, 0, n), make([]int, 0, n)
+	for i := range ops {
+		if results[i].Err == nil {
+			good, at = append(good, ops[i]), append(at, i)
+		}
+	}
+	answers := make([]Result, n)
+	if err := s.set.Cache.Do(ctx, s.ns, good, answers); err != nil {
+		return err
 	}
 	for j, i := range at {
-		if results[i] = answers[j]; answers[j].Err == nil {
-			s.count(answers[j].Found)
-		}
+		results[i] = answers[j]
 	}
-	return results, nil
+	return nil
 }
 
 // done is what follows an operation that worked.
@@ -203,6 +242,9 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	st.Bounded, st.Entries, st.Bytes, st.MaxBytes, st.Evictions = true, b.Entries, b.Bytes, b.MaxBytes, b.Evictions
 	return st, nil
 }
+
+// Instant reports whether the store never waits; see driver.Info.
+func (s *Store) Instant() bool { return s.set.Info.Instant }
 
 func (s *Store) key(name string) prism.Key { return prism.Key{Namespace: s.ns, Name: name} }
 

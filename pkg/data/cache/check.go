@@ -67,13 +67,21 @@ func join(e *prism.Error, err error) *prism.Error {
 // that a client made; key wins. Both empty ask for nothing. It comes before
 // Check, so that what the caller asked for is what counts.
 func Once(op *Op, principal, key string, retry []byte) error {
+	return OnceOf(&Series{Principal: principal}, op, key, retry)
+}
+
+// A Series is for operations that came together from one principal.
+type Series = data.Series
+
+// OnceOf is Once for one of a series.
+func OnceOf(s *Series, op *Op, key string, retry []byte) error {
 	switch {
 	case key == "" && len(retry) == 0, op.Reads():
 		return nil
 	case int(op.Kind) >= len(rpcNames):
 		return prism.InvalidField("op", "must be set")
 	}
-	r, err := data.Receipt(principal, rpcNames[op.Kind], key, retry)
+	r, err := s.Receipt(rpcNames[op.Kind], key, retry)
 	if err != nil {
 		return err
 	}

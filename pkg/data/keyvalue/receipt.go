@@ -19,18 +19,14 @@ var rpcNames = [...]string{
 // Once makes op happen once: key is the caller's idempotency key, retry an id
 // that a client made; key wins. Both empty ask for nothing.
 func Once(op *Op, principal, key string, retry []byte) error {
-	s := SeriesOf(principal)
-	return s.Once(op, key, retry)
+	return OnceOf(&Series{Principal: principal}, op, key, retry)
 }
 
-// A Series is Once for operations that came together from one principal.
-type Series struct{ data.Series }
+// A Series is for operations that came together from one principal.
+type Series = data.Series
 
-// SeriesOf begins one.
-func SeriesOf(principal string) Series { return Series{data.Series{Principal: principal}} }
-
-// Once makes op happen once.
-func (s *Series) Once(op *Op, key string, retry []byte) error {
+// OnceOf is Once for one of a series.
+func OnceOf(s *Series, op *Op, key string, retry []byte) error {
 	switch {
 	case key == "" && len(retry) == 0, op.Kind.Reads():
 		return nil

@@ -117,12 +117,12 @@ func everyFieldIsInTheBody(t *testing.T, more string) {
 // What a series remembers of one operation changes no other's receipt.
 func TestASeriesGivesTheReceiptsThatItsOperationsGetAlone(t *testing.T) {
 	t.Parallel()
-	s := keyvalue.SeriesOf("dev")
+	s := keyvalue.Series{Principal: "dev"}
 	for _, id := range []string{"", "1", "12345678", "123456789", "client-a00000001", "client-a00000002", "client-b00000002", "client-b0000002", "client-a00000001"} {
 		for _, kind := range []keyvalue.OpKind{keyvalue.OpSet, keyvalue.OpSet, keyvalue.OpDelete, keyvalue.OpSet} {
 			for _, key := range []string{"", "key"} {
 				op := keyvalue.Op{Kind: kind, Key: "k"}
-				if err := s.Once(&op, key, []byte(id)); err != nil {
+				if err := keyvalue.OnceOf(&s, &op, key, []byte(id)); err != nil {
 					t.Fatal(err)
 				}
 				if want := once(t, keyvalue.Op{Kind: kind, Key: "k"}, "dev", key, id); op.Receipt != want {

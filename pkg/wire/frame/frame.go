@@ -1,4 +1,5 @@
-// Package frame codes the messages of a KeyValue Pipeline by hand.
+// Package frame codes the messages of a Pipeline by hand, those of KeyValue and
+// those of Cache, which are laid out alike.
 //
 // A frame carries up to a thousand operations, nearly all of them gets and
 // plain sets, and the generated code makes four objects of each. Here they are
@@ -14,29 +15,77 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
+	commonv1 "github.com/prism-data-layer/prism/proto/prism/common/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
 // A Kind tells which operations are plain fields of Op and Result.
 type Kind uint8
 
-// Other is an operation or a result that stays a generated message.
+// Other is an operation or a result that stays a generated message; Failed is
+// an error in place of a result.
 const (
 	Other Kind = iota
 	Get
 	Set
+	Failed
 )
 
-// A Request is kvv1.PipelineRequest as the gateway reads it.
-type Request struct {
-	Open *kvv1.PipelineOpen // nil: a frame
-	Set  bool               // whether there was a frame at all
-	ID   uint64
-	Ops  []Op
-	Bad  error // why the message could not be read, if wire.ServerCodec could not
+// A Model is what the messages of one model have of their own.
+type Model struct {
+	op     func() OpMessage
+	result func() ResultMessage
+	// Fields of its GetResponse.
+	value, number protowire.Number
 }
 
-// An Op is kvv1.PipelineOp.
+// The models that have a Pipeline.
+var (
+	KeyValue = &Model{
+		op: func() OpMessage { return &kvv1.PipelineOp{} }, result: func() ResultMessage { return &kvv1.PipelineResult{} },
+		value: 1, number: 2,
+	}
+	Cache = &Model{
+		op: func() OpMessage { return &cachev1.PipelineOp{} }, result: func() ResultMessage { return &cachev1.PipelineResult{} },
+		value: 2, number: 1,
+	}
+)
+
+// A Message is what the generated code makes of one.
+type Message interface {
+	SizeVT() int
+	MarshalToSizedBufferVT([]byte) (int, error)
+	UnmarshalVT([]byte) error
+}
+
+// An OpMessage is the model's PipelineOp.
+type OpMessage interface {
+	Message
+	GetRetryId() []byte
+	GetTimeoutMs() int64
+}
+
+// A ResultMessage is the model's PipelineResult.
+type ResultMessage interface {
+	Message
+	GetError() *commonv1.Error
+}
+
+// A Request is a PipelineRequest as the gateway reads it.
+type Request struct {
+	Model *Model // set before it is read
+	Open  *Open  // nil: a frame
+	Set   bool   // whether there was a frame at all
+	ID    uint64
+	Ops   []Op
+	Bad   error // why the message could not be read, if wire.ServerCodec could not
+}
+
+// An Open is the message that opens a Pipeline.
+type Open struct{ Namespace string }
+
+// An Op is a PipelineOp.
 type Op struct {
 	Kind           Kind
 	Namespace      string
@@ -45,46 +94,51 @@ type Op struct {
 	IdempotencyKey string
 	RetryID        []byte
 	TimeoutMs      int64
-	Other          *kvv1.PipelineOp
+	Other          OpMessage
 }
 
-// A Response is kvv1.PipelineResponse.
+// A Response is a PipelineResponse.
 type Response struct {
+	Model   *Model // set before it is written or read
 	ID      uint64
 	More    bool
 	Results []Result
 }
 
-// A Result is kvv1.PipelineResult.
+// A Result is a PipelineResult.
 type Result struct {
-	Kind        Kind
-	Value       []byte
-	Version     uint64
+	Kind  Kind
+	Value []byte
+	// Number is the version. A cache has none: there it is 1 for an entry that
+	// was found, and for a set that was applied.
+	Number      uint64
 	ExpiresAtMs int64
 	Expires     bool
-	Other       *kvv1.PipelineResult
+	Error       *commonv1.Error // nil: it worked
+	Other       ResultMessage
 }
 
-// Field numbers, as in keyvalue.proto.
+// Field numbers, the same in each model.
 const (
 	requestOpen, requestFrame             = 1, 2
+	openNamespace                         = 1
 	frameID, frameOps                     = 1, 2
 	opGet, opSet                          = 1, 2
 	opRetryID, opTimeout, opTraceparent   = 20, 21, 22
 	reqNamespace, reqKey, reqValue        = 1, 2, 3
 	reqIdempotencyKey                     = 15
 	responseID, responseResults, respMore = 1, 2, 3
-	resultGet, resultSet                  = 1, 2
-	getValue, getVersion, getExpires      = 1, 2, 3
-	setVersion                            = 1
+	resultGet, resultSet, resultError     = 1, 2, 15
+	getExpires                            = 3
+	setNumber                             = 1
 )
 
 var errMalformed = errors.New("frame: malformed message")
 
-// Reset empties r for reuse; its Ops keep their room.
+// Reset empties r for reuse; its Ops keep their room, and its Model stays.
 func (r *Request) Reset() {
 	clear(r.Ops)
-	*r = Request{Ops: r.Ops[:0]}
+	*r = Request{Model: r.Model, Ops: r.Ops[:0]}
 }
 
 // UnmarshalVT reads a message. What it keeps is a copy of data.
@@ -93,12 +147,25 @@ func (r *Request) UnmarshalVT(data []byte) error {
 		switch {
 		case num == requestOpen && typ == protowire.BytesType:
 			r.Reset() // of a oneof the last one holds
-			r.Open = &kvv1.PipelineOpen{}
-			return r.Open.UnmarshalVT(v)
+			r.Open = &Open{}
+			return r.Open.read(v)
 		case num == requestFrame && typ == protowire.BytesType:
 			r.Set, r.Open = true, nil
 			// One copy for the whole frame: keys and values are parts of it.
 			return r.frame(append(make([]byte, 0, len(v)), v...))
+		}
+		return nil
+	})
+}
+
+func (o *Open) read(data []byte) error {
+	return fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
+		switch {
+		case num != openNamespace:
+		case typ != protowire.BytesType:
+			return errMalformed
+		default:
+			o.Namespace = string(v)
 		}
 		return nil
 	})
@@ -111,7 +178,7 @@ func (r *Request) frame(data []byte) error {
 			r.ID = n
 		case num == frameOps && typ == protowire.BytesType:
 			r.Ops = append(r.Ops, Op{})
-			return r.Ops[len(r.Ops)-1].read(v)
+			return r.Ops[len(r.Ops)-1].read(r.Model, v)
 		}
 		return nil
 	})
@@ -119,7 +186,7 @@ func (r *Request) frame(data []byte) error {
 
 // read reads one operation: by hand if it is a get or a plain set with nothing
 // else but its id and its time, and by the generated code otherwise.
-func (o *Op) read(data []byte) error {
+func (o *Op) read(m *Model, data []byte) error {
 	plain := true
 	err := fields(data, func(num protowire.Number, typ protowire.Type, v []byte, n uint64) error {
 		switch {
@@ -146,11 +213,11 @@ func (o *Op) read(data []byte) error {
 	if err != nil || plain && o.Kind != Other {
 		return err
 	}
-	other := &kvv1.PipelineOp{}
+	other := m.op()
 	if err := other.UnmarshalVT(data); err != nil {
 		return err
 	}
-	*o = Op{Kind: Other, Other: other, RetryID: other.RetryId, TimeoutMs: other.TimeoutMs}
+	*o = Op{Kind: Other, Other: other, RetryID: other.GetRetryId(), TimeoutMs: other.GetTimeoutMs()}
 	return nil
 }
 

@@ -3,7 +3,7 @@ package frame
 import (
 	"google.golang.org/protobuf/encoding/protowire"
 
-	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	commonv1 "github.com/prism-data-layer/prism/proto/prism/common/v1"
 )
 
 // SizeVT is how many bytes the message takes.
@@ -33,7 +33,7 @@ func (r *Response) MarshalToSizedBufferVT(buf []byte) (int, error) {
 		b = protowire.AppendTag(b, responseResults, protowire.BytesType)
 		b = protowire.AppendVarint(b, uint64(x.size()))
 		var err error
-		if b, err = x.append(b); err != nil {
+		if b, err = x.append(r.Model, b); err != nil {
 			return 0, err
 		}
 	}
@@ -50,6 +50,8 @@ func (x *Result) size() int {
 		return 1 + protowire.SizeBytes(x.getSize())
 	case Set:
 		return 1 + protowire.SizeBytes(x.setSize())
+	case Failed:
+		return 1 + protowire.SizeBytes(x.Error.SizeVT())
 	}
 	return x.Other.SizeVT()
 }
@@ -59,8 +61,8 @@ func (x *Result) getSize() int {
 	if len(x.Value) > 0 {
 		n += 1 + protowire.SizeBytes(len(x.Value))
 	}
-	if x.Version != 0 {
-		n += 1 + protowire.SizeVarint(x.Version)
+	if x.Number != 0 {
+		n += 1 + protowire.SizeVarint(x.Number)
 	}
 	if x.Expires {
 		n += 1 + protowire.SizeVarint(uint64(x.ExpiresAtMs))
@@ -69,24 +71,26 @@ func (x *Result) getSize() int {
 }
 
 func (x *Result) setSize() int {
-	if x.Version == 0 {
+	if x.Number == 0 {
 		return 0
 	}
-	return 1 + protowire.SizeVarint(x.Version)
+	return 1 + protowire.SizeVarint(x.Number)
 }
 
-func (x *Result) append(b []byte) ([]byte, error) {
+func (x *Result) append(m *Model, b []byte) ([]byte, error) {
 	switch x.Kind {
 	case Get:
 		b = protowire.AppendTag(b, resultGet, protowire.BytesType)
 		b = protowire.AppendVarint(b, uint64(x.getSize()))
+		if m.number < m.value { // fields are written in the order of their numbers
+			b = appendNumber(b, m.number, x.Number)
+		}
 		if len(x.Value) > 0 {
-			b = protowire.AppendTag(b, getValue, protowire.BytesType)
+			b = protowire.AppendTag(b, m.value, protowire.BytesType)
 			b = protowire.AppendBytes(b, x.Value)
 		}
-		if x.Version != 0 {
-			b = protowire.AppendTag(b, getVersion, protowire.VarintType)
-			b = protowire.AppendVarint(b, x.Version)
+		if m.number > m.value {
+			b = appendNumber(b, m.number, x.Number)
 		}
 		if x.Expires {
 			b = protowire.AppendTag(b, getExpires, protowire.VarintType)
@@ -96,14 +100,27 @@ func (x *Result) append(b []byte) ([]byte, error) {
 	case Set:
 		b = protowire.AppendTag(b, resultSet, protowire.BytesType)
 		b = protowire.AppendVarint(b, uint64(x.setSize()))
-		if x.Version != 0 {
-			b = protowire.AppendTag(b, setVersion, protowire.VarintType)
-			b = protowire.AppendVarint(b, x.Version)
-		}
-		return b, nil
+		return appendNumber(b, setNumber, x.Number), nil
+	case Failed:
+		b = protowire.AppendTag(b, resultError, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(x.Error.SizeVT()))
+		return appendMessage(b, x.Error)
 	}
-	n := x.Other.SizeVT()
-	if _, err := x.Other.MarshalToSizedBufferVT(b[len(b) : len(b)+n]); err != nil {
+	return appendMessage(b, x.Other)
+}
+
+func appendNumber(b []byte, field protowire.Number, n uint64) []byte {
+	if n == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, field, protowire.VarintType)
+	return protowire.AppendVarint(b, n)
+}
+
+// appendMessage writes m into the room that b has for it.
+func appendMessage(b []byte, m Message) ([]byte, error) {
+	n := m.SizeVT()
+	if _, err := m.MarshalToSizedBufferVT(b[len(b) : len(b)+n]); err != nil {
 		return b, err
 	}
 	return b[:len(b)+n], nil
@@ -112,8 +129,8 @@ func (x *Result) append(b []byte) ([]byte, error) {
 // mostResults is how many results get room before they are seen.
 const mostResults = 1000
 
-// Reset empties r.
-func (r *Response) Reset() { *r = Response{} }
+// Reset empties r; its Model stays.
+func (r *Response) Reset() { *r = Response{Model: r.Model} }
 
 // UnmarshalVT reads a message; what it keeps is its own.
 func (r *Response) UnmarshalVT(data []byte) error {
@@ -128,22 +145,25 @@ func (r *Response) UnmarshalVT(data []byte) error {
 				r.Results = make([]Result, 0, min(len(data)/(len(v)+2)+1, mostResults))
 			}
 			r.Results = append(r.Results, Result{})
-			return r.Results[len(r.Results)-1].read(v)
+			return r.Results[len(r.Results)-1].read(r.Model, v)
 		}
 		return nil
 	})
 }
 
-func (x *Result) read(data []byte) error {
+func (x *Result) read(m *Model, data []byte) error {
 	plain := true
 	err := fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
 		switch {
 		case num == resultGet && typ == protowire.BytesType && x.Kind == Other:
 			x.Kind = Get
-			return x.readGet(v)
+			return x.readGet(m, v)
 		case num == resultSet && typ == protowire.BytesType && x.Kind == Other:
 			x.Kind = Set
 			return x.readSet(v)
+		case num == resultError && typ == protowire.BytesType && x.Kind == Other:
+			x.Kind, x.Error = Failed, &commonv1.Error{}
+			return x.Error.UnmarshalVT(v)
 		}
 		plain = false
 		return nil
@@ -151,21 +171,21 @@ func (x *Result) read(data []byte) error {
 	if err != nil || plain && x.Kind != Other {
 		return err
 	}
-	other := &kvv1.PipelineResult{}
+	other := m.result()
 	if err := other.UnmarshalVT(data); err != nil {
 		return err
 	}
-	*x = Result{Kind: Other, Other: other}
+	*x = Result{Kind: Other, Other: other, Error: other.GetError()}
 	return nil
 }
 
-func (x *Result) readGet(data []byte) error {
+func (x *Result) readGet(m *Model, data []byte) error {
 	return fields(data, func(num protowire.Number, typ protowire.Type, v []byte, n uint64) error {
 		switch {
-		case num == getValue && typ == protowire.BytesType:
+		case num == m.value && typ == protowire.BytesType:
 			x.Value = append(make([]byte, 0, len(v)), v...) // the caller's alone
-		case num == getVersion && typ == protowire.VarintType:
-			x.Version = n
+		case num == m.number && typ == protowire.VarintType:
+			x.Number = n
 		case num == getExpires && typ == protowire.VarintType:
 			x.ExpiresAtMs, x.Expires = int64(n), true
 		}
@@ -175,8 +195,8 @@ func (x *Result) readGet(data []byte) error {
 
 func (x *Result) readSet(data []byte) error {
 	return fields(data, func(num protowire.Number, typ protowire.Type, _ []byte, n uint64) error {
-		if num == setVersion && typ == protowire.VarintType {
-			x.Version = n
+		if num == setNumber && typ == protowire.VarintType {
+			x.Number = n
 		}
 		return nil
 	})

@@ -1,12 +1,18 @@
 package frame
 
-import (
-	"google.golang.org/protobuf/encoding/protowire"
+import "google.golang.org/protobuf/encoding/protowire"
 
-	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
-)
+// SizeVT is how many bytes the message takes.
+func (o *Open) SizeVT() int { return 1 + protowire.SizeBytes(sizeOf(len(o.Namespace))) }
 
-// A Frame is kvv1.PipelineRequest as a client writes it: the operations of
+// MarshalToSizedBufferVT fills buf, which is as long as SizeVT says.
+func (o *Open) MarshalToSizedBufferVT(buf []byte) (int, error) {
+	b := protowire.AppendTag(buf[:0], requestOpen, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(sizeOf(len(o.Namespace))))
+	return len(appendText(b, openNamespace, o.Namespace)), nil
+}
+
+// A Frame is a PipelineRequest as a client writes it: the operations of
 // concurrent callers, each coded by its caller when it joins.
 type Frame struct {
 	ID  uint64
@@ -27,10 +33,7 @@ func (f *Frame) AppendGet(key string, timeoutMs int64) {
 // AppendSet codes a set without conditions and without an expiry.
 func (f *Frame) AppendSet(key string, value []byte, idempotencyKey string, retryID []byte, timeoutMs int64) {
 	request := sizeOf(len(key)) + sizeOf(len(value)) + sizeOf(len(idempotencyKey))
-	size := 1 + protowire.SizeBytes(request) + timeoutSize(timeoutMs)
-	if len(retryID) > 0 {
-		size += 2 + protowire.SizeBytes(len(retryID))
-	}
+	size := 1 + protowire.SizeBytes(request) + retrySize(retryID) + timeoutSize(timeoutMs)
 	b := protowire.AppendTag(f.Ops, frameOps, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
 	b = protowire.AppendTag(b, opSet, protowire.BytesType)
@@ -41,24 +44,20 @@ func (f *Frame) AppendSet(key string, value []byte, idempotencyKey string, retry
 		b = protowire.AppendBytes(b, value)
 	}
 	b = appendText(b, reqIdempotencyKey, idempotencyKey)
-	if len(retryID) > 0 {
-		b = protowire.AppendTag(b, opRetryID, protowire.BytesType)
-		b = protowire.AppendBytes(b, retryID)
-	}
-	f.Ops = appendTimeout(b, timeoutMs)
+	f.Ops = appendTimeout(appendRetry(b, retryID), timeoutMs)
 }
 
-// Append codes any operation.
-func (f *Frame) Append(op *kvv1.PipelineOp) error {
+// Append codes any operation, which has no retry id and no timeout itself.
+func (f *Frame) Append(op OpMessage, retryID []byte, timeoutMs int64) error {
 	size := op.SizeVT()
 	b := protowire.AppendTag(f.Ops, frameOps, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size))
+	b = protowire.AppendVarint(b, uint64(size+retrySize(retryID)+timeoutSize(timeoutMs)))
 	start := len(b)
 	b = append(b, make([]byte, size)...)
 	if _, err := op.MarshalToSizedBufferVT(b[start:]); err != nil {
 		return err // f is as it was
 	}
-	f.Ops = b
+	f.Ops = appendTimeout(appendRetry(b, retryID), timeoutMs)
 	return nil
 }
 
@@ -98,6 +97,21 @@ func appendText(b []byte, field protowire.Number, s string) []byte {
 	}
 	b = protowire.AppendTag(b, field, protowire.BytesType)
 	return protowire.AppendString(b, s)
+}
+
+func retrySize(id []byte) int {
+	if len(id) == 0 {
+		return 0
+	}
+	return 2 + protowire.SizeBytes(len(id))
+}
+
+func appendRetry(b, id []byte) []byte {
+	if len(id) == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, opRetryID, protowire.BytesType)
+	return protowire.AppendBytes(b, id)
 }
 
 func timeoutSize(ms int64) int {

@@ -1313,6 +1313,585 @@ func (x *GetStatsResponse) GetEvictions() int64 {
 	return 0
 }
 
+type PipelineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Message:
+	//
+	//	*PipelineRequest_Open
+	//	*PipelineRequest_Frame
+	Message       isPipelineRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PipelineRequest) Reset() {
+	*x = PipelineRequest{}
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PipelineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PipelineRequest) ProtoMessage() {}
+
+func (x *PipelineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PipelineRequest.ProtoReflect.Descriptor instead.
+func (*PipelineRequest) Descriptor() ([]byte, []int) {
+	return file_prism_cache_v1_cache_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *PipelineRequest) GetMessage() isPipelineRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *PipelineRequest) GetOpen() *PipelineOpen {
+	if x != nil {
+		if x, ok := x.Message.(*PipelineRequest_Open); ok {
+			return x.Open
+		}
+	}
+	return nil
+}
+
+func (x *PipelineRequest) GetFrame() *PipelineFrame {
+	if x != nil {
+		if x, ok := x.Message.(*PipelineRequest_Frame); ok {
+			return x.Frame
+		}
+	}
+	return nil
+}
+
+type isPipelineRequest_Message interface {
+	isPipelineRequest_Message()
+}
+
+type PipelineRequest_Open struct {
+	Open *PipelineOpen `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
+}
+
+type PipelineRequest_Frame struct {
+	Frame *PipelineFrame `protobuf:"bytes,2,opt,name=frame,proto3,oneof"`
+}
+
+func (*PipelineRequest_Open) isPipelineRequest_Message() {}
+
+func (*PipelineRequest_Frame) isPipelineRequest_Message() {}
+
+type PipelineOpen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PipelineOpen) Reset() {
+	*x = PipelineOpen{}
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PipelineOpen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PipelineOpen) ProtoMessage() {}
+
+func (x *PipelineOpen) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PipelineOpen.ProtoReflect.Descriptor instead.
+func (*PipelineOpen) Descriptor() ([]byte, []int) {
+	return file_prism_cache_v1_cache_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *PipelineOpen) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+type PipelineFrame struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The namespace of an operation is empty or the stream's.
+	Ops           []*PipelineOp `protobuf:"bytes,2,rep,name=ops,proto3" json:"ops,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PipelineFrame) Reset() {
+	*x = PipelineFrame{}
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PipelineFrame) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PipelineFrame) ProtoMessage() {}
+
+func (x *PipelineFrame) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PipelineFrame.ProtoReflect.Descriptor instead.
+func (*PipelineFrame) Descriptor() ([]byte, []int) {
+	return file_prism_cache_v1_cache_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PipelineFrame) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *PipelineFrame) GetOps() []*PipelineOp {
+	if x != nil {
+		return x.Ops
+	}
+	return nil
+}
+
+type PipelineOp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Op:
+	//
+	//	*PipelineOp_Get
+	//	*PipelineOp_Set
+	//	*PipelineOp_Delete
+	//	*PipelineOp_Exists
+	//	*PipelineOp_Touch
+	//	*PipelineOp_Increment
+	Op isPipelineOp_Op `protobuf_oneof:"op"`
+	// An id that a client makes for its own retries of this operation; kept for
+	// ten minutes. Not with the operation's own idempotency_key, which wins.
+	RetryId []byte `protobuf:"bytes,20,opt,name=retry_id,json=retryId,proto3" json:"retry_id,omitempty"`
+	// 0: the stream's deadline only.
+	TimeoutMs     int64  `protobuf:"varint,21,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	Traceparent   string `protobuf:"bytes,22,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PipelineOp) Reset() {
+	*x = PipelineOp{}
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PipelineOp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PipelineOp) ProtoMessage() {}
+
+func (x *PipelineOp) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PipelineOp.ProtoReflect.Descriptor instead.
+func (*PipelineOp) Descriptor() ([]byte, []int) {
+	return file_prism_cache_v1_cache_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PipelineOp) GetOp() isPipelineOp_Op {
+	if x != nil {
+		return x.Op
+	}
+	return nil
+}
+
+func (x *PipelineOp) GetGet() *GetRequest {
+	if x != nil {
+		if x, ok := x.Op.(*PipelineOp_Get); ok {
+			return x.Get
+		}
+	}
+	return nil
+}
+
+func (x *PipelineOp) GetSet() *SetRequest {
+	if x != nil {
+		if x, ok := x.Op.(*PipelineOp_Set); ok {
+			return x.Set
+		}
+	}
+	return nil
+}
+
+func (x *PipelineOp) GetDelete() *DeleteRequest {
+	if x != nil {
+		if x, ok := x.Op.(*PipelineOp_Delete); ok {
+			return x.Delete
+		}
+	}
+	return nil
+}
+
+func (x *PipelineOp) GetExists() *ExistsRequest {
+	if x != nil {
+		if x, ok := x.Op.(*PipelineOp_Exists); ok {
+			return x.Exists
+		}
+	}
+	return nil
+}
+
+func (x *PipelineOp) GetTouch() *TouchRequest {
+	if x != nil {
+		if x, ok := x.Op.(*PipelineOp_Touch); ok {
+			return x.Touch
+		}
+	}
+	return nil
+}
+
+func (x *PipelineOp) GetIncrement() *IncrementRequest {
+	if x != nil {
+		if x, ok := x.Op.(*PipelineOp_Increment); ok {
+			return x.Increment
+		}
+	}
+	return nil
+}
+
+func (x *PipelineOp) GetRetryId() []byte {
+	if x != nil {
+		return x.RetryId
+	}
+	return nil
+}
+
+func (x *PipelineOp) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *PipelineOp) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+type isPipelineOp_Op interface {
+	isPipelineOp_Op()
+}
+
+type PipelineOp_Get struct {
+	Get *GetRequest `protobuf:"bytes,1,opt,name=get,proto3,oneof"`
+}
+
+type PipelineOp_Set struct {
+	// Without lock: a lock is used by the call Set.
+	Set *SetRequest `protobuf:"bytes,2,opt,name=set,proto3,oneof"`
+}
+
+type PipelineOp_Delete struct {
+	Delete *DeleteRequest `protobuf:"bytes,3,opt,name=delete,proto3,oneof"`
+}
+
+type PipelineOp_Exists struct {
+	Exists *ExistsRequest `protobuf:"bytes,4,opt,name=exists,proto3,oneof"`
+}
+
+type PipelineOp_Touch struct {
+	Touch *TouchRequest `protobuf:"bytes,5,opt,name=touch,proto3,oneof"`
+}
+
+type PipelineOp_Increment struct {
+	Increment *IncrementRequest `protobuf:"bytes,6,opt,name=increment,proto3,oneof"`
+}
+
+func (*PipelineOp_Get) isPipelineOp_Op() {}
+
+func (*PipelineOp_Set) isPipelineOp_Op() {}
+
+func (*PipelineOp_Delete) isPipelineOp_Op() {}
+
+func (*PipelineOp_Exists) isPipelineOp_Op() {}
+
+func (*PipelineOp_Touch) isPipelineOp_Op() {}
+
+func (*PipelineOp_Increment) isPipelineOp_Op() {}
+
+type PipelineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the frame; 0 answers the opening message.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// In the order of the operations.
+	Results []*PipelineResult `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
+	// The results are too large for one message: the next ones follow in another
+	// with the same id.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PipelineResponse) Reset() {
+	*x = PipelineResponse{}
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PipelineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PipelineResponse) ProtoMessage() {}
+
+func (x *PipelineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PipelineResponse.ProtoReflect.Descriptor instead.
+func (*PipelineResponse) Descriptor() ([]byte, []int) {
+	return file_prism_cache_v1_cache_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *PipelineResponse) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *PipelineResponse) GetResults() []*PipelineResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *PipelineResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+type PipelineResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*PipelineResult_Get
+	//	*PipelineResult_Set
+	//	*PipelineResult_Delete
+	//	*PipelineResult_Exists
+	//	*PipelineResult_Touch
+	//	*PipelineResult_Increment
+	//	*PipelineResult_Error
+	Result        isPipelineResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PipelineResult) Reset() {
+	*x = PipelineResult{}
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PipelineResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PipelineResult) ProtoMessage() {}
+
+func (x *PipelineResult) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_cache_v1_cache_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PipelineResult.ProtoReflect.Descriptor instead.
+func (*PipelineResult) Descriptor() ([]byte, []int) {
+	return file_prism_cache_v1_cache_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *PipelineResult) GetResult() isPipelineResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *PipelineResult) GetGet() *GetResponse {
+	if x != nil {
+		if x, ok := x.Result.(*PipelineResult_Get); ok {
+			return x.Get
+		}
+	}
+	return nil
+}
+
+func (x *PipelineResult) GetSet() *SetResponse {
+	if x != nil {
+		if x, ok := x.Result.(*PipelineResult_Set); ok {
+			return x.Set
+		}
+	}
+	return nil
+}
+
+func (x *PipelineResult) GetDelete() *DeleteResponse {
+	if x != nil {
+		if x, ok := x.Result.(*PipelineResult_Delete); ok {
+			return x.Delete
+		}
+	}
+	return nil
+}
+
+func (x *PipelineResult) GetExists() *ExistsResponse {
+	if x != nil {
+		if x, ok := x.Result.(*PipelineResult_Exists); ok {
+			return x.Exists
+		}
+	}
+	return nil
+}
+
+func (x *PipelineResult) GetTouch() *TouchResponse {
+	if x != nil {
+		if x, ok := x.Result.(*PipelineResult_Touch); ok {
+			return x.Touch
+		}
+	}
+	return nil
+}
+
+func (x *PipelineResult) GetIncrement() *IncrementResponse {
+	if x != nil {
+		if x, ok := x.Result.(*PipelineResult_Increment); ok {
+			return x.Increment
+		}
+	}
+	return nil
+}
+
+func (x *PipelineResult) GetError() *v1.Error {
+	if x != nil {
+		if x, ok := x.Result.(*PipelineResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isPipelineResult_Result interface {
+	isPipelineResult_Result()
+}
+
+type PipelineResult_Get struct {
+	Get *GetResponse `protobuf:"bytes,1,opt,name=get,proto3,oneof"`
+}
+
+type PipelineResult_Set struct {
+	Set *SetResponse `protobuf:"bytes,2,opt,name=set,proto3,oneof"`
+}
+
+type PipelineResult_Delete struct {
+	Delete *DeleteResponse `protobuf:"bytes,3,opt,name=delete,proto3,oneof"`
+}
+
+type PipelineResult_Exists struct {
+	Exists *ExistsResponse `protobuf:"bytes,4,opt,name=exists,proto3,oneof"`
+}
+
+type PipelineResult_Touch struct {
+	Touch *TouchResponse `protobuf:"bytes,5,opt,name=touch,proto3,oneof"`
+}
+
+type PipelineResult_Increment struct {
+	Increment *IncrementResponse `protobuf:"bytes,6,opt,name=increment,proto3,oneof"`
+}
+
+type PipelineResult_Error struct {
+	Error *v1.Error `protobuf:"bytes,15,opt,name=error,proto3,oneof"`
+}
+
+func (*PipelineResult_Get) isPipelineResult_Result() {}
+
+func (*PipelineResult_Set) isPipelineResult_Result() {}
+
+func (*PipelineResult_Delete) isPipelineResult_Result() {}
+
+func (*PipelineResult_Exists) isPipelineResult_Result() {}
+
+func (*PipelineResult_Touch) isPipelineResult_Result() {}
+
+func (*PipelineResult_Increment) isPipelineResult_Result() {}
+
+func (*PipelineResult_Error) isPipelineResult_Result() {}
+
 var File_prism_cache_v1_cache_proto protoreflect.FileDescriptor
 
 const file_prism_cache_v1_cache_proto_rawDesc = "" +
@@ -1416,7 +1995,43 @@ const file_prism_cache_v1_cache_proto_rawDesc = "" +
 	"\v_size_bytesB\x11\n" +
 	"\x0f_max_size_bytesB\f\n" +
 	"\n" +
-	"_evictions2\xe9\a\n" +
+	"_evictions\"\x87\x01\n" +
+	"\x0fPipelineRequest\x122\n" +
+	"\x04open\x18\x01 \x01(\v2\x1c.prism.cache.v1.PipelineOpenH\x00R\x04open\x125\n" +
+	"\x05frame\x18\x02 \x01(\v2\x1d.prism.cache.v1.PipelineFrameH\x00R\x05frameB\t\n" +
+	"\amessage\"6\n" +
+	"\fPipelineOpen\x12&\n" +
+	"\tnamespace\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\tnamespace\"S\n" +
+	"\rPipelineFrame\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x122\n" +
+	"\x03ops\x18\x02 \x03(\v2\x1a.prism.cache.v1.PipelineOpB\x04\xa8\xd4\x18\bR\x03ops\"\xc4\x03\n" +
+	"\n" +
+	"PipelineOp\x12.\n" +
+	"\x03get\x18\x01 \x01(\v2\x1a.prism.cache.v1.GetRequestH\x00R\x03get\x12.\n" +
+	"\x03set\x18\x02 \x01(\v2\x1a.prism.cache.v1.SetRequestH\x00R\x03set\x127\n" +
+	"\x06delete\x18\x03 \x01(\v2\x1d.prism.cache.v1.DeleteRequestH\x00R\x06delete\x127\n" +
+	"\x06exists\x18\x04 \x01(\v2\x1d.prism.cache.v1.ExistsRequestH\x00R\x06exists\x124\n" +
+	"\x05touch\x18\x05 \x01(\v2\x1c.prism.cache.v1.TouchRequestH\x00R\x05touch\x12@\n" +
+	"\tincrement\x18\x06 \x01(\v2 .prism.cache.v1.IncrementRequestH\x00R\tincrement\x12\x19\n" +
+	"\bretry_id\x18\x14 \x01(\fR\aretryId\x12#\n" +
+	"\n" +
+	"timeout_ms\x18\x15 \x01(\x03B\x04\xa8\xd4\x18\vR\ttimeoutMs\x12&\n" +
+	"\vtraceparent\x18\x16 \x01(\tB\x04\xa8\xd4\x18\n" +
+	"R\vtraceparentB\x04\n" +
+	"\x02op\"p\n" +
+	"\x10PipelineResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x128\n" +
+	"\aresults\x18\x02 \x03(\v2\x1e.prism.cache.v1.PipelineResultR\aresults\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\x9a\x03\n" +
+	"\x0ePipelineResult\x12/\n" +
+	"\x03get\x18\x01 \x01(\v2\x1b.prism.cache.v1.GetResponseH\x00R\x03get\x12/\n" +
+	"\x03set\x18\x02 \x01(\v2\x1b.prism.cache.v1.SetResponseH\x00R\x03set\x128\n" +
+	"\x06delete\x18\x03 \x01(\v2\x1e.prism.cache.v1.DeleteResponseH\x00R\x06delete\x128\n" +
+	"\x06exists\x18\x04 \x01(\v2\x1e.prism.cache.v1.ExistsResponseH\x00R\x06exists\x125\n" +
+	"\x05touch\x18\x05 \x01(\v2\x1d.prism.cache.v1.TouchResponseH\x00R\x05touch\x12A\n" +
+	"\tincrement\x18\x06 \x01(\v2!.prism.cache.v1.IncrementResponseH\x00R\tincrement\x12.\n" +
+	"\x05error\x18\x0f \x01(\v2\x16.prism.common.v1.ErrorH\x00R\x05errorB\b\n" +
+	"\x06result2\xd5\b\n" +
 	"\fCacheService\x12W\n" +
 	"\x03Get\x12\x1a.prism.cache.v1.GetRequest\x1a\x1b.prism.cache.v1.GetResponse\"\x17\x82\xce\x18\vcache_basic\x88\xce\x18\x01\x90\xce\x18\x01\x12W\n" +
 	"\x03Set\x12\x1a.prism.cache.v1.SetRequest\x1a\x1b.prism.cache.v1.SetResponse\"\x17\x82\xce\x18\vcache_basic\x88\xce\x18\x02\x90\xce\x18\x02\x12`\n" +
@@ -1424,7 +2039,8 @@ const file_prism_cache_v1_cache_proto_rawDesc = "" +
 	"\bGetMulti\x12\x1f.prism.cache.v1.GetMultiRequest\x1a .prism.cache.v1.GetMultiResponse\"\x17\x82\xce\x18\vcache_basic\x88\xce\x18\x01\x90\xce\x18\x01\x12`\n" +
 	"\x06Exists\x12\x1d.prism.cache.v1.ExistsRequest\x1a\x1e.prism.cache.v1.ExistsResponse\"\x17\x82\xce\x18\vcache_basic\x88\xce\x18\x01\x90\xce\x18\x01\x12]\n" +
 	"\x05Touch\x12\x1c.prism.cache.v1.TouchRequest\x1a\x1d.prism.cache.v1.TouchResponse\"\x17\x82\xce\x18\vcache_basic\x88\xce\x18\x02\x90\xce\x18\x02\x12i\n" +
-	"\tIncrement\x12 .prism.cache.v1.IncrementRequest\x1a!.prism.cache.v1.IncrementResponse\"\x17\x82\xce\x18\vcache_basic\x88\xce\x18\x02\x90\xce\x18\x02\x12h\n" +
+	"\tIncrement\x12 .prism.cache.v1.IncrementRequest\x1a!.prism.cache.v1.IncrementResponse\"\x17\x82\xce\x18\vcache_basic\x88\xce\x18\x02\x90\xce\x18\x02\x12j\n" +
+	"\bPipeline\x12\x1f.prism.cache.v1.PipelineRequest\x1a .prism.cache.v1.PipelineResponse\"\x17\x82\xce\x18\vcache_basic\x88\xce\x18\x02\x90\xce\x18\x01(\x010\x01\x12h\n" +
 	"\tGetOrLock\x12 .prism.cache.v1.GetOrLockRequest\x1a!.prism.cache.v1.GetOrLockResponse\"\x16\x82\xce\x18\n" +
 	"cache_lock\x88\xce\x18\x03\x90\xce\x18\x02\x12_\n" +
 	"\x06Unlock\x12\x1d.prism.cache.v1.UnlockRequest\x1a\x1e.prism.cache.v1.UnlockResponse\"\x16\x82\xce\x18\n" +
@@ -1443,7 +2059,7 @@ func file_prism_cache_v1_cache_proto_rawDescGZIP() []byte {
 	return file_prism_cache_v1_cache_proto_rawDescData
 }
 
-var file_prism_cache_v1_cache_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_prism_cache_v1_cache_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_prism_cache_v1_cache_proto_goTypes = []any{
 	(*GetRequest)(nil),        // 0: prism.cache.v1.GetRequest
 	(*GetResponse)(nil),       // 1: prism.cache.v1.GetResponse
@@ -1466,37 +2082,62 @@ var file_prism_cache_v1_cache_proto_goTypes = []any{
 	(*UnlockResponse)(nil),    // 18: prism.cache.v1.UnlockResponse
 	(*GetStatsRequest)(nil),   // 19: prism.cache.v1.GetStatsRequest
 	(*GetStatsResponse)(nil),  // 20: prism.cache.v1.GetStatsResponse
-	(*v1.Error)(nil),          // 21: prism.common.v1.Error
+	(*PipelineRequest)(nil),   // 21: prism.cache.v1.PipelineRequest
+	(*PipelineOpen)(nil),      // 22: prism.cache.v1.PipelineOpen
+	(*PipelineFrame)(nil),     // 23: prism.cache.v1.PipelineFrame
+	(*PipelineOp)(nil),        // 24: prism.cache.v1.PipelineOp
+	(*PipelineResponse)(nil),  // 25: prism.cache.v1.PipelineResponse
+	(*PipelineResult)(nil),    // 26: prism.cache.v1.PipelineResult
+	(*v1.Error)(nil),          // 27: prism.common.v1.Error
 }
 var file_prism_cache_v1_cache_proto_depIdxs = []int32{
 	8,  // 0: prism.cache.v1.GetMultiResponse.entries:type_name -> prism.cache.v1.GetMultiEntry
-	21, // 1: prism.cache.v1.GetMultiEntry.error:type_name -> prism.common.v1.Error
+	27, // 1: prism.cache.v1.GetMultiEntry.error:type_name -> prism.common.v1.Error
 	1,  // 2: prism.cache.v1.GetOrLockResponse.entry:type_name -> prism.cache.v1.GetResponse
-	0,  // 3: prism.cache.v1.CacheService.Get:input_type -> prism.cache.v1.GetRequest
-	2,  // 4: prism.cache.v1.CacheService.Set:input_type -> prism.cache.v1.SetRequest
-	4,  // 5: prism.cache.v1.CacheService.Delete:input_type -> prism.cache.v1.DeleteRequest
-	6,  // 6: prism.cache.v1.CacheService.GetMulti:input_type -> prism.cache.v1.GetMultiRequest
-	9,  // 7: prism.cache.v1.CacheService.Exists:input_type -> prism.cache.v1.ExistsRequest
-	11, // 8: prism.cache.v1.CacheService.Touch:input_type -> prism.cache.v1.TouchRequest
-	13, // 9: prism.cache.v1.CacheService.Increment:input_type -> prism.cache.v1.IncrementRequest
-	15, // 10: prism.cache.v1.CacheService.GetOrLock:input_type -> prism.cache.v1.GetOrLockRequest
-	17, // 11: prism.cache.v1.CacheService.Unlock:input_type -> prism.cache.v1.UnlockRequest
-	19, // 12: prism.cache.v1.CacheService.GetStats:input_type -> prism.cache.v1.GetStatsRequest
-	1,  // 13: prism.cache.v1.CacheService.Get:output_type -> prism.cache.v1.GetResponse
-	3,  // 14: prism.cache.v1.CacheService.Set:output_type -> prism.cache.v1.SetResponse
-	5,  // 15: prism.cache.v1.CacheService.Delete:output_type -> prism.cache.v1.DeleteResponse
-	7,  // 16: prism.cache.v1.CacheService.GetMulti:output_type -> prism.cache.v1.GetMultiResponse
-	10, // 17: prism.cache.v1.CacheService.Exists:output_type -> prism.cache.v1.ExistsResponse
-	12, // 18: prism.cache.v1.CacheService.Touch:output_type -> prism.cache.v1.TouchResponse
-	14, // 19: prism.cache.v1.CacheService.Increment:output_type -> prism.cache.v1.IncrementResponse
-	16, // 20: prism.cache.v1.CacheService.GetOrLock:output_type -> prism.cache.v1.GetOrLockResponse
-	18, // 21: prism.cache.v1.CacheService.Unlock:output_type -> prism.cache.v1.UnlockResponse
-	20, // 22: prism.cache.v1.CacheService.GetStats:output_type -> prism.cache.v1.GetStatsResponse
-	13, // [13:23] is the sub-list for method output_type
-	3,  // [3:13] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	22, // 3: prism.cache.v1.PipelineRequest.open:type_name -> prism.cache.v1.PipelineOpen
+	23, // 4: prism.cache.v1.PipelineRequest.frame:type_name -> prism.cache.v1.PipelineFrame
+	24, // 5: prism.cache.v1.PipelineFrame.ops:type_name -> prism.cache.v1.PipelineOp
+	0,  // 6: prism.cache.v1.PipelineOp.get:type_name -> prism.cache.v1.GetRequest
+	2,  // 7: prism.cache.v1.PipelineOp.set:type_name -> prism.cache.v1.SetRequest
+	4,  // 8: prism.cache.v1.PipelineOp.delete:type_name -> prism.cache.v1.DeleteRequest
+	9,  // 9: prism.cache.v1.PipelineOp.exists:type_name -> prism.cache.v1.ExistsRequest
+	11, // 10: prism.cache.v1.PipelineOp.touch:type_name -> prism.cache.v1.TouchRequest
+	13, // 11: prism.cache.v1.PipelineOp.increment:type_name -> prism.cache.v1.IncrementRequest
+	26, // 12: prism.cache.v1.PipelineResponse.results:type_name -> prism.cache.v1.PipelineResult
+	1,  // 13: prism.cache.v1.PipelineResult.get:type_name -> prism.cache.v1.GetResponse
+	3,  // 14: prism.cache.v1.PipelineResult.set:type_name -> prism.cache.v1.SetResponse
+	5,  // 15: prism.cache.v1.PipelineResult.delete:type_name -> prism.cache.v1.DeleteResponse
+	10, // 16: prism.cache.v1.PipelineResult.exists:type_name -> prism.cache.v1.ExistsResponse
+	12, // 17: prism.cache.v1.PipelineResult.touch:type_name -> prism.cache.v1.TouchResponse
+	14, // 18: prism.cache.v1.PipelineResult.increment:type_name -> prism.cache.v1.IncrementResponse
+	27, // 19: prism.cache.v1.PipelineResult.error:type_name -> prism.common.v1.Error
+	0,  // 20: prism.cache.v1.CacheService.Get:input_type -> prism.cache.v1.GetRequest
+	2,  // 21: prism.cache.v1.CacheService.Set:input_type -> prism.cache.v1.SetRequest
+	4,  // 22: prism.cache.v1.CacheService.Delete:input_type -> prism.cache.v1.DeleteRequest
+	6,  // 23: prism.cache.v1.CacheService.GetMulti:input_type -> prism.cache.v1.GetMultiRequest
+	9,  // 24: prism.cache.v1.CacheService.Exists:input_type -> prism.cache.v1.ExistsRequest
+	11, // 25: prism.cache.v1.CacheService.Touch:input_type -> prism.cache.v1.TouchRequest
+	13, // 26: prism.cache.v1.CacheService.Increment:input_type -> prism.cache.v1.IncrementRequest
+	21, // 27: prism.cache.v1.CacheService.Pipeline:input_type -> prism.cache.v1.PipelineRequest
+	15, // 28: prism.cache.v1.CacheService.GetOrLock:input_type -> prism.cache.v1.GetOrLockRequest
+	17, // 29: prism.cache.v1.CacheService.Unlock:input_type -> prism.cache.v1.UnlockRequest
+	19, // 30: prism.cache.v1.CacheService.GetStats:input_type -> prism.cache.v1.GetStatsRequest
+	1,  // 31: prism.cache.v1.CacheService.Get:output_type -> prism.cache.v1.GetResponse
+	3,  // 32: prism.cache.v1.CacheService.Set:output_type -> prism.cache.v1.SetResponse
+	5,  // 33: prism.cache.v1.CacheService.Delete:output_type -> prism.cache.v1.DeleteResponse
+	7,  // 34: prism.cache.v1.CacheService.GetMulti:output_type -> prism.cache.v1.GetMultiResponse
+	10, // 35: prism.cache.v1.CacheService.Exists:output_type -> prism.cache.v1.ExistsResponse
+	12, // 36: prism.cache.v1.CacheService.Touch:output_type -> prism.cache.v1.TouchResponse
+	14, // 37: prism.cache.v1.CacheService.Increment:output_type -> prism.cache.v1.IncrementResponse
+	25, // 38: prism.cache.v1.CacheService.Pipeline:output_type -> prism.cache.v1.PipelineResponse
+	16, // 39: prism.cache.v1.CacheService.GetOrLock:output_type -> prism.cache.v1.GetOrLockResponse
+	18, // 40: prism.cache.v1.CacheService.Unlock:output_type -> prism.cache.v1.UnlockResponse
+	20, // 41: prism.cache.v1.CacheService.GetStats:output_type -> prism.cache.v1.GetStatsResponse
+	31, // [31:42] is the sub-list for method output_type
+	20, // [20:31] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_prism_cache_v1_cache_proto_init() }
@@ -1516,13 +2157,34 @@ func file_prism_cache_v1_cache_proto_init() {
 		(*GetOrLockResponse_RetryAfterMs)(nil),
 	}
 	file_prism_cache_v1_cache_proto_msgTypes[20].OneofWrappers = []any{}
+	file_prism_cache_v1_cache_proto_msgTypes[21].OneofWrappers = []any{
+		(*PipelineRequest_Open)(nil),
+		(*PipelineRequest_Frame)(nil),
+	}
+	file_prism_cache_v1_cache_proto_msgTypes[24].OneofWrappers = []any{
+		(*PipelineOp_Get)(nil),
+		(*PipelineOp_Set)(nil),
+		(*PipelineOp_Delete)(nil),
+		(*PipelineOp_Exists)(nil),
+		(*PipelineOp_Touch)(nil),
+		(*PipelineOp_Increment)(nil),
+	}
+	file_prism_cache_v1_cache_proto_msgTypes[26].OneofWrappers = []any{
+		(*PipelineResult_Get)(nil),
+		(*PipelineResult_Set)(nil),
+		(*PipelineResult_Delete)(nil),
+		(*PipelineResult_Exists)(nil),
+		(*PipelineResult_Touch)(nil),
+		(*PipelineResult_Increment)(nil),
+		(*PipelineResult_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_prism_cache_v1_cache_proto_rawDesc), len(file_prism_cache_v1_cache_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	CacheService_Exists_FullMethodName    = "/prism.cache.v1.CacheService/Exists"
 	CacheService_Touch_FullMethodName     = "/prism.cache.v1.CacheService/Touch"
 	CacheService_Increment_FullMethodName = "/prism.cache.v1.CacheService/Increment"
+	CacheService_Pipeline_FullMethodName  = "/prism.cache.v1.CacheService/Pipeline"
 	CacheService_GetOrLock_FullMethodName = "/prism.cache.v1.CacheService/GetOrLock"
 	CacheService_Unlock_FullMethodName    = "/prism.cache.v1.CacheService/Unlock"
 	CacheService_GetStats_FullMethodName  = "/prism.cache.v1.CacheService/GetStats"
@@ -56,6 +57,13 @@ type CacheServiceClient interface {
 	// initial, and gets its time to live then, once; later calls keep its expiry.
 	// Overflow is OUT_OF_RANGE and changes nothing.
 	Increment(ctx context.Context, in *IncrementRequest, opts ...grpc.CallOption) (*IncrementResponse, error)
+	// Pipeline is the door for throughput: the first message opens a namespace,
+	// each later one is a frame of operations. Operations on one key run in
+	// arrival order over the whole stream; others run side by side, and frames
+	// may be answered out of order, each with its id and one result for each
+	// operation, in order. Not atomic. At most 16 frames are open; then the
+	// server stops reading.
+	Pipeline(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PipelineRequest, PipelineResponse], error)
 	// GetOrLock protects what is behind the cache from a stampede. It answers the
 	// entry, or a lock for one caller to compute it: Set with that lock stores the
 	// value and wakes the others. They wait for it, for wait_ms at most, and then
@@ -146,6 +154,19 @@ func (c *cacheServiceClient) Increment(ctx context.Context, in *IncrementRequest
 	return out, nil
 }
 
+func (c *cacheServiceClient) Pipeline(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PipelineRequest, PipelineResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &CacheService_ServiceDesc.Streams[0], CacheService_Pipeline_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PipelineRequest, PipelineResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CacheService_PipelineClient = grpc.BidiStreamingClient[PipelineRequest, PipelineResponse]
+
 func (c *cacheServiceClient) GetOrLock(ctx context.Context, in *GetOrLockRequest, opts ...grpc.CallOption) (*GetOrLockResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetOrLockResponse)
@@ -198,6 +219,13 @@ type CacheServiceServer interface {
 	// initial, and gets its time to live then, once; later calls keep its expiry.
 	// Overflow is OUT_OF_RANGE and changes nothing.
 	Increment(context.Context, *IncrementRequest) (*IncrementResponse, error)
+	// Pipeline is the door for throughput: the first message opens a namespace,
+	// each later one is a frame of operations. Operations on one key run in
+	// arrival order over the whole stream; others run side by side, and frames
+	// may be answered out of order, each with its id and one result for each
+	// operation, in order. Not atomic. At most 16 frames are open; then the
+	// server stops reading.
+	Pipeline(grpc.BidiStreamingServer[PipelineRequest, PipelineResponse]) error
 	// GetOrLock protects what is behind the cache from a stampede. It answers the
 	// entry, or a lock for one caller to compute it: Set with that lock stores the
 	// value and wakes the others. They wait for it, for wait_ms at most, and then
@@ -238,6 +266,9 @@ func (UnimplementedCacheServiceServer) Touch(context.Context, *TouchRequest) (*T
 }
 func (UnimplementedCacheServiceServer) Increment(context.Context, *IncrementRequest) (*IncrementResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Increment not implemented")
+}
+func (UnimplementedCacheServiceServer) Pipeline(grpc.BidiStreamingServer[PipelineRequest, PipelineResponse]) error {
+	return status.Error(codes.Unimplemented, "method Pipeline not implemented")
 }
 func (UnimplementedCacheServiceServer) GetOrLock(context.Context, *GetOrLockRequest) (*GetOrLockResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOrLock not implemented")
@@ -395,6 +426,13 @@ func _CacheService_Increment_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CacheService_Pipeline_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(CacheServiceServer).Pipeline(&grpc.GenericServerStream[PipelineRequest, PipelineResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CacheService_PipelineServer = grpc.BidiStreamingServer[PipelineRequest, PipelineResponse]
+
 func _CacheService_GetOrLock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetOrLockRequest)
 	if err := dec(in); err != nil {
@@ -497,6 +535,13 @@ var CacheService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _CacheService_GetStats_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Pipeline",
+			Handler:       _CacheService_Pipeline_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "prism/cache/v1/cache.proto",
 }
