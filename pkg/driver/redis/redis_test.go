@@ -139,3 +139,11 @@ func TestSameAsMemory(t *testing.T) {
 		})
 	}
 }
+
+func TestCacheSameAsMemory(t *testing.T) {
+	for _, v := range redistest.Versions() {
+		t.Run(v.Name, func(t *testing.T) {
+			drivertest.RunCacheModel(t, drivertest.Driver(memory.Spec()), harness(v.Name, shared.get(t, v)))
+		})
+	}
+}
