@@ -20,6 +20,7 @@ const stride = 64
 // A part is some consecutive operations of a batch that one command does.
 type part struct {
 	at   []int // places in the batch
+	one  *redis.StringCmd
 	get  *redis.SliceCmd
 	ends *redis.DurationCmd
 	do   *redis.Cmd
@@ -66,11 +67,13 @@ func (s *store) pipe(ctx context.Context, parts []*part, add func(redis.Pipeline
 		return nil
 	}
 	err := send(parts)
-	// A server that was restarted has forgotten the scripts, and did none of
-	// them; what came before in the pipeline is done.
-	if i := slices.IndexFunc(parts, func(p *part) bool { return p.do != nil && noScript(p.do.Err()) }); i >= 0 {
+	// A server that was restarted has forgotten the scripts. What came before in
+	// the pipeline is done, and of what came after the mutations that it knew: those
+	// that another gateway had given to it meanwhile.
+	if i := slices.IndexFunc(parts, (*part).unknown); i >= 0 {
+		again := slices.DeleteFunc(slices.Clone(parts[i:]), func(p *part) bool { return p.do != nil && !p.unknown() })
 		if err = loadScripts(ctx, s.client); err == nil {
-			err = send(parts[i:])
+			err = send(again)
 		}
 	}
 	if untried(err) {
@@ -78,6 +81,9 @@ func (s *store) pipe(ctx context.Context, parts []*part, add func(redis.Pipeline
 	}
 	return nil
 }
+
+// unknown reports whether the server did not know the script of a part.
+func (p *part) unknown() bool { return p.do != nil && noScript(p.do.Err()) }
 
 // untried reports whether err says that nothing was sent.
 func untried(err error) bool {

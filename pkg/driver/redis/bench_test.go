@@ -2,7 +2,10 @@ package redis_test
 
 import (
 	"context"
+	"encoding/binary"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -12,7 +15,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
-// The driver's calls beside the plain commands on the same server, 64 callers.
+// The driver's calls beside the plain commands on the same server, 64 callers and one.
 func BenchmarkBesidePlainCommands(b *testing.B) {
 	server := redistest.Seven().Start(b, "--appendonly", "no")
 	set, err := redis.Spec().Open(b.Context(), settings(server, "pool_size: 64"))
@@ -41,7 +44,10 @@ func BenchmarkBesidePlainCommands(b *testing.B) {
 		"set/driver": func() error {
 			return second(set.KeyValue.Set(ctx, k, value, driver.SetOptions{}, driver.Receipt{}))
 		},
-		"set/plain":         func() error { return plain.Set(ctx, "key", value, 0).Err() },
+		"set/plain": func() error { return plain.Set(ctx, "key", value, 0).Err() },
+		"set once/driver": func() error {
+			return second(set.KeyValue.Set(ctx, k, value, driver.SetOptions{}, receipt()))
+		},
 		"100 gets/a batch":  func() error { return set.KeyValueBatch.Batch(ctx, "bench", ops, make([]driver.Result, len(ops))) },
 		"100 gets/pipeline": func() error { return gets(ctx, plain) },
 	} {
@@ -56,7 +62,23 @@ func BenchmarkBesidePlainCommands(b *testing.B) {
 				}
 			})
 		})
+		b.Run(name+"/alone", func(b *testing.B) {
+			for b.Loop() {
+				if err := call(); err != nil {
+					b.Error(err)
+				}
+			}
+		})
 	}
+}
+
+var receipts atomic.Uint64
+
+// receipt is one as the SDK asks for.
+func receipt() driver.Receipt {
+	r := driver.Receipt{Keep: 10 * time.Minute}
+	binary.BigEndian.PutUint64(r.ID[8:], receipts.Add(1))
+	return r
 }
 
 func gets(ctx context.Context, c *goredis.Client) error {

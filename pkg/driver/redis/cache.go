@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"strings"
 	"time"
 
@@ -46,13 +45,13 @@ func (c *cache) Get(ctx context.Context, key prism.Key) (driver.CacheEntry, bool
 		return driver.CacheEntry{}, false, err
 	}
 	defer c.s.leave()
-	raw, err := c.s.client.Get(ctx, prefix(key.Namespace)+kindEntry+key.Name).Bytes()
-	if errors.Is(err, redis.Nil) {
+	raw, err := c.s.singles.get(ctx, prefix(key.Namespace)+kindEntry+key.Name)
+	if missing(err) {
 		return driver.CacheEntry{}, false, nil
 	}
 	var e driver.CacheEntry
 	if err == nil {
-		e, err = parseEntry(raw)
+		e, err = parseEntry([]byte(raw))
 	}
 	return e, err == nil, c.s.classify(ctx, err)
 }
@@ -81,6 +80,18 @@ func (c *cache) Do(ctx context.Context, ns prism.Namespace, ops []driver.CacheOp
 		last.at = append(last.at, i)
 	}
 	p := prefix(ns)
+	if len(ops) == 1 && len(parts) == 1 && !ops[0].Reads() {
+		answer, err := c.s.singles.change(ctx, cacheScript, p, appendCacheOp(nil, &ops[0]))
+		switch {
+		case untried(err):
+			return c.s.classify(ctx, err)
+		case err != nil:
+			results[0].Err = c.s.classify(ctx, err)
+		default:
+			results[0] = c.result(answer, &ops[0])
+		}
+		return nil
+	}
 	err := c.s.pipe(ctx, parts, func(pipe redis.Pipeliner, part *part) { c.add(ctx, pipe, p, ops, part) })
 	if err != nil {
 		return err
@@ -112,15 +123,19 @@ func (c *cache) add(ctx context.Context, pipe redis.Pipeliner, p string, ops []d
 	default:
 		args := c.s.common(p)
 		for _, i := range part.at {
-			op := &ops[i]
-			var value any = op.Value
-			if op.Kind == driver.CacheIncrement {
-				value = op.Delta
-			}
-			args = append(args, appendCacheWhat(nil, op), op.Key, value, op.Initial)
+			args = appendCacheOp(args, &ops[i])
 		}
 		part.do = pipe.EvalSha(ctx, cacheScript.sum, []string{p + kindMeta, dueKey}, args...)
 	}
+}
+
+// appendCacheOp adds an operation to the arguments of a script.
+func appendCacheOp(args []any, op *driver.CacheOp) []any {
+	var value any = op.Value
+	if op.Kind == driver.CacheIncrement {
+		value = op.Delta
+	}
+	return append(args, appendCacheWhat(nil, op), op.Key, value, op.Initial)
 }
 
 // appendCacheWhat says to the script what op does: letter, condition and time

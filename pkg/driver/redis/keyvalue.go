@@ -3,10 +3,7 @@ package redis
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -18,14 +15,14 @@ func (s *store) Get(ctx context.Context, key prism.Key) (driver.Entry, bool, err
 		return driver.Entry{}, false, err
 	}
 	defer s.leave()
-	raw, err := s.client.Get(ctx, valueKey(key)).Bytes()
-	if errors.Is(err, redis.Nil) {
+	raw, err := s.singles.get(ctx, valueKey(key))
+	if missing(err) {
 		return driver.Entry{}, false, nil
 	}
 	if err != nil {
 		return driver.Entry{}, false, s.classify(ctx, err)
 	}
-	e, _, err := parseRecord(raw)
+	e, _, err := parseRecord([]byte(raw))
 	if err != nil {
 		return driver.Entry{}, false, s.classify(ctx, err)
 	}
@@ -74,15 +71,11 @@ func (s *store) do(ctx context.Context, ns prism.Namespace, op driver.Op) (drive
 	if err := checkOp(&op); err != nil && op.Receipt.IsZero() {
 		return driver.Result{}, err
 	}
-	p := prefix(ns)
-	answers, err := s.run(ctx, batchScript, []string{p + kindMeta, dueKey}, appendOp(s.common(p), &op)...).StringSlice()
+	answer, err := s.singles.change(ctx, batchScript, prefix(ns), appendOp(nil, &op))
 	if err != nil {
 		return driver.Result{}, s.classify(ctx, err)
 	}
-	if len(answers) != 1 {
-		return driver.Result{}, s.classify(ctx, errAnswer)
-	}
-	return s.result(answers[0], &op)
+	return s.result(answer, &op)
 }
 
 // appendOp adds an operation to the arguments of a script.

@@ -1,6 +1,7 @@
 // Package redis keeps data on a Redis server, version 7.0 or later.
 //
-// Reads are plain commands: a Get is one GET, a batch of them one MGET. Every
+// Reads are plain commands: a Get is one GET, a batch of them one MGET. Calls that
+// come together share a pipeline: see gatherer. Every
 // mutation is a script (folder lua), which reads, checks, and writes value,
 // receipt and history as one step; the server's clock gives versions and ends
 // keys, so any number of gateways agree. What a key's expiry leaves behind, and
@@ -59,6 +60,7 @@ type store struct {
 	channels string // what our channels begin with
 	news     hub
 	events   *pubsub
+	singles  *gatherer
 
 	// calls is held for reading by each call, for writing by Close.
 	calls   sync.RWMutex
@@ -94,8 +96,10 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 	s.channels = "p1:" + strconv.Itoa(s.options.DB) + ":"
 	s.news.open(s)
 	s.events = newPubSub(s)
+	s.singles = newGatherer(s)
 	info, err := s.greet(ctx)
 	if err != nil {
+		s.singles.close()
 		_ = s.client.Close()
 		return driver.Set{}, err
 	}
@@ -245,6 +249,7 @@ func (s *store) Close() error {
 	s.calls.Lock()
 	s.closed = true
 	s.calls.Unlock()
+	s.singles.close()
 	s.news.close()
 	s.events.close()
 	if err := s.client.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
