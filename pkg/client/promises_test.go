@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/prism-data-layer/prism/pkg/client"
@@ -11,6 +12,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/drivertest"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 	"github.com/prism-data-layer/prism/test/wire"
@@ -22,6 +24,26 @@ import (
 func TestPromisesOverTheSDK(t *testing.T) {
 	t.Parallel()
 	drivertest.Run(t, wire.Harness("pebble over the SDK", "pebble", true, overSDK))
+}
+
+// The same of caches: an operation alone by the SDK, more in a frame of a bare stub.
+func TestCachePromisesOverTheSDK(t *testing.T) {
+	t.Parallel()
+	drivertest.Run(t, wire.CacheHarness("pebble's caches over the SDK", "pebble", true, cacheOverSDK))
+}
+
+func cacheOverSDK(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
+	c, err := client.Dial(g.Addr("data"), client.WithFailFast())
+	if err != nil {
+		t.Fatalf("dial: %v", err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	s := wire.NewCacheStub(g.Dial(t, "data"), now.Now)
+	s.Bound = wire.Bounds(t, g)
+	s.Via = func(ctx context.Context, ns string, op *cachev1.PipelineOp) (*cachev1.PipelineResult, error) {
+		return c.Cache(ns).Do(ctx, op, wantsID(op))
+	}
+	return wire.Calls{Cache: s, Dropped: s.Dropped, OwnReceipts: true}
 }
 
 func overSDK(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
@@ -42,7 +64,7 @@ func overSDK(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
 }
 
 // wantsID reports whether op is a mutation without a key of its caller's.
-func wantsID(op *kvv1.PipelineOp) bool {
+func wantsID(op proto.Message) bool {
 	wants := false
 	op.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		if f.ContainingOneof() == nil || f.Message() == nil {

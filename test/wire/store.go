@@ -23,6 +23,11 @@ type store struct {
 	now    *clock.Fake
 	closed atomic.Bool
 	more   bool // receipts than were asked for
+	// Of the namespaces that are made.
+	model string
+	ttl   time.Duration
+	// dropped is told of a namespace that was emptied; nil: nobody is.
+	dropped func(prism.Namespace)
 }
 
 func (s *store) Health(ctx context.Context) driver.Health {
@@ -57,6 +62,9 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 		case err != nil:
 			return failed(err)
 		case o.Operation.State == adminv1.OperationState_OPERATION_STATE_DONE:
+			if s.dropped != nil {
+				s.dropped(ns)
+			}
 			return s.create(ctx, string(ns))
 		case o.Operation.State != adminv1.OperationState_OPERATION_STATE_RUNNING:
 			return prism.New(prism.ReasonInternal, "the deletion ended as %s: %s", o.Operation.State, o.Operation.Message)
@@ -67,7 +75,9 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 }
 
 func (s *store) create(ctx context.Context, name string) error {
-	_, err := s.admin.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: &adminv1.NamespaceSpec{Name: name, Model: "keyvalue", Backend: "main"}})
+	_, err := s.admin.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: &adminv1.NamespaceSpec{
+		Name: name, Model: s.model, Backend: "main", DefaultTtlMs: s.ttl.Milliseconds(),
+	}})
 	return failed(err)
 }
 
@@ -78,16 +88,29 @@ func (s *store) Close() error {
 	return err
 }
 
-// Harness runs promises against a gateway whose backend has that driver, over
-// what over makes of it.
+// Harness runs promises of key-value against a gateway whose backend has that
+// driver, over what over makes of it.
 func Harness(name, driverName string, durable bool, over func(t drivertest.TB, g *harness.Gateway, now *clock.Fake) Calls) drivertest.Harness {
+	return harnessOf("keyvalue", 0, name, driverName, durable, over)
+}
+
+// CacheHarness is Harness for caches. Over the wire no entry stays for ever, so it
+// stands for that to live for as long as Always says.
+func CacheHarness(name, driverName string, durable bool, over func(t drivertest.TB, g *harness.Gateway, now *clock.Fake) Calls) drivertest.Harness {
+	return harnessOf("cache", Always, name, driverName, durable, over)
+}
+
+func harnessOf(
+	model string, ttl time.Duration, name, driverName string, durable bool,
+	over func(t drivertest.TB, g *harness.Gateway, now *clock.Fake) Calls,
+) drivertest.Harness {
 	return drivertest.Harness{Name: name, Bounds: true, Wire: true, Open: func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
 		t.Helper()
 		now := clock.NewFake(time.Now().Truncate(time.Second))
 		g := harness.Start(t, harness.Options{File: fileOf(driverName, o), Clock: now})
-		s := &store{g: g, admin: g.Admin(t), now: now}
+		s := &store{g: g, admin: g.Admin(t), now: now, model: model, ttl: ttl}
 		c := over(t, g, now)
-		s.more = c.OwnReceipts
+		s.more, s.dropped = c.OwnReceipts, c.Dropped
 		opened := drivertest.Opened{Set: c.set(s, driver.Info{Driver: driverName, Durability: "as the backend's", Durable: durable}), Clock: now}
 		var made atomic.Int64
 		opened.Namespace = func() prism.Namespace {
@@ -118,6 +141,9 @@ type Calls struct {
 	driver.KeyValueCAS
 	driver.KeyValueTransactional
 	driver.KeyValueWatch
+	driver.Cache
+	// Dropped is told of a namespace that was emptied.
+	Dropped func(prism.Namespace)
 	// OwnReceipts is true if mutations leave receipts that nobody asked for.
 	OwnReceipts bool
 }
@@ -128,7 +154,7 @@ func (c Calls) set(s *store, info driver.Info) driver.Set {
 		KeyValue: c.KeyValue, KeyValueVersioned: c.KeyValueVersioned, KeyValueTTL: c.KeyValueTTL,
 		KeyValueScan: c.KeyValueOrderedScan, KeyValueOrderedScan: c.KeyValueOrderedScan, KeyValueBatch: c.KeyValueBatch,
 		KeyValueAtomic: c.KeyValueAtomic, KeyValueCAS: c.KeyValueCAS,
-		KeyValueTransactional: c.KeyValueTransactional, KeyValueWatch: c.KeyValueWatch,
+		KeyValueTransactional: c.KeyValueTransactional, KeyValueWatch: c.KeyValueWatch, Cache: c.Cache,
 	}
 }
 

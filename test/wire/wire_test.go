@@ -27,3 +27,19 @@ func TestPromisesOverABareStubOnPebble(t *testing.T) {
 	t.Parallel()
 	drivertest.Run(t, wire.Harness("pebble over the wire", "pebble", true, stub))
 }
+
+func cacheStub(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
+	s := wire.NewCacheStub(g.Dial(t, "data"), now.Now)
+	s.Bound = wire.Bounds(t, g)
+	return wire.Calls{Cache: s, Dropped: s.Dropped}
+}
+
+func TestCachePromisesOverABareStubOnMemory(t *testing.T) {
+	t.Parallel()
+	drivertest.Run(t, wire.CacheHarness("memory's caches over the wire", "memory", false, cacheStub))
+}
+
+func TestCachePromisesOverABareStubOnPebble(t *testing.T) {
+	t.Parallel()
+	drivertest.Run(t, wire.CacheHarness("pebble's caches over the wire", "pebble", true, cacheStub))
+}

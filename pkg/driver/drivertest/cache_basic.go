@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -234,8 +236,12 @@ func testCacheExpiresSharply(t *T) {
 
 func testCacheStays(t *T) {
 	t.cacheSet("k", "v", 0)
+	year := 365 * 24 * time.Hour
+	if t.harness.Wire { // there for ever is ten years
+		year /= 4
+	}
 	for range 20 {
-		t.pass(365 * 24 * time.Hour)
+		t.pass(year)
 		t.cacheHas("k", "v")
 	}
 }
@@ -509,13 +515,14 @@ func (t *T) countOnce(id string, keep time.Duration, limit int64) driver.CacheRe
 }
 
 func testCacheReceiptExpires(t *T) {
-	t.countOnce("k", time.Minute, 0)
-	t.pass(time.Minute - time.Second)
-	if r := t.countOnce("k", time.Minute, 0); !r.Replayed {
+	const keep = 24 * time.Hour
+	t.countOnce("k", keep, 0)
+	t.pass(keep - time.Second)
+	if r := t.countOnce("k", keep, 0); !r.Replayed {
 		t.Errorf("forgotten before its time")
 	}
 	t.pass(2 * time.Second)
-	if r := t.countOnce("k", time.Minute, 0); r.Replayed || r.Number != 2 {
+	if r := t.countOnce("k", keep, 0); r.Replayed || r.Number != 2 {
 		t.Errorf("remembered after its time: %+v", r)
 	}
 }
@@ -680,7 +687,7 @@ func testCacheUsage(t *T) {
 	if u.Estimated && t.store().Clock == nil { // a server's own guess
 		return
 	}
-	if u.Keys != 10 || u.Receipts != 1 {
+	if u.Keys != 10 || u.Receipts < 1 || !u.Estimated && u.Receipts != 1 {
 		t.Errorf("Usage is %+v, want 10 keys and 1 receipt", u)
 	}
 	if least := int64(9*5 + 8*100 + 200); u.Bytes < least || u.Bytes > 10*least {
@@ -754,6 +761,10 @@ func testCacheReopenDropped(t *T) {
 
 // testCacheLikeMap holds a store to a map with ends.
 func testCacheLikeMap(t *T) {
+	keys := modelKeys
+	if t.harness.Wire {
+		keys = slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return !utf8.ValidString(k) })
+	}
 	t.property(10, func(r *rapid.T) error {
 		m := cacheModel{}
 		ns := t.another()
@@ -761,7 +772,7 @@ func testCacheLikeMap(t *T) {
 			if rapid.IntRange(0, 5).Draw(r, "pass") == 0 {
 				t.pass(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, time.Minute}).Draw(r, "by"))
 			}
-			ops := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) driver.CacheOp { return drawCacheOp(r, modelTTLs) }), 1, 4).Draw(r, "ops")
+			ops := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) driver.CacheOp { return drawCacheOp(r, keys, modelTTLs) }), 1, 4).Draw(r, "ops")
 			results := make([]driver.CacheResult, len(ops))
 			if err := t.set().Cache.Do(t.Ctx, ns, ops, results); err != nil {
 				return err

@@ -72,10 +72,10 @@ func (m cacheModel) do(op *driver.CacheOp, now time.Time) (r driver.CacheResult)
 	return r
 }
 
-func drawCacheOp(r *rapid.T, ttls []time.Duration) driver.CacheOp {
+func drawCacheOp(r *rapid.T, keys []string, ttls []time.Duration) driver.CacheOp {
 	op := driver.CacheOp{
 		Kind: driver.CacheOpKind(rapid.IntRange(int(driver.CacheGet), int(driver.CacheIncrement)).Draw(r, "kind")),
-		Key:  rapid.SampledFrom(modelKeys).Draw(r, "key"),
+		Key:  rapid.SampledFrom(keys).Draw(r, "key"),
 		TTL:  rapid.SampledFrom(ttls).Draw(r, "ttl"),
 	}
 	switch op.Kind {
@@ -182,7 +182,7 @@ func (m *cachePair) both(f func(s *Opened) error) {
 
 func (m *cachePair) ops(r *rapid.T) {
 	keep := m.holds(10 * time.Second)[0]
-	ops := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) driver.CacheOp { return drawCacheOp(r, m.ttls()) }), 1, 5).Draw(r, "ops")
+	ops := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) driver.CacheOp { return drawCacheOp(r, modelKeys, m.ttls()) }), 1, 5).Draw(r, "ops")
 	for i := range ops {
 		if n := rapid.IntRange(0, 9).Draw(r, "receipt"); n < 3 && !ops[i].Reads() {
 			ops[i].Receipt = driver.Receipt{ID: [16]byte{byte(n + 1)}, Body: [16]byte{byte(ops[i].Kind)}, Keep: keep}
