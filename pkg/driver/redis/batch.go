@@ -172,7 +172,7 @@ func (s *store) read(ctx context.Context, p *part, ops []driver.Op, results []dr
 }
 
 func (s *store) got(ctx context.Context, raw string) driver.Result {
-	e, _, err := parseRecord([]byte(raw))
+	e, _, err := parseRecord(bytesOf(raw))
 	if err != nil {
 		return driver.Result{Err: s.classify(ctx, err)}
 	}

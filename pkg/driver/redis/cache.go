@@ -51,7 +51,7 @@ func (c *cache) Get(ctx context.Context, key prism.Key) (driver.CacheEntry, bool
 	}
 	var e driver.CacheEntry
 	if err == nil {
-		e, err = parseEntry([]byte(raw))
+		e, err = parseEntry(bytesOf(raw))
 	}
 	return e, err == nil, c.s.classify(ctx, err)
 }
@@ -162,7 +162,7 @@ func (c *cache) read(ctx context.Context, p *part, ops []driver.CacheOp, results
 			if err != nil {
 				results[i].Err = c.s.classify(ctx, err)
 			} else if raw, ok := values[n].(string); ok {
-				e, err := parseEntry([]byte(raw))
+				e, err := parseEntry(bytesOf(raw))
 				results[i] = driver.CacheResult{Found: err == nil, Value: e.Value, ExpiresAt: e.ExpiresAt, Err: c.s.classify(ctx, err)}
 			}
 		}

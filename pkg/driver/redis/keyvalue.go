@@ -22,7 +22,7 @@ func (s *store) Get(ctx context.Context, key prism.Key) (driver.Entry, bool, err
 	if err != nil {
 		return driver.Entry{}, false, s.classify(ctx, err)
 	}
-	e, _, err := parseRecord([]byte(raw))
+	e, _, err := parseRecord(bytesOf(raw))
 	if err != nil {
 		return driver.Entry{}, false, s.classify(ctx, err)
 	}

@@ -147,19 +147,21 @@ local function replay(id, body)
 end
 
 local kept = 0
+local held -- receipts that there are, once it was asked
 
 -- keep stores the answer to a receipt. Those nearest their end make room.
 local function keep(id, body, time, most, answer)
   kept = kept + 1
   local at = us + time + kept
   call('HSET', R, id, body .. pack('>I8', at) .. answer)
-  call('ZADD', O, text(at), id)
+  held = (held or call('ZCARD', O)) + call('ZADD', O, text(at), id)
   local bound = tonumber(ARGV[4])
   if most > 0 and most < bound then bound = most end
-  local over = call('ZCARD', O) - bound
+  local over = held - bound
   if over > 0 then
     local out = call('ZPOPMIN', O, math.min(over, 1000))
     for i = 1, #out, 2 do call('HDEL', R, out[i]) end
+    held = held - #out / 2
   end
   tidy = true
 end
