@@ -12,6 +12,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
+	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 )
 
@@ -148,11 +149,12 @@ func publishedOf(r *pubsubv1.PublishResponse) Published {
 	return out
 }
 
-func eventsOf(r *pubsubv1.SubscribeResponse) []Event {
+func eventsOf(r *frame.Events) []Event {
 	events := make([]Event, len(r.Events))
-	for i, e := range r.Events {
+	for i := range r.Events {
+		e := &r.Events[i]
 		events[i] = Event{
-			ID: e.EventId, Topic: e.Topic, Payload: e.Payload, Attributes: e.Attributes, CorrelationID: e.CorrelationId,
+			ID: e.ID, Topic: e.Topic, Payload: e.Payload, Attributes: e.Attributes, CorrelationID: e.CorrelationID,
 			ReplyTo: e.ReplyTo, OrderingKey: e.OrderingKey, Time: time.UnixMilli(e.TimeMs), Position: e.Position, Persistent: e.Position != "",
 		}
 	}
@@ -278,8 +280,8 @@ func (s *Subscription) next(first bool) (Delivery, error) {
 				continue
 			}
 		}
-		resp, err := s.st.Recv()
-		if err != nil {
+		resp := &frame.Events{}
+		if err := s.st.RecvMsg(resp); err != nil {
 			s.st = nil
 			if errors.Is(err, io.EOF) {
 				return Delivery{}, io.EOF
@@ -295,11 +297,11 @@ func (s *Subscription) next(first bool) (Delivery, error) {
 	}
 }
 
-func (s *Subscription) take(resp *pubsubv1.SubscribeResponse) Delivery {
+func (s *Subscription) take(resp *frame.Events) Delivery {
 	d := Delivery{Events: eventsOf(resp), Position: resp.Position, Dropped: resp.Dropped}
 	s.mu.Lock()
-	if resp.SubscriptionId != "" {
-		s.id = resp.SubscriptionId
+	if resp.SubscriptionID != "" {
+		s.id = resp.SubscriptionID
 	}
 	if resp.Position != "" {
 		s.at = resp.Position

@@ -10,6 +10,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/data/pubsub"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/wire"
+	"github.com/prism-data-layer/prism/pkg/wire/frame"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 )
 
@@ -188,6 +189,7 @@ type sender struct {
 	sub      *pubsub.Subscription
 	position *string
 	id       string // of the subscription, until it is told
+	events   []frame.Event
 }
 
 // begin tells at once that the subscription stands.
@@ -207,11 +209,11 @@ func (s *sender) begin() error {
 func (s *sender) send(b *pubsub.Batch) error {
 	dropped, rest := b.Dropped, b.Events
 	for {
-		resp := &pubsubv1.SubscribeResponse{SubscriptionId: s.id, Dropped: dropped, Events: make([]*pubsubv1.Event, 0, len(rest))}
+		resp := frame.Events{SubscriptionID: s.id, Dropped: dropped, Events: s.events[:0]}
 		room := prism.MaxPageBytes
 		for len(rest) > 0 {
 			e := s.event(&rest[0])
-			if room -= e.SizeVT() + itemOverhead; room < 0 && len(resp.Events) > 0 {
+			if room -= e.Size() + itemOverhead; room < 0 && len(resp.Events) > 0 {
 				break
 			}
 			resp.Events = append(resp.Events, e)
@@ -222,7 +224,12 @@ func (s *sender) send(b *pubsub.Batch) error {
 		if len(rest) > 0 {
 			resp.Position = resp.Events[n-1].Position
 		}
-		if err := s.st.Send(resp); err != nil {
+		err := s.st.SendMsg(&resp)
+		if s.events = resp.Events; cap(s.events) > keptEvents {
+			s.events = nil
+		}
+		clear(s.events)
+		if err != nil {
 			return err
 		}
 		s.sub.Sent(b, n, len(rest) == 0)
@@ -235,10 +242,13 @@ func (s *sender) send(b *pubsub.Batch) error {
 	}
 }
 
-func (s *sender) event(e *pubsub.Event) *pubsubv1.Event {
-	return &pubsubv1.Event{
-		EventId: e.ID, Topic: e.Topic, Payload: e.Payload, Attributes: e.Attributes, TimeMs: e.Time.UnixMilli(),
-		CorrelationId: e.CorrelationID, ReplyTo: e.ReplyTo, OrderingKey: e.OrderingKey, Position: s.sub.Position(e),
+// keptEvents is the room for events that a stream keeps between messages.
+const keptEvents = 128
+
+func (s *sender) event(e *pubsub.Event) frame.Event {
+	return frame.Event{
+		ID: e.ID, Topic: e.Topic, Payload: e.Payload, Attributes: e.Attributes, TimeMs: e.Time.UnixMilli(),
+		CorrelationID: e.CorrelationID, ReplyTo: e.ReplyTo, OrderingKey: e.OrderingKey, Position: s.sub.Position(e),
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package frame codes the messages of a Pipeline by hand, those of KeyValue and
-// those of Cache, which are laid out alike.
+// Package frame codes by hand the messages that carry much: those of a Pipeline
+// (of KeyValue and of Cache, which are laid out alike), and the events of a
+// subscription.
 //
 // A frame carries up to a thousand operations, nearly all of them gets and
 // plain sets, and the generated code makes four objects of each. Here they are
