@@ -101,7 +101,7 @@ func (w *workQueue) Publish(ctx context.Context, r *queuev1.WorkQueueServicePubl
 			if err != nil {
 				return nil, err
 			}
-			if messages[0], err = messageOf(r.Message, c.principal(), r.Queue, retry); err != nil {
+			if messages[0], err = messageOf(r.Message, &workqueue.Series{Principal: c.principal()}, r.Queue, retry); err != nil {
 				return nil, inside("message", err)
 			}
 			if err := q.Publish(ctx, r.Queue, messages[:], results[:]); err != nil {
@@ -131,8 +131,9 @@ func (w *workQueue) PublishBatch(ctx context.Context, r *queuev1.WorkQueueServic
 				return nil, err
 			}
 			messages, results := make([]workqueue.Message, n), make([]workqueue.Result, n)
+			series := workqueue.Series{Principal: c.principal()}
 			for i, m := range r.Messages {
-				messages[i], results[i].Err = messageOf(m, c.principal(), r.Queue, nthRetry(retry, i))
+				messages[i], results[i].Err = messageOf(m, &series, r.Queue, nthRetry(retry, i))
 			}
 			if err := q.Publish(ctx, r.Queue, messages, results); err != nil {
 				return nil, err
@@ -159,12 +160,12 @@ func nthRetry(retry []byte, i int) []byte {
 	return id
 }
 
-func messageOf(m *queuev1.WorkMessage, principal, queue string, retry []byte) (workqueue.Message, error) {
+func messageOf(m *queuev1.WorkMessage, of *workqueue.Series, queue string, retry []byte) (workqueue.Message, error) {
 	out := workqueue.Message{
 		Key: m.GetKey(), Payload: m.GetPayload(), Attributes: m.GetAttributes(),
 		Delay: duration(m.GetDelayMs()), Priority: int(m.GetPriority()),
 	}
-	return out, workqueue.Once(&out, principal, queue, m.GetIdempotencyKey(), retry)
+	return out, workqueue.Once(&out, of, queue, m.GetIdempotencyKey(), retry)
 }
 
 func publishResult(r *workqueue.Result) *queuev1.WorkQueuePublishResult {

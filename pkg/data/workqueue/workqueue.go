@@ -271,10 +271,13 @@ func checkAttributes(attributes map[string]string) string {
 	return ""
 }
 
+// A Series makes receipts for messages that came together from one principal.
+type Series = data.Series
+
 // Once makes the publishing of m happen once: key is the caller's idempotency
 // key, retry an id that a client made; key wins. Both empty ask for nothing.
-func Once(m *Message, principal, queue, key string, retry []byte) error {
-	r, err := data.Receipt(principal, "Publish", key, retry)
+func Once(m *Message, of *Series, queue, key string, retry []byte) error {
+	r, err := of.Receipt("Publish", key, retry)
 	if err != nil || r.IsZero() {
 		return err
 	}

@@ -287,7 +287,7 @@ func TestOnceCoversAllThatIsAskedFor(t *testing.T) {
 	}
 	send := func(m workqueue.Message, who, queue, key string, retry []byte) workqueue.Result {
 		t.Helper()
-		if err := workqueue.Once(&m, who, queue, key, retry); err != nil {
+		if err := workqueue.Once(&m, &workqueue.Series{Principal: who}, queue, key, retry); err != nil {
 			t.Fatal(err)
 		}
 		results := make([]workqueue.Result, 1)
@@ -316,8 +316,8 @@ func TestOnceCoversAllThatIsAskedFor(t *testing.T) {
 	}
 	refused(t, "another queue", send(message(), "ann", "other", "once", nil).Err, prism.ReasonKeyReused)
 	m := message()
-	refused(t, "a long key", workqueue.Once(&m, "ann", "mail", strings.Repeat("k", 129), nil), prism.ReasonInvalidArgument, "idempotency_key")
-	if err := workqueue.Once(&m, "ann", "mail", "", nil); err != nil || !m.Receipt.IsZero() {
+	refused(t, "a long key", workqueue.Once(&m, &workqueue.Series{Principal: "ann"}, "mail", strings.Repeat("k", 129), nil), prism.ReasonInvalidArgument, "idempotency_key")
+	if err := workqueue.Once(&m, &workqueue.Series{Principal: "ann"}, "mail", "", nil); err != nil || !m.Receipt.IsZero() {
 		t.Errorf("nothing asked for: %+v, %v", m.Receipt, err)
 	}
 }

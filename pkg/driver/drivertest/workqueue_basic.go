@@ -3,6 +3,7 @@ package drivertest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -51,6 +52,9 @@ var queuePromises = []promise{
 	{"a receipt of a message with another body is KEY_REUSED", testPublishReused, ""},
 	{"a receipt of a message is forgotten after its time", testPublishForgotten, "clock"},
 	{"receipts of messages are bounded, the oldest go first", testPublishBounded, "bounds"},
+	{"receipts whose ids follow one another are each its own", testPublishRun, "clock"},
+	{"of receipts that came together the first go first", testPublishRunBounded, "bounds"},
+	{"receipts that came together are there after a restart", testPublishRunRestart, "bounds reopen"},
 	{"100 publishers at once with one receipt publish one message", testPublishTogether, ""},
 	{"queues and namespaces share nothing", testQueuesApart, ""},
 	{"namespaces of queues may be any bytes", testQueueNamespaces, "anybytes"},
@@ -645,6 +649,86 @@ func testPublishBounded(t *T) {
 	if r := t.sendOnce("0", "0"); r.Replayed {
 		t.Errorf("the oldest of 15 receipts is there, with room for ten")
 	}
+}
+
+// run are messages with the receipts from to to, whose ids follow one another
+// as those of a client's retries do.
+func (t *T) run(from, to int, keep time.Duration) []driver.QueueMessage {
+	var messages []driver.QueueMessage
+	for i := from; i < to; i++ {
+		m := message(fmt.Sprint(i))
+		m.Receipt = t.receipt("run", fmt.Sprint(i))
+		m.Receipt.Keep = keep
+		binary.BigEndian.PutUint64(m.Receipt.ID[8:], uint64(i)+1<<40-2) // over a round number
+		messages = append(messages, m)
+	}
+	return messages
+}
+
+// sendRun publishes such messages, and says which were there already.
+func (t *T) sendRun(messages []driver.QueueMessage) (ids []uint64, replayed string) {
+	t.Helper()
+	results := make([]driver.QueueResult, len(messages))
+	t.must(t.set().Queue.Publish(t.Ctx, t.namespace(), queueName, messages, results))
+	for i := range results {
+		t.must(results[i].Err)
+		ids = append(ids, results[i].ID)
+		replayed += map[bool]string{true: "r", false: "n"}[results[i].Replayed]
+	}
+	return ids, replayed
+}
+
+func (t *T) wantRun(what string, messages []driver.QueueMessage, want string) []uint64 {
+	t.Helper()
+	ids, got := t.sendRun(messages)
+	if got != want {
+		t.Errorf("%s: new and replayed are %s, want %s", what, got, want)
+	}
+	return ids
+}
+
+func testPublishRun(t *T) {
+	t.queue()
+	first := t.wantRun("five", t.run(0, 5, 10*time.Second), "nnnnn")
+	more := t.wantRun("three of them and three more", t.run(2, 8, 10*time.Second), "rrrnnn")
+	if !slices.Equal(first[2:], more[:3]) {
+		t.Errorf("the messages are %d, then %d", first[2:], more[:3])
+	}
+	other := t.run(3, 4, 10*time.Second)
+	other[0].Receipt.Body[0]++
+	results := make([]driver.QueueResult, 1)
+	t.must(t.set().Queue.Publish(t.Ctx, t.namespace(), queueName, other, results))
+	t.refused("another body in the middle", results[0].Err, prism.ReasonKeyReused)
+	t.wantRun("those before all", t.run(-1, 1, 10*time.Second), "nr")
+	t.pass(11 * time.Second)
+	t.wantRun("one of those that have ended", t.run(3, 4, time.Minute), "n")
+	t.wantRun("all of them", t.run(-1, 8, time.Minute), "nnnnrnnnn")
+	t.wantRun("again", t.run(-1, 8, time.Minute), "rrrrrrrrr")
+}
+
+func testPublishRunBounded(t *T) {
+	t.open(Options{Receipts: 10})
+	t.queue()
+	t.wantRun("eight", t.run(0, 8, time.Hour), "nnnnnnnn")
+	t.wantRun("five more", t.run(8, 13, time.Hour), "nnnnn")
+	t.wantRun("the ten that are left", t.run(3, 13, time.Hour), "rrrrrrrrrr")
+	t.wantRun("one that had to go", t.run(2, 3, time.Hour), "n")
+	t.wantRun("the one that had to go for it", t.run(3, 4, time.Hour), "n")
+	t.wantRun("the others", t.run(5, 13, time.Hour), "rrrrrrrr")
+}
+
+func testPublishRunRestart(t *T) {
+	t.open(Options{Receipts: 10})
+	t.queue()
+	t.wantRun("eight", t.run(0, 8, time.Hour), "nnnnnnnn")
+	ids := t.wantRun("five more", t.run(8, 13, time.Hour), "nnnnn")
+	t.reopen()
+	if again := t.wantRun("after a restart", t.run(3, 13, time.Hour), "rrrrrrrrrr"); !slices.Equal(again[5:], ids) {
+		t.Errorf("the messages are %d, then %d", ids, again[5:])
+	}
+	t.wantRun("one that had to go", t.run(0, 1, time.Hour), "n")
+	t.reopen()
+	t.wantRun("the one that had to go for it", t.run(3, 4, time.Hour), "n")
 }
 
 func testPublishTogether(t *T) {

@@ -25,8 +25,8 @@ import (
 //	   m  queue, 0, id                  messages
 //	   b  queue, 0, id                  payloads that are too large to be read at the start
 //	   l  queue, 0, id                  what became of messages
-//	   r  receipt id                    receipts
-//	   o  time kept ms, sequence        receipts in the order they go
+//	   i  first receipt id              receipts, in runs of ids that follow one another
+//	   o  time kept ms, sequence        those runs in the order they go
 //	k  part, ...                        the namespace's cache, which shares nothing with the rest:
 //	   0                                what is known of it
 //	   d  key                           entries
@@ -66,7 +66,7 @@ const (
 	queuePartMessage  = 'm'
 	queuePartPayload  = 'b'
 	queuePartState    = 'l'
-	queuePartReceipt  = 'r'
+	queuePartReceipt  = 'i'
 	queuePartOrder    = 'o'
 )
 

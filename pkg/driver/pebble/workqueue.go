@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -256,8 +257,13 @@ func (w *workQueues) Receive(ctx context.Context, ns prism.Namespace, queue stri
 		return nil, err
 	}
 	out := make([]driver.Delivery, 0, len(j.leased))
+	read, done, err := w.reader(lease.Name{Namespace: ns, Queue: queue}, len(j.leased))
+	if err != nil {
+		return nil, classify(w.s.name, err)
+	}
+	defer done()
 	for _, l := range j.leased {
-		m, err := w.read(lease.Name{Namespace: ns, Queue: queue}, l.ID)
+		m, err := read(l.ID)
 		if err != nil {
 			// Gone: its lease has passed, and another was faster. Damaged: it
 			// cannot be served, and becomes a dead letter in time.
@@ -312,6 +318,35 @@ func (w *workQueues) read(n lease.Name, id uint64) (m workMessage, err error) {
 		m.payload = bytes.Clone(b)
 		return err
 	})
+}
+
+// manyMessages is from how many on walking costs less than looking up each.
+const manyMessages = 4
+
+// reader reads n messages of a queue, most of them one after the other.
+func (w *workQueues) reader(n lease.Name, many int) (read func(id uint64) (workMessage, error), done func(), err error) {
+	if many < manyMessages {
+		return func(id uint64) (workMessage, error) { return w.read(n, id) }, func() {}, nil
+	}
+	key := appendMessageKey(nil, n.Namespace, queuePartMessage, n.Queue, 0)
+	prefix := len(key) - 8
+	it, err := w.s.db.NewIter(&pebble.IterOptions{LowerBound: key[:prefix], UpperBound: successor(bytes.Clone(key[:prefix]), 0)})
+	if err != nil {
+		return nil, nil, err
+	}
+	key = bytes.Clone(key)
+	return func(id uint64) (workMessage, error) {
+		binary.BigEndian.PutUint64(key[prefix:], id)
+		if !it.SeekGE(key) || !bytes.Equal(it.Key(), key) {
+			return workMessage{}, cmp.Or(it.Error(), pebble.ErrNotFound)
+		}
+		m, err := parseMessage(keySum(key), it.Value())
+		if err != nil || m.large {
+			return w.read(n, id) // which tells of damage
+		}
+		m.payload = bytes.Clone(m.payload)
+		return m, nil
+	}, func() { _ = it.Close() }, nil
 }
 
 func (w *workQueues) readState(n lease.Name, id uint64) (s workState, err error) {
@@ -565,7 +600,7 @@ func (w *workQueues) drop(ctx context.Context, ns prism.Namespace) error {
 			refuseParked(q, prism.NotFound("queue", q.Queue))
 			w.engine.Remove(q, func(lease.Slot) {})
 		}
-		delete(w.receipts, ns)
+		g.forgetReceipts(ns)
 		g.key = appendSpan(g.key[:0], kindQueue, ns)
 		return g.batch.DeleteRange(g.key, appendSpanEnd(nil, kindQueue, ns), nil)
 	}})

@@ -49,7 +49,7 @@ type queueGroup struct {
 
 	// What the group has written that the store does not show yet.
 	reasons  map[uint64]string
-	receipts map[receiptKey]queueReceipt
+	receipts groupReceipts
 
 	key, buf []byte // for what is written next
 }
@@ -243,7 +243,7 @@ func (w *workQueues) commitLoop() {
 }
 
 func (w *workQueues) begin() *queueGroup {
-	g := &queueGroup{w: w, batch: w.s.db.NewBatch(), reasons: map[uint64]string{}, receipts: map[receiptKey]queueReceipt{}}
+	g := &queueGroup{w: w, batch: w.s.db.NewBatch(), reasons: map[uint64]string{}}
 	g.now = w.s.clock.Now()
 	g.nowMs = g.now.UnixMilli()
 	g.free, g.low = w.s.disk.room()
@@ -271,6 +271,9 @@ func (g *queueGroup) fill(jobs []*queueJob) []*queueJob {
 			g.run(j)
 		}
 		n++
+	}
+	if err := g.endReceipts(); err != nil {
+		w.s.fail(err)
 	}
 	if w.seq > w.reserved {
 		w.reserved = w.seq + sequenceBlock

@@ -179,22 +179,33 @@ func (w *workQueues) messages(ns prism.Namespace, part byte, f func(q *lease.Que
 // loadReceipts counts the receipts of a namespace and finds where they begin.
 func (w *workQueues) loadReceipts(ns prism.Namespace) error {
 	all := w.receiptsOf(ns)
-	if err := w.records(ns, queuePartReceipt, func([]byte, uint32, []byte) error {
-		all.count++
-		return nil
+	if err := w.records(ns, queuePartReceipt, func(first []byte, sum uint32, record []byte) error {
+		if len(first) != 16 {
+			return errKey
+		}
+		r, err := parseRun(ns, [16]byte(first), sum, record)
+		if err == nil {
+			all.count += int64(len(r.list))
+		}
+		return err
 	}); err != nil {
 		return err
 	}
-	return w.records(ns, queuePartOrder, func(rest []byte, _ uint32, _ []byte) error {
+	return w.records(ns, queuePartOrder, func(rest []byte, _ uint32, place []byte) error {
 		keep, after, err := cutNumber(rest)
 		if err != nil {
 			return err
 		}
-		if seq, _, err := cutNumber(after); err != nil {
+		seq, _, err := cutNumber(after)
+		if err != nil {
 			return err
-		} else if _, ok := all.heads[int64(keep)]; !ok {
-			all.heads[int64(keep)] = seq
 		}
-		return nil
+		if _, ok := all.heads[int64(keep)]; ok {
+			return nil
+		}
+		_, gone, err := parsePlace(place)
+		all.heads[int64(keep)] = &queueHead{from: seq, gone: gone}
+		all.count -= int64(gone)
+		return err
 	})
 }

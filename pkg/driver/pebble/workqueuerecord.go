@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
 // inlinePayload is the largest payload that stands in its message's record,
@@ -139,32 +140,61 @@ func parseSettings(keySum uint32, record []byte) (o driver.QueueOptions, err err
 	return o, nil
 }
 
-// queueReceipt is a receipt as it is stored, under the id that it is of.
+// queueReceipt is what a receipt says.
 type queueReceipt struct {
 	body    [16]byte
-	expires int64  // 0: none is there
-	seq     uint64 // with which it stands in the order
 	message uint64
 }
 
-func (k *queueReceipt) append(dst []byte) []byte {
+// append codes a run, which is stored under its first id.
+func (r *queueRun) append(dst []byte) []byte {
 	dst = append(dst, make([]byte, sealSize)...)
-	dst = append(dst, k.body[:]...)
-	dst = binary.AppendUvarint(dst, uint64(k.expires))
-	dst = binary.AppendUvarint(dst, k.seq)
-	return binary.AppendUvarint(dst, k.message)
+	for _, n := range [...]uint64{uint64(r.keep), uint64(r.expires), r.seq, uint64(len(r.list))} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	last := uint64(0)
+	for i := range r.list {
+		dst = append(dst, r.list[i].body[:]...)
+		dst = binary.AppendUvarint(dst, r.list[i].message-last)
+		last = r.list[i].message
+	}
+	return dst
 }
 
-func parseQueueReceipt(keySum uint32, record []byte) (k queueReceipt, err error) {
+func parseRun(ns prism.Namespace, first [16]byte, keySum uint32, record []byte) (*queueRun, error) {
 	b, err := unseal(keySum, record)
 	if err != nil {
-		return k, err
+		return nil, err
 	}
 	r := reader{b: b}
-	copy(k.body[:], r.bytes(len(k.body)))
-	k.expires, k.seq, k.message = int64(r.uvarint()), r.uvarint(), r.uvarint()
-	if r.bad || len(r.b) != 0 || k.expires <= 0 {
-		return queueReceipt{}, errRecord
+	run := &queueRun{ns: ns, first: first, keep: int64(r.uvarint()), expires: int64(r.uvarint()), seq: r.uvarint()}
+	n := r.uvarint()
+	if r.bad || n == 0 || n > runLen || run.expires <= 0 {
+		return nil, errRecord
 	}
-	return k, nil
+	run.list = make([]queueReceipt, n)
+	last := uint64(0)
+	for i := range run.list {
+		copy(run.list[i].body[:], r.bytes(16))
+		last += r.uvarint()
+		run.list[i].message = last
+	}
+	if r.bad || len(r.b) != 0 {
+		return nil, errRecord
+	}
+	return run, nil
+}
+
+// parsePlace reads where a run stands in the order: its first id, and how many
+// of its receipts have gone.
+func parsePlace(b []byte) (first [16]byte, gone int, err error) {
+	if len(b) < len(first) {
+		return first, 0, errRecord
+	}
+	r := reader{b: b[copy(first[:], b):]}
+	n := r.uvarint()
+	if r.bad || len(r.b) != 0 || n >= runLen {
+		return first, 0, errRecord
+	}
+	return first, int(n), nil
 }
