@@ -25,14 +25,15 @@ type WorkQueue struct {
 	ns    string
 	queue string
 
-	mu      sync.Mutex
-	open    *publishing // calls join it
-	senders int
+	publishing gather[*queuev1.WorkMessage, *queuev1.WorkQueuePublishResult]
+	acking     gather[string, *queuev1.LeaseResult] // of Consume, by lease
 }
 
 // WorkQueue returns the queue with that name in a namespace; nothing is sent.
 func (c *Client) WorkQueue(namespace, queue string) *WorkQueue {
-	return &WorkQueue{c: c, ns: namespace, queue: queue}
+	q := &WorkQueue{c: c, ns: namespace, queue: queue}
+	q.publishing.send, q.acking.send = q.publish, q.acknowledge
+	return q
 }
 
 func (q *WorkQueue) rpc() queuev1.WorkQueueServiceClient {
@@ -51,106 +52,63 @@ type Message struct {
 	IdempotencyKey string
 }
 
-// A publishing is the messages that travel in one request.
-type publishing struct {
-	messages []*queuev1.WorkMessage
-	size     int
-
-	done    chan struct{} // closed when results or err is there
-	results []*queuev1.WorkQueuePublishResult
-	err     error
+func (m *Message) proto() *queuev1.WorkMessage {
+	return &queuev1.WorkMessage{
+		Payload: m.Payload, Attributes: m.Attributes, Key: m.Key,
+		DelayMs: millis(m.Delay), Priority: int32(m.Priority), IdempotencyKey: m.IdempotencyKey,
+	}
 }
-
-// Bounds of a request that Publish makes, and of the requests under way. There
-// is no timer: a request takes what came together while others were under way.
-const (
-	publishMessages = 256
-	publishBytes    = 1 << 20
-	publishSenders  = 4
-)
 
 // Publish adds a message and returns its id. It is durable then, where acked
 // means that.
 func (q *WorkQueue) Publish(ctx context.Context, m Message) (id string, err error) {
-	if err := ctx.Err(); err != nil { // what has ended is not begun
-		return "", prism.From(err)
-	}
-	p, i := q.join(&queuev1.WorkMessage{
-		Payload: m.Payload, Attributes: m.Attributes, Key: m.Key,
-		DelayMs: millis(m.Delay), Priority: int32(m.Priority), IdempotencyKey: m.IdempotencyKey,
-	})
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-		return "", prism.From(ctx.Err())
-	}
+	p := m.proto()
+	r, err := q.publishing.do(ctx, p, p.SizeVT())
 	switch {
-	case p.err != nil:
-		return "", p.err
-	case p.results[i].GetError() != nil:
-		return "", wire.FromItem(p.results[i].GetError())
+	case err != nil:
+		return "", err
+	case r.GetError() != nil:
+		return "", wire.FromItem(r.GetError())
 	}
-	return p.results[i].GetPublished().GetMessageId(), nil
+	return r.GetPublished().GetMessageId(), nil
 }
 
-// join adds a message to the open request and tells its place there.
-func (q *WorkQueue) join(m *queuev1.WorkMessage) (p *publishing, i int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	size := m.SizeVT()
-	if p = q.open; p == nil || len(p.messages) >= publishMessages || p.size+size > publishBytes {
-		if p != nil { // full: it goes by a sender of its own
-			q.senders++
-			go q.send(p)
+// PublishBatch adds up to 1,000 messages in order, each with a result of its
+// own: errs[i] is nil where ids[i] is set. The error is for all of them.
+func (q *WorkQueue) PublishBatch(ctx context.Context, messages []Message) (ids []string, errs []error, err error) {
+	list := make([]*queuev1.WorkMessage, len(messages))
+	for i := range messages {
+		list[i] = messages[i].proto()
+	}
+	results, err := q.publish(ctx, list)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids, errs = make([]string, len(results)), make([]error, len(results))
+	for i, r := range results {
+		if e := r.GetError(); e != nil {
+			errs[i] = wire.FromItem(e)
+			continue
 		}
-		p = &publishing{done: make(chan struct{})}
-		q.open = p
+		ids[i] = r.GetPublished().GetMessageId()
 	}
-	i = len(p.messages)
-	p.messages, p.size = append(p.messages, m), p.size+size
-	if q.senders < publishSenders && i == 0 {
-		q.senders++
-		go q.send(nil)
-	}
-	return p, i
-}
-
-// send sends requests until there is nothing to send.
-func (q *WorkQueue) send(p *publishing) {
-	runtime.Gosched() // let the callers that are ready join
-	for {
-		if p == nil {
-			q.mu.Lock()
-			if p, q.open = q.open, nil; p == nil {
-				q.senders--
-				q.mu.Unlock()
-				return
-			}
-			q.mu.Unlock()
-		}
-		p.results, p.err = q.publish(p.messages)
-		close(p.done)
-		p = nil
-	}
+	return ids, errs, nil
 }
 
 // publish sends a request until it is answered. Each message has an id of its
 // own for that, counted up from the request's.
-func (q *WorkQueue) publish(messages []*queuev1.WorkMessage) ([]*queuev1.WorkQueuePublishResult, error) {
+func (q *WorkQueue) publish(ctx context.Context, messages []*queuev1.WorkMessage) ([]*queuev1.WorkQueuePublishResult, error) {
 	if n := len(messages); n > 1 {
 		q.c.stats.Coalesced.Add(int64(n))
 	}
 	retry := hexOf(q.c.ids.block(len(messages)))
 	var results []*queuev1.WorkQueuePublishResult
-	err := q.c.call(context.Background(), true, func(ctx context.Context) error {
+	err := q.c.call(ctx, true, func(ctx context.Context) error {
 		ctx = metadata.AppendToOutgoingContext(ctx, wire.RetryID, retry)
 		r, err := q.rpc().PublishBatch(ctx, &queuev1.WorkQueueServicePublishBatchRequest{Namespace: q.ns, Queue: q.queue, Messages: messages})
 		results = r.GetResults()
 		return err
 	})
-	if err == nil && len(results) != len(messages) {
-		err = prism.New(prism.ReasonInternal, "the gateway answered %d messages with another number of results", len(messages))
-	}
 	return results, err
 }
 
@@ -240,10 +198,21 @@ func (q *WorkQueue) settle(ctx context.Context, messages []*LeasedMessage, f fun
 
 // Ack removes messages. One whose lease is over: LEASE_LOST.
 func (q *WorkQueue) Ack(ctx context.Context, messages ...*LeasedMessage) error {
-	return q.settle(ctx, messages, func(ctx context.Context, leases []string) ([]*queuev1.LeaseResult, error) {
-		r, err := q.rpc().Acknowledge(ctx, &queuev1.WorkQueueServiceAcknowledgeRequest{Namespace: q.ns, Queue: q.queue, Leases: leases})
-		return r.GetResults(), err
+	return q.settle(ctx, messages, q.ack)
+}
+
+func (q *WorkQueue) ack(ctx context.Context, leases []string) ([]*queuev1.LeaseResult, error) {
+	r, err := q.rpc().Acknowledge(ctx, &queuev1.WorkQueueServiceAcknowledgeRequest{Namespace: q.ns, Queue: q.queue, Leases: leases})
+	return r.GetResults(), err
+}
+
+// acknowledge is ack until it is answered.
+func (q *WorkQueue) acknowledge(ctx context.Context, leases []string) (results []*queuev1.LeaseResult, err error) {
+	err = q.c.call(ctx, true, func(ctx context.Context) (err error) {
+		results, err = q.ack(ctx, leases)
+		return err
 	})
+	return results, err
 }
 
 // Extend makes leases end d from now; LeaseUntil of each message tells when.
@@ -324,6 +293,7 @@ func (q *WorkQueue) Consume(ctx context.Context, o ConsumeOptions, handler func(
 		case <-ctx.Done():
 			return prism.From(ctx.Err())
 		}
+		runtime.Gosched() // let the handlers that are done give back their slots
 		free := 1
 		for free < o.Parallel && free <= prism.MaxBatchItems && trySlot(slots) {
 			free++
@@ -371,9 +341,17 @@ func trySlot(slots chan struct{}) bool {
 func (q *WorkQueue) handle(ctx context.Context, o *ConsumeOptions, m *LeasedMessage, handler func(context.Context, *LeasedMessage) error) {
 	working, done := context.WithCancel(ctx)
 	var renewing sync.WaitGroup
-	renewing.Go(func() { q.renew(working, done, o.Lease, m) })
+	renewing.Add(1)
+	held := &LeasedMessage{lease: m.lease} // m is the handler's meanwhile
+	begin := time.AfterFunc(o.Lease/3, func() {
+		defer renewing.Done()
+		q.renew(working, done, o.Lease, held)
+	})
 	err := handler(working, m)
 	done()
+	if begin.Stop() {
+		renewing.Done()
+	}
 	renewing.Wait()
 
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), DefaultTimeout)
@@ -381,7 +359,7 @@ func (q *WorkQueue) handle(ctx context.Context, o *ConsumeOptions, m *LeasedMess
 	var rejected *Rejection
 	switch {
 	case err == nil:
-		_ = q.Ack(last, m)
+		_, _ = q.acking.do(last, m.lease, len(m.lease))
 	case errors.As(err, &rejected):
 		_ = q.Reject(last, reasonText(err), m)
 	default:
@@ -400,14 +378,14 @@ func reasonText(err error) string {
 	return text
 }
 
-// renew extends a lease before half of it is gone, so that one lost call costs
-// nothing. When the lease is lost it ends the handler's context.
+// renew extends a lease each time a third of it is gone, so that one lost call
+// costs nothing. When the lease is lost it ends the handler's context.
 func (q *WorkQueue) renew(ctx context.Context, lost context.CancelFunc, d time.Duration, m *LeasedMessage) {
-	held := *m // the handler reads the message meanwhile
-	for sleep(ctx, d/3) {
-		if err := q.Extend(ctx, d, &held); err != nil && errors.Is(err, prism.ReasonLeaseLost) {
+	for ctx.Err() == nil {
+		if err := q.Extend(ctx, d, m); err != nil && errors.Is(err, prism.ReasonLeaseLost) {
 			lost()
 			return
 		}
+		sleep(ctx, d/3)
 	}
 }

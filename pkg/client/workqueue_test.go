@@ -79,6 +79,18 @@ func TestEveryMethodOfWorkQueue(t *testing.T) {
 	}
 	ok(t, q.Ack(ctx, receiveOne(t, q, "later")))
 
+	ids, errs, err := q.PublishBatch(ctx, []client.Message{{Payload: []byte("one")}, {Priority: 10}, {Payload: []byte("two")}})
+	if err != nil || len(ids) != 3 || errs[0] != nil || errs[2] != nil || ids[1] != "" {
+		t.Fatalf("published %q, %v, %v", ids, errs, err)
+	}
+	refused(t, "priority 10 in a batch", errs[1], prism.ReasonInvalidArgument)
+	out, err := q.Receive(ctx, client.ReceiveOptions{Max: 10})
+	if err != nil || len(out) != 2 || out[0].ID != ids[0] || string(out[1].Payload) != "two" {
+		t.Errorf("received %+v, %v, want %q", out, err, ids)
+	}
+	_, _, err = q.PublishBatch(ctx, make([]client.Message, prism.MaxBatchItems+1))
+	refused(t, "too many in a batch", err, prism.ReasonInvalidArgument)
+
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err = q.Publish(ended, client.Message{})
