@@ -17,6 +17,10 @@ const (
 	// may fill the heap for as long first, up to a bound.
 	busyEvery = time.Second
 	busyHeap  = 128 << 20
+	// When it has been quiet for so long, and as much is held for nothing, that
+	// goes back to the system: the next collection may be minutes away.
+	quietAfter = 3 * time.Second
+	quietHeap  = 32 << 20
 )
 
 // Tune sets the garbage collector as the program does.
@@ -26,7 +30,9 @@ func Tune() {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
-		afterEach((&collections{percent: gcPercent, last: time.Now()}).seen)
+		c := &collections{percent: gcPercent, last: time.Now()}
+		c.quiet = time.AfterFunc(quietAfter, trim)
+		afterEach(c.seen)
 	}
 }
 
@@ -35,6 +41,7 @@ type collections struct {
 	percent   int
 	last      time.Time
 	allocated uint64 // since the start
+	quiet     *time.Timer
 }
 
 // seen is called after each collection.
@@ -48,6 +55,16 @@ func (c *collections) seen() {
 	if percent*4 < c.percent*3 || percent*3 > c.percent*4 {
 		c.percent = percent
 		debug.SetGCPercent(percent)
+	}
+	c.quiet.Reset(quietAfter)
+}
+
+// trim gives back what the heap holds beside what lives, if that is much.
+func trim() {
+	m := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(m)
+	if m[0].Value.Uint64()+m[1].Value.Uint64() > m[2].Value.Uint64()+quietHeap {
+		debug.FreeOSMemory()
 	}
 }
 

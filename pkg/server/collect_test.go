@@ -28,6 +28,35 @@ func TestABusySmallHeapCollectsSeldom(t *testing.T) {
 	}
 }
 
+// released is what the heap has given back to the system.
+func released() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapReleased
+}
+
+func TestAQuietHeapGivesBackWhatItDoesNotNeed(t *testing.T) {
+	kept := make([][]byte, 2*quietHeap>>20)
+	for i := range kept {
+		kept[i] = make([]byte, 1<<20)
+		kept[i][0] = 1
+	}
+	runtime.GC()
+	before := released()
+	trim()
+	if after := released(); after > before+quietHeap/2 {
+		t.Errorf("%d bytes were given back though all live", after-before)
+	}
+	runtime.KeepAlive(kept)
+	kept = nil
+	runtime.GC()
+	before = released()
+	trim()
+	if after := released(); after < before+quietHeap {
+		t.Errorf("%d bytes were given back, want at least %d", int64(after-before), quietHeap)
+	}
+}
+
 func TestEveryCollectionIsSeen(t *testing.T) {
 	var seen atomic.Int64
 	afterEach(func() { seen.Add(1) })

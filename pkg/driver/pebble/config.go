@@ -13,10 +13,10 @@ import (
 // options are the backend's `options:`. The defaults are small, for a laptop;
 // for throughput give the memtable 64MiB and the cache 256MiB or more.
 type options struct {
-	// Cache holds blocks read from disk. Default 32MiB.
+	// Cache holds blocks read from disk. Default 16MiB.
 	Cache size `yaml:"cache"`
 	// Memtable is filled before a sorted file is written; up to four exist
-	// for a moment. Default 16MiB.
+	// for a moment. Default 8MiB.
 	Memtable size `yaml:"memtable"`
 	// Reserve is disk space that is never written to: below it, writes are
 	// refused with DISK_FULL. At most a sixteenth of the disk. Default 64MiB.
@@ -65,8 +65,8 @@ func (o *options) check(backend string) error {
 }
 
 func (o *options) fill() {
-	o.Cache = cmp.Or(o.Cache, 32<<20)
-	o.Memtable = cmp.Or(o.Memtable, 16<<20)
+	o.Cache = cmp.Or(o.Cache, 16<<20)
+	o.Memtable = cmp.Or(o.Memtable, 8<<20)
 	o.Reserve = cmp.Or(o.Reserve, 64<<20)
 	o.History = cmp.Or(o.History, driver.HistoryChanges)
 	o.Receipts = cmp.Or(o.Receipts, driver.MaxReceipts)
