@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"google.golang.org/grpc"
@@ -189,7 +190,7 @@ type sender struct {
 	sub      *pubsub.Subscription
 	position *string
 	id       string // of the subscription, until it is told
-	events   []frame.Event
+	coded    []byte
 }
 
 // begin tells at once that the subscription stands.
@@ -207,43 +208,49 @@ func (s *sender) begin() error {
 
 // send sends a batch in as many messages as it takes.
 func (s *sender) send(b *pubsub.Batch) error {
-	dropped, rest := b.Dropped, b.Events
-	for {
-		resp := frame.Events{SubscriptionID: s.id, Dropped: dropped, Events: s.events[:0]}
-		room := prism.MaxPageBytes
-		for len(rest) > 0 {
-			e := s.event(&rest[0])
-			if room -= e.Size() + itemOverhead; room < 0 && len(resp.Events) > 0 {
-				break
-			}
-			resp.Events = append(resp.Events, e)
-			rest = rest[1:]
+	for from := 0; ; {
+		m := frame.CodedEvents{SubscriptionID: s.id, Position: b.Position, Events: s.coded[:0]}
+		if from == 0 {
+			m.Dropped = b.Dropped
 		}
-		n := len(resp.Events)
-		resp.Position = b.Position
-		if len(rest) > 0 {
-			resp.Position = resp.Events[n-1].Position
+		n, position := s.fill(&m, b.Events[from:])
+		last := from+n == len(b.Events)
+		if !last {
+			m.Position = position
 		}
-		err := s.st.SendMsg(&resp)
-		if s.events = resp.Events; cap(s.events) > keptEvents {
-			s.events = nil
+		err := s.st.SendMsg(&m)
+		if s.coded = m.Events; cap(s.coded) > keptBytes {
+			s.coded = nil
 		}
-		clear(s.events)
 		if err != nil {
 			return err
 		}
-		s.sub.Sent(b, n, len(rest) == 0)
-		if resp.Position != "" {
-			*s.position = resp.Position
+		s.sub.Sent(b, n, last)
+		if m.Position != "" {
+			*s.position = m.Position
 		}
-		if s.id, dropped = "", 0; len(rest) == 0 {
+		if s.id = ""; last {
 			return nil
 		}
+		from += n
 	}
 }
 
-// keptEvents is the room for events that a stream keeps between messages.
-const keptEvents = 128
+// fill codes events as far as a message has room, one at least if there is one.
+func (s *sender) fill(m *frame.CodedEvents, events []pubsub.Event) (n int, position string) {
+	room := math.MaxInt
+	for i := range events {
+		e := s.event(&events[i])
+		if !m.Append(&e, room) {
+			break
+		}
+		n, position, room = i+1, e.Position, prism.MaxPageBytes
+	}
+	return n, position
+}
+
+// keptBytes is the room for events that a stream keeps between messages.
+const keptBytes = 64 << 10
 
 func (s *sender) event(e *pubsub.Event) frame.Event {
 	return frame.Event{

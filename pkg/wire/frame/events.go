@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Events is pubsubv1.SubscribeResponse, which carries what a subscription gets.
+// Events is pubsubv1.SubscribeResponse as a client reads it.
 type Events struct {
 	SubscriptionID string
 	Position       string
@@ -25,8 +25,26 @@ type Event struct {
 	ReplyTo       string
 	OrderingKey   string
 	Position      string
+}
 
-	size int // when it was asked for
+// A CodedEvents is pubsubv1.SubscribeResponse as the gateway writes it: its
+// events are coded when they join.
+type CodedEvents struct {
+	SubscriptionID string
+	Position       string
+	Dropped        int64
+	Events         []byte // coded, one after the other
+}
+
+// Append codes an event, unless more than room bytes would be coded then.
+func (c *CodedEvents) Append(e *Event, room int) bool {
+	size := e.size()
+	if len(c.Events)+1+protowire.SizeBytes(size) > room {
+		return false
+	}
+	b := protowire.AppendTag(c.Events, eventsEvents, protowire.BytesType)
+	c.Events = e.append(protowire.AppendVarint(b, uint64(size)))
+	return true
 }
 
 // Field numbers, as in pubsub.proto.
@@ -39,14 +57,13 @@ const (
 	entryKey, entryValue                               = 1, 2
 )
 
-// Size is how many bytes the event takes. It must not change after that.
-func (e *Event) Size() int {
+// size is how many bytes the event takes.
+func (e *Event) size() int {
 	n := sizeOf(len(e.ID)) + sizeOf(len(e.Topic)) + sizeOf(len(e.Payload)) + varintSize(e.TimeMs) +
 		sizeOf(len(e.CorrelationID)) + sizeOf(len(e.ReplyTo)) + sizeOf(len(e.OrderingKey)) + sizeOf(len(e.Position))
 	for k, v := range e.Attributes {
 		n += 1 + protowire.SizeBytes(entrySize(k, v))
 	}
-	e.size = n
 	return n
 }
 
@@ -71,24 +88,16 @@ func appendVarint(b []byte, field protowire.Number, v int64) []byte {
 }
 
 // SizeVT is how many bytes the message takes.
-func (r *Events) SizeVT() int {
-	n := sizeOf(len(r.SubscriptionID)) + sizeOf(len(r.Position)) + varintSize(r.Dropped)
-	for i := range r.Events {
-		n += 1 + protowire.SizeBytes(r.Events[i].Size())
-	}
-	return n
+func (c *CodedEvents) SizeVT() int {
+	return sizeOf(len(c.SubscriptionID)) + len(c.Events) + sizeOf(len(c.Position)) + varintSize(c.Dropped)
 }
 
-// MarshalToSizedBufferVT fills buf, which is as long as SizeVT has said.
-func (r *Events) MarshalToSizedBufferVT(buf []byte) (int, error) {
-	b := appendText(buf[:0], eventsSubscription, r.SubscriptionID)
-	for i := range r.Events {
-		e := &r.Events[i]
-		b = protowire.AppendTag(b, eventsEvents, protowire.BytesType)
-		b = e.append(protowire.AppendVarint(b, uint64(e.size)))
-	}
-	b = appendText(b, eventsPosition, r.Position)
-	return len(appendVarint(b, eventsDropped, r.Dropped)), nil
+// MarshalToSizedBufferVT fills buf, which is as long as SizeVT says.
+func (c *CodedEvents) MarshalToSizedBufferVT(buf []byte) (int, error) {
+	b := appendText(buf[:0], eventsSubscription, c.SubscriptionID)
+	b = append(b, c.Events...)
+	b = appendText(b, eventsPosition, c.Position)
+	return len(appendVarint(b, eventsDropped, c.Dropped)), nil
 }
 
 func (e *Event) append(b []byte) []byte {
