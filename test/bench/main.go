@@ -14,9 +14,16 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"time"
 )
+
+// groups measure what -only picks of their rows.
+var groups = []func(context.Context, *bench) error{
+	benchWire, benchAllocs, benchPebble, benchMemory, benchStart,
+	benchQueue, benchQueueDelay, benchWaiting, benchFanOut, benchPubSubDelay, benchRedis,
+}
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "echo" {
@@ -30,7 +37,11 @@ func main() {
 	length := flag.Duration("length", 2*time.Second, "of one measurement")
 	out := flag.String("json", "", "write the figures to a `file` too")
 	page := flag.String("md", "", "write the table to a Markdown `file` too")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of the client's side to a `file`")
 	flag.Parse()
+	if *profile != "" {
+		defer profiled(*profile)()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	pick, err := regexp.Compile(*only)
@@ -39,7 +50,7 @@ func main() {
 	}
 	b := &bench{bin: *bin, rounds: *rounds, length: *length, pick: pick}
 	defer b.cleanUp()
-	for _, g := range []func(context.Context, *bench) error{benchWire, benchAllocs, benchPebble, benchMemory, benchStart} {
+	for _, g := range groups {
 		if err := g(ctx, b); err != nil {
 			b.cleanUp()
 			fatal(err)
@@ -58,6 +69,19 @@ func main() {
 	}
 }
 
+// profiled profiles this program, which is the client of both sides, until the
+// func that it returns is called.
+func profiled(path string) func() {
+	f, err := os.Create(path)
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		fatal(err)
+	}
+	return func() { pprof.StopCPUProfile(); f.Close() }
+}
+
 func fatal(err error) {
 	fmt.Fprintln(os.Stderr, "bench:", err)
 	os.Exit(1)
@@ -70,6 +94,7 @@ type side func(ctx context.Context, d time.Duration) (sample, error)
 type sample struct {
 	rate float64 // operations a second
 	cpu  float64 // µs of the server's CPU for one operation
+	p99  float64 // ms
 }
 
 // alternate measures the sides in turn, b.rounds times, and returns the samples
@@ -125,3 +150,4 @@ func medianOf(s []sample, of func(sample) float64) float64 {
 
 func rate(s sample) float64 { return s.rate }
 func cpu(s sample) float64  { return s.cpu }
+func p99(s sample) float64  { return s.p99 }

@@ -25,6 +25,8 @@ type process struct {
 	data  string // address
 	admin string
 	dir   string
+
+	metrics string // with profiles
 }
 
 // prismd starts a gateway on free ports with the given configuration.
@@ -35,7 +37,7 @@ func (b *bench) prismd(ctx context.Context, config string, args ...string) (*pro
 	}
 	b.undo = append(b.undo, func() { os.RemoveAll(dir) })
 	ports := freePorts(3)
-	p := &process{dir: dir, data: ports[0], admin: ports[1]}
+	p := &process{dir: dir, data: ports[0], admin: ports[1], metrics: ports[2]}
 	args = append([]string{"--data-dir", filepath.Join(dir, "data"), "--data", ports[0], "--admin", ports[1], "--metrics", ports[2]}, args...)
 	if config != "" {
 		file := filepath.Join(dir, "prism.yaml")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,7 +36,8 @@ type row struct {
 	Met    bool    `json:"met"`
 }
 
-func (b *bench) wants(name string) bool { return b.pick.MatchString(name) }
+// wants reports whether any of the rows is picked.
+func (b *bench) wants(names ...string) bool { return slices.ContainsFunc(names, b.pick.MatchString) }
 
 // compare adds a row: the medians of both sides and of their ratio.
 func (b *bench) compare(name, unit string, ours, theirs []sample, of func(sample) float64, op string, goal float64) {
