@@ -44,7 +44,7 @@ func openSockets(specs []Spec) (map[string][]socket, error) {
 	var errs []error
 	for _, s := range specs {
 		for _, l := range s.Listen {
-			sock, err := openSocket(l.Addr)
+			sock, err := openSocket(l)
 			if err == nil {
 				out[s.Name] = append(out[s.Name], sock)
 				continue
@@ -93,9 +93,10 @@ type portTaken struct{ by holder }
 
 func (e *portTaken) Error() string { return "taken by " + e.by.String() }
 
-// openSocket listens on addr. A port in TIME_WAIT is not taken: Go sets
+// openSocket listens where spec says. A port in TIME_WAIT is not taken: Go sets
 // SO_REUSEADDR on every listener.
-func openSocket(addr string) (socket, error) {
+func openSocket(spec ListenSpec) (socket, error) {
+	addr := spec.Addr
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		if addrInUse(err) {
@@ -109,7 +110,7 @@ func openSocket(addr string) (socket, error) {
 	if other, ok := holderOfTwin(addr); ok {
 		return socket{}, &portTaken{by: other}
 	}
-	if !canHandOver {
+	if spec.Own || !canHandOver {
 		return socket{addr: l.Addr().String()}, nil // the child listens by itself
 	}
 	f, err := l.(*net.TCPListener).File()

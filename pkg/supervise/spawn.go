@@ -38,9 +38,11 @@ type child struct {
 // one. The program itself runs only after release.
 func spawn(spec Spec, sockets []*os.File, output *os.File, cgroup string) (*child, error) {
 	c := &child{Process: Process{Name: spec.Name, Nonce: newNonce(), Cgroup: cgroup, Exe: recordedExe(spec.Path)}}
-	names := make([]string, len(spec.Listen))
-	for i, l := range spec.Listen {
-		names[i] = l.Name
+	var names []string
+	for _, l := range spec.Listen {
+		if !l.Own {
+			names = append(names, l.Name)
+		}
 	}
 	var err error
 	if c.cmd, c.gate, err = c.command(spec, sockets); err != nil {

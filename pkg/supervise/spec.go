@@ -18,18 +18,20 @@ type Spec struct {
 	Env  []string // added to the supervisor's environment, KEY=value
 	Dir  string   // working folder; "" is the supervisor's
 
-	Listen []ListenSpec  // sockets handed to the program
+	Listen []ListenSpec  // where the program listens
 	After  []string      // services that must be ready before this one starts
 	Ready  Probe         // what "ready" means
 	Stop   time.Duration // from SIGTERM to SIGKILL; 10 s
 	Policy Policy        // what happens when it crashes
 }
 
-// A ListenSpec is a TCP socket that the supervisor opens and the child serves.
+// A ListenSpec is a TCP socket that the supervisor opens and the child serves,
+// or an address that the supervisor finds free and the child opens.
 type ListenSpec struct {
 	Name   string // how the child knows it: "data"
 	Addr   string // "127.0.0.1:8980"; port 0 picks one
 	Origin string // where it was configured, for messages: "prism.yaml:3", "--port-offset"
+	Own    bool   // the child opens it: it takes no socket from others
 }
 
 // A Probe is our own question to a service, not its word for it.

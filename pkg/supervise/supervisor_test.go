@@ -5,6 +5,7 @@ package supervise
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -353,5 +354,23 @@ func TestRestartOfACrashLoopingServiceReportsItsFate(t *testing.T) {
 	// a probe that is what ready means.
 	if err := r.Restart(ctx, "app"); err != nil && !strings.Contains(err.Error(), "app is crash-loop: exit code 3") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+func TestAddressThatTheChildOpensIsOnlySeenToBeFree(t *testing.T) {
+	spec := Spec{Name: "nats", Listen: []ListenSpec{{Name: "client", Addr: "127.0.0.1:0", Own: true}}}
+	open, err := openSockets([]Spec{spec})
+	if err != nil || len(open["nats"]) != 1 || open["nats"][0].file != nil {
+		t.Fatalf("got %+v, %v", open, err)
+	}
+	l, err := net.Listen("tcp", open["nats"][0].addr)
+	if err != nil {
+		t.Fatalf("it is not free: %v", err)
+	}
+	defer l.Close()
+	spec.Listen[0].Addr = l.Addr().String()
+	var e *prism.Error
+	if _, err := openSockets([]Spec{spec}); !errors.As(err, &e) || e.Meta["kind"] != "port_taken" {
+		t.Errorf("of a taken one: %v", err)
 	}
 }

@@ -72,6 +72,9 @@ func runDoctor(ctx context.Context, o *doctorOptions) error {
 		checkConfig(p), o.checkProgram(ctx), checkFolder("data", p.Root), checkFolder("state", filepath.Dir(p.dirs.State)),
 		checkSocket(p), checkIsolation(), checkFiles(), o.checkPorts(ctx, p), checkRunning(ctx, p),
 	}
+	for _, s := range stores {
+		list = append(list, o.checkStore(s))
+	}
 	if err := cli.PrintList(o.Out, findings(), list, ""); err != nil {
 		return err
 	}
@@ -102,6 +105,15 @@ func (o *doctorOptions) checkProgram(ctx context.Context) finding {
 		return finding{"prismd", bad, err.Error(), "make build"}
 	}
 	return finding{"prismd", pass, "found, of the same version", ""}
+}
+
+// checkStore looks for the program of a store. One that is not there is in the
+// way only of --with.
+func (o *doctorOptions) checkStore(s store) finding {
+	if _, err := s.find(o.Up); err != nil {
+		return finding{s.name, warn, "dev up --with " + s.name + " cannot start it: " + err.Error(), s.hint}
+	}
+	return finding{s.name, pass, "dev up --with " + s.name + " starts it", ""}
 }
 
 func checkFolder(id, dir string) finding {

@@ -30,8 +30,9 @@ type plan struct {
 	data    string // its data folder
 	specs   []supervise.Spec
 
-	store    string // the folder of a store beside the gateway; "" for none
-	settings []byte // written for prismd where --with changes the built-in ones
+	stores   []string       // the folders of the stores beside the gateway
+	files    []func() error // write what they need
+	settings []byte         // written for prismd where --with changes the built-in ones
 }
 
 // makePlan reads everything that dev up needs and starts nothing.

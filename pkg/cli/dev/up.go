@@ -38,7 +38,7 @@ func newUp(f *cli.Factory, run func(context.Context, *upOptions) error) *cobra.C
 		Short: "Start the gateway and keep it running",
 		Long: "Starts prismd as a child of this process and keeps it running: it is ready when a value was written\nand read back through its data API. Ctrl-C stops it; a second Ctrl-C does not wait. When it runs\nalready, up changes nothing.\n\n" +
 			"The listening sockets belong to the supervisor, so a restart refuses no connection.",
-		Example: "  prismctl dev up\n  prismctl dev up --detach\n  prismctl dev up --plan\n  prismctl dev up --port-offset 100\n  prismctl dev up --with redis",
+		Example: "  prismctl dev up\n  prismctl dev up --detach\n  prismctl dev up --plan\n  prismctl dev up --port-offset 100\n  prismctl dev up --with redis,nats",
 		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Wait = f.Globals.Timeout
@@ -58,7 +58,7 @@ func newUp(f *cli.Factory, run func(context.Context, *upOptions) error) *cobra.C
 	cmd.Flags().BoolVar(&o.AllowSkew, "allow-skew", false, "take a prismd of another version")
 	cmd.Flags().BoolVar(&o.AutoPorts, "auto-ports", false, "let the system choose free ports")
 	cmd.Flags().IntVar(&o.PortOffset, "port-offset", 0, "add `N` to every port, for a second project beside this one")
-	cmd.Flags().StringSliceVar(&o.With, "with", nil, "start these `STORES` too, each with a backend of its name: redis")
+	cmd.Flags().StringSliceVar(&o.With, "with", nil, "start these `STORES` too, each with a backend of its name: redis, nats")
 	cmd.Flags().BoolVar(&o.child, "supervisor", false, "")
 	_ = cmd.Flags().MarkHidden("supervisor")
 	return cmd

@@ -1,10 +1,7 @@
 package dev
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,62 +14,75 @@ import (
 	"github.com/prism-data-layer/prism/pkg/supervise"
 )
 
-// stores are what --with can start beside the gateway.
-var stores = []string{redisStore}
+// A store is what --with can start beside the gateway: a service and a backend
+// of its name, with its data in a folder of its name.
+type store struct {
+	name     string   // of the driver too
+	variable string   // names the program
+	programs []string // what it may be called, on PATH
+	hint     string   // how to get it
+	// plan describes the service, which keeps its data in dir, and the options
+	// of its backend.
+	plan func(p *plan, o *upOptions, dir string) (spec supervise.Spec, options string, err error)
+}
 
-// redisStore is the name of the service, of the backend and of --with's word.
-const redisStore = "redis"
+var stores = []store{redisStore, natsStore}
 
 func checkWith(names []string) error {
+	var known []string
+	for _, s := range stores {
+		known = append(known, s.name)
+	}
 	for _, n := range names {
-		if !slices.Contains(stores, n) {
-			return cli.Usage("use one of: "+strings.Join(stores, ", "), "--with %q is not known", n)
+		if !slices.Contains(known, n) {
+			return cli.Usage("use one of: "+strings.Join(known, ", "), "--with %q is not known", n)
 		}
 	}
 	return nil
 }
 
-// add puts what --with names into the plan: a service that is ready before the
-// gateway starts, and a backend for it.
+// add puts what --with names into the plan: services that are ready before the
+// gateway starts, and a backend for each.
 func (p *plan) add(o *upOptions) error {
-	if !slices.Contains(o.With, redisStore) {
-		return nil
-	}
-	program, err := findRedis(o)
-	if err != nil {
-		return err
-	}
-	socket := strings.TrimSuffix(p.socket, ".sock") + ".redis"
-	p.store = filepath.Join(p.Root, ".prism", redisStore)
-	if err := p.declare(socket); err != nil {
-		return err
-	}
 	prismd := &p.specs[0]
-	prismd.After = append(prismd.After, redisStore)
+	var services []supervise.Spec
+	for _, s := range stores {
+		if !slices.Contains(o.With, s.name) {
+			continue
+		}
+		path, err := s.find(o)
+		if err != nil {
+			return err
+		}
+		dir := filepath.Join(p.Root, ".prism", s.name)
+		spec, options, err := s.plan(p, o, dir)
+		if err != nil {
+			return err
+		}
+		if err := p.declare(s.name, options); err != nil {
+			return err
+		}
+		spec.Name, spec.Path, spec.Dir = s.name, path, p.Root
+		services = append(services, spec)
+		p.stores = append(p.stores, dir)
+		prismd.After = append(prismd.After, s.name)
+	}
 	if p.settings != nil {
 		prismd.Args = append(prismd.Args, "--config", p.settingsFile())
 	}
-	p.specs = append([]supervise.Spec{{
-		Name: redisStore, Path: program, Dir: p.Root,
-		// Only this user can reach a socket of his own, and no port is taken.
-		Args: []string{
-			"--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", p.store,
-			"--daemonize", "no", "--appendonly", "yes", "--save", "",
-		},
-		Ready: supervise.Probe{Name: "PING on " + socket, Check: func(ctx context.Context, _ supervise.Instance) error { return ping(ctx, socket) }},
-	}}, p.specs...)
+	p.specs = append(services, p.specs...)
 	return nil
 }
 
 // declare gives the gateway the backend. A file of the project's own is its
 // owner's: it must have it already.
-func (p *plan) declare(socket string) error {
-	line := fmt.Sprintf("{name: %s, driver: redis, options: {addrs: [%q]}}", redisStore, socket)
-	if _, ok := p.gateway.Backend(redisStore); ok {
+func (p *plan) declare(name, options string) error {
+	line := fmt.Sprintf("{name: %s, driver: %s, options: {%s}}", name, name, options)
+	if _, ok := p.gateway.Backend(name); ok {
 		return nil
 	}
 	if p.file != "" {
-		return cli.WithFix(prism.New(prism.ReasonFailedPrecond, "%s declares no backend %q", filepath.Base(p.file), redisStore), "add to its backends: - %s", line)
+		return cli.WithFix(prism.New(prism.ReasonFailedPrecond, "%s declares no backend %q", filepath.Base(p.file), name), "add to its backends: - %s", line)
 	}
 	more, err := config.ParseGateway(config.DefaultName, []byte("apiVersion: prism/v1\nbackends:\n  - "+line+"\n"), config.Load{})
 	if err != nil {
@@ -87,14 +97,21 @@ func (p *plan) settingsFile() string { return filepath.Join(p.state, "gateway.ya
 
 // prepare makes what the services of --with need on disk.
 func (p *plan) prepare() error {
-	if p.store == "" {
+	if len(p.stores) == 0 {
 		return nil
 	}
 	if _, err := p.MakeDataDir(); err != nil { // with its .gitignore
 		return err
 	}
-	if err := os.MkdirAll(p.store, 0o700); err != nil {
-		return err
+	for _, dir := range p.stores {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	for _, write := range p.files {
+		if err := write(); err != nil {
+			return err
+		}
 	}
 	if p.settings == nil {
 		return nil
@@ -102,44 +119,17 @@ func (p *plan) prepare() error {
 	return os.WriteFile(p.settingsFile(), p.settings, 0o600)
 }
 
-// findRedis finds the server: as the environment says, on PATH.
-func findRedis(o *upOptions) (string, error) {
-	const variable = "PRISM_NATIVE_REDIS"
-	if path := o.IO.Env(variable); path != "" {
-		return path, checkProgram(variable, path)
+// find finds the program: as the environment says, on PATH.
+func (s store) find(o *upOptions) (string, error) {
+	if path := o.IO.Env(s.variable); path != "" {
+		return path, checkProgram(s.variable, path)
 	}
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		return "", cli.WithFix(prism.New(prism.ReasonFailedPrecond, "redis-server is not on PATH"),
-			"install it (apt-get install redis-server, brew install redis), or name it with %s", variable)
-	}
-	return path, nil
-}
-
-// ping asks a Redis server on a Unix socket whether it takes commands.
-func ping(ctx context.Context, socket string) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return err
+	for _, program := range s.programs {
+		if path, err := exec.LookPath(program); err == nil {
+			return path, nil
 		}
 	}
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
-		return err
-	}
-	answer := make([]byte, 256)
-	n, err := conn.Read(answer)
-	if err != nil {
-		return err
-	}
-	if answer = bytes.TrimSpace(answer[:n]); string(answer) != "+PONG" {
-		return fmt.Errorf("it answers %q", answer)
-	}
-	return nil
+	return "", cli.WithFix(prism.New(prism.ReasonFailedPrecond, "%s is not on PATH", s.programs[0]), "%s, or name it with %s", s.hint, s.variable)
 }
 
 // missing names what --with asks for and the running supervisor does not have.

@@ -9,15 +9,27 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
 )
 
-func TestUpWithRedisKeepsDataOnIt(t *testing.T) {
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("PRISM_TEST_REQUIRE") == "all" {
-			t.Fatal("cannot run here: no redis-server")
+// needPrograms skips a test that cannot run here, loudly.
+func needPrograms(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err == nil {
+			continue
 		}
-		t.Skip("NOT TESTED: no redis-server")
+		if os.Getenv("PRISM_TEST_REQUIRE") == "all" {
+			t.Fatalf("cannot run here: no %s", name)
+		}
+		t.Skipf("NOT TESTED: no %s", name)
 	}
+}
+
+func TestUpWithRedisKeepsDataOnIt(t *testing.T) {
+	needPrograms(t, "redis-server")
 	r := project(t)
 	plan := r.OK("dev", "up", "--plan", "--with", "redis")
 	if redis, prismd := strings.Index(plan, "start    redis: "), strings.Index(plan, "start    prismd: "); redis < 0 || prismd < redis || !strings.Contains(plan, "ready    PING on ") {
@@ -51,15 +63,60 @@ func TestUpWithRedisKeepsDataOnIt(t *testing.T) {
 	}
 }
 
+func TestUpWithNATSKeepsEventsOnIt(t *testing.T) {
+	needPrograms(t, "redis-server", "nats-server")
+	r := project(t)
+	if plan := r.OK("dev", "up", "--plan", "--with", "nats", "--port-offset", "20"); !strings.Contains(plan, "listen   client   127.0.0.1:4242 (--port-offset 20)\nready    PING on 127.0.0.1:4242\n") {
+		t.Errorf("the plan is\n%s", plan)
+	}
+	u := start(t, r, "--with", "redis,nats")
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(r.OK("dev", "status", "-o", "json")), &list); err != nil || len(list) != 3 || list[0]["name"] != "redis" || list[1]["name"] != "nats" || list[1]["state"] != "ready" {
+		t.Errorf("status: %v, %v", list, err)
+	}
+	if got := r.OK("backend", "describe", "nats"); !strings.Contains(got, "acked means written to the file of JetStream") {
+		t.Errorf("the backend does not say what acked means:\n%s", got)
+	}
+	r.OK("namespace", "create", "news", "--backend", "nats", "--model", "pubsub")
+	event := func(after string) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) { // the gateway connects again
+			got := r.Run("pubsub", "publish", "shop.opened", after, "--namespace", "news", "--persistent")
+			if got.Code == 0 {
+				break
+			}
+			if got.Code != cli.ExitUnavailable || time.Now().After(deadline) {
+				t.Fatalf("publish after %s: exit %d\n%s", after, got.Code, got.ErrOut)
+			}
+		}
+		// The first one is there still, whatever happened meanwhile.
+		if got := r.OK("pubsub", "tail", "shop.>", "--namespace", "news", "--from", "earliest", "--limit", "1", "--jq", ".[].payload"); got != "start\n" {
+			t.Errorf("after %s: the first event is %q", after, got)
+		}
+	}
+	event("start")
+	r.OK("dev", "restart", "nats")
+	event("restart of nats")
+	r.OK("dev", "down")
+	<-u.ended
+	u = start(t, r, "--with", "nats")
+	event("down and up")
+	r.OK("dev", "down")
+	<-u.ended
+}
+
 func TestUpWithWhatIsNotThereSaysHowToGetIt(t *testing.T) {
 	r := project(t)
-	r.Want(2, []string{`--with "oracle" is not known`, "use one of: redis"}, "dev", "up", "--with", "oracle")
+	r.Want(2, []string{`--with "oracle" is not known`, "use one of: redis, nats"}, "dev", "up", "--with", "oracle")
 	r.Env["PRISM_NATIVE_REDIS"] = "/nowhere/redis-server"
 	r.Want(2, []string{"PRISM_NATIVE_REDIS names /nowhere/redis-server"}, "dev", "up", "--with", "redis")
 	r.Env["PRISM_NATIVE_REDIS"] = script(r, "redis-server", "exit 1")
 	r.Write("prism.yaml", "apiVersion: prism/v1\nbackends:\n  - {name: local, driver: pebble}\n")
 	r.Want(5, []string{`prism.yaml declares no backend "redis"`, "add to its backends: - {name: redis, driver: redis"}, "dev", "up", "--with", "redis")
 	delete(r.Env, "PRISM_NATIVE_REDIS")
+	r.Want(5, []string{`prism.yaml declares no backend "nats"`, "add to its backends: - {name: nats, driver: nats", `servers: ["nats://127.0.0.1:4222"], username: prism`}, "dev", "up", "--with", "nats")
+	r.Write("prism.yaml", "apiVersion: prism/v1\nlisten: {data: \"127.0.0.1:auto\", admin: \"127.0.0.1:auto\", metrics: \"127.0.0.1:auto\"}\n")
+	r.Want(2, []string{"--port-offset 61400 moves nats out of the range of ports"}, "dev", "up", "--with", "nats", "--port-offset", "61400")
 	t.Setenv("PATH", t.TempDir())
 	r.Want(5, []string{"redis-server is not on PATH", "apt-get install redis-server"}, "dev", "up", "--with", "redis")
 }
