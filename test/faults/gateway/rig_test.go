@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/all"
+	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/server"
 	"github.com/prism-data-layer/prism/pkg/supervise/handover"
 	"github.com/prism-data-layer/prism/test/harness"
@@ -34,6 +36,7 @@ const (
 	asPrismd = "PRISM_TEST_AS_PRISMD"
 	asStuck  = "PRISM_TEST_STUCK"
 	asSlow   = "PRISM_TEST_SLOW_START"
+	asStale  = "PRISM_TEST_STALE_READS"
 )
 
 func TestMain(m *testing.M) {
@@ -67,7 +70,42 @@ func drivers() driver.Registry {
 			return open(ctx, c)
 		}
 	}
+	if os.Getenv(asStale) != "" {
+		for i := range r {
+			r[i] = stale(r[i])
+		}
+	}
 	return r
+}
+
+// stale is a driver with a mistake: some reads are answered out of earlier ones.
+func stale(spec driver.Spec) driver.Spec {
+	open := spec.Open
+	spec.Open = func(ctx context.Context, c driver.Config) (driver.Set, error) {
+		set, err := open(ctx, c)
+		if set.KeyValue != nil {
+			set.KeyValue = &staleReads{KeyValue: set.KeyValue}
+		}
+		return set, err
+	}
+	return spec
+}
+
+type staleReads struct {
+	driver.KeyValue
+	asked atomic.Int64
+	seen  sync.Map // of driver.Entry, by prism.Key
+}
+
+func (s *staleReads) Get(ctx context.Context, key prism.Key) (driver.Entry, bool, error) {
+	if e, ok := s.seen.Load(key); ok && s.asked.Add(1)%3 == 0 {
+		return e.(driver.Entry), true, nil
+	}
+	e, found, err := s.KeyValue.Get(ctx, key)
+	if found {
+		s.seen.Store(key, e)
+	}
+	return e, found, err
 }
 
 // A prismd is a child on sockets that outlive it.
