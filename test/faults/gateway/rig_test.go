@@ -31,15 +31,21 @@ import (
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
-// Variables that make this program prismd, and its store one that hangs.
+// Variables that make this program prismd, its store one with a mistake, or
+// itself a consumer of the gateway that it names.
 const (
 	asPrismd = "PRISM_TEST_AS_PRISMD"
 	asStuck  = "PRISM_TEST_STUCK"
 	asSlow   = "PRISM_TEST_SLOW_START"
 	asStale  = "PRISM_TEST_STALE_READS"
+
+	asConsumer = "PRISM_TEST_AS_CONSUMER"
 )
 
 func TestMain(m *testing.M) {
+	if addr := os.Getenv(asConsumer); addr != "" {
+		os.Exit(consume(addr))
+	}
 	if os.Getenv(asPrismd) == "" {
 		os.Exit(m.Run())
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/client"
-	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/test/faults/powercut"
 	"github.com/prism-data-layer/prism/test/harness"
 )
@@ -238,43 +237,5 @@ func TestFault_F17_PoisonMessage(t *testing.T) {
 	report.Print()
 	if poisoned != 5 || log.outOfOrder != 0 || report.Acked != backlog-1 {
 		t.Errorf("the message was delivered %d times, %d came out of order, %d of %d were worked off", poisoned, log.outOfOrder, report.Acked, backlog-1)
-	}
-}
-
-// F18: a consumer stops past its lease and goes on, a hundred times. Each time
-// its Ack is refused and changes nothing, and the message comes to another.
-func TestFault_F18_ConsumerStoppedPastItsLease(t *testing.T) {
-	report := powercut.Begin("F18", 0)
-	g := harness.Start(t, harness.Options{File: queues})
-	c, err := client.Dial(g.Addr("data"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	q := c.WorkQueue("disk", "work")
-	for n := range 100 {
-		if _, err := q.Publish(t.Context(), client.Message{Payload: []byte(strconv.Itoa(n))}); err != nil {
-			t.Fatal(err)
-		}
-		stopped, err := q.Receive(t.Context(), client.ReceiveOptions{Lease: time.Millisecond})
-		if err != nil || len(stopped) != 1 {
-			t.Fatalf("received %+v, %v", stopped, err)
-		}
-		other, err := q.Receive(t.Context(), client.ReceiveOptions{Lease: time.Minute, Wait: 20 * time.Second})
-		if err != nil || len(other) != 1 || other[0].ID != stopped[0].ID {
-			report.Lost++
-			continue
-		}
-		report.Rounds++
-		if err := q.Ack(t.Context(), stopped...); !errors.Is(err, prism.ReasonLeaseLost) {
-			t.Errorf("round %d: the late Ack was answered with %v", n, err)
-		}
-		if err := q.Ack(t.Context(), other...); err != nil {
-			t.Errorf("round %d: the Ack of the other was answered with %v", n, err)
-		}
-	}
-	report.Print()
-	if report.Lost != 0 {
-		t.Errorf("%d messages did not come again", report.Lost)
 	}
 }
