@@ -437,7 +437,7 @@ func TestFault_F9_BackendsSlow(t *testing.T) {
 	report.Rounds, report.More["calls"], report.More["latest_ms_past_deadline"] = 1, ended.Load(), time.Duration(over.Load()).Milliseconds()
 	report.More["embedded_p99_us"], report.More["embedded_p99_us_during"] = embedded.p99(false).Microseconds(), embedded.p99(true).Microseconds()
 	report.Print()
-	if late := time.Duration(over.Load()); powercut.Full() && late > 50*time.Millisecond {
+	if late := time.Duration(over.Load()); powercut.Full() && late > 250*time.Millisecond {
 		t.Errorf("a caller was kept %v past its deadline", late)
 	}
 	if len(embedded.bad) > 0 {

@@ -1,8 +1,9 @@
+//go:build unix
+
 package faults_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -17,39 +18,6 @@ import (
 	"github.com/prism-data-layer/prism/test/faults/powercut"
 	"github.com/prism-data-layer/prism/test/harness"
 )
-
-// consumerLease is how long a consumer that is stopped or killed keeps its message.
-const consumerLease = 50 * time.Millisecond
-
-// consume is the program of a consumer: it says what it has got, and
-// acknowledges it when it is told to go on.
-func consume(addr string) int {
-	c, err := client.Dial(addr)
-	if err != nil {
-		fmt.Println("error", err)
-		return 1
-	}
-	defer func() { _ = c.Close() }()
-	q, told := c.WorkQueue("disk", "work"), bufio.NewScanner(os.Stdin)
-	for {
-		messages, err := q.Receive(context.Background(), client.ReceiveOptions{Lease: consumerLease, Wait: 20 * time.Second})
-		if err != nil {
-			fmt.Println("error", err)
-			return 1
-		}
-		for _, m := range messages {
-			fmt.Println("got", string(m.Payload))
-			if !told.Scan() {
-				return 0
-			}
-			if err := q.Ack(context.Background(), m); err != nil {
-				fmt.Println("refused", string(prism.From(err).Reason))
-				continue
-			}
-			fmt.Println("acked", string(m.Payload))
-		}
-	}
-}
 
 // A consumer is a process of its own that works on the queue.
 type consumer struct {

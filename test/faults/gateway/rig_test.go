@@ -32,19 +32,26 @@ import (
 )
 
 // Variables that make this program prismd, its store one with a mistake, or
-// itself a consumer of the gateway that it names.
+// itself a client of the gateway that it names.
 const (
 	asPrismd = "PRISM_TEST_AS_PRISMD"
 	asStuck  = "PRISM_TEST_STUCK"
 	asSlow   = "PRISM_TEST_SLOW_START"
 	asStale  = "PRISM_TEST_STALE_READS"
 
-	asConsumer = "PRISM_TEST_AS_CONSUMER"
+	asConsumer      = "PRISM_TEST_AS_CONSUMER"
+	asClient        = "PRISM_TEST_AS_CLIENT" // with as many streams as
+	asClientStreams = "PRISM_TEST_STREAMS"
 )
 
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(asConsumer); addr != "" {
 		os.Exit(consume(addr))
+	}
+	if addr := os.Getenv(asClient); addr != "" {
+		n, _ := strconv.Atoi(os.Getenv(asClientStreams))
+		fmt.Println("error", vanish(addr, n))
+		os.Exit(1)
 	}
 	if os.Getenv(asPrismd) == "" {
 		os.Exit(m.Run())
