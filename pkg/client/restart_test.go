@@ -14,10 +14,15 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/prism-data-layer/prism/pkg/client"
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
+	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
@@ -252,6 +257,47 @@ func TestTransactionIsRunAgainAsAWhole(t *testing.T) {
 	refused(t, "a conflict that stays", err, prism.ReasonConflict)
 	if conflicts != 4 {
 		t.Errorf("it was run %d times, want 4", conflicts)
+	}
+}
+
+// A forgetful stream loses answers to commits, as a connection that breaks does.
+type forgetful struct {
+	grpc.ClientStream
+	lose *atomic.Int32
+}
+
+func (f forgetful) RecvMsg(m any) error {
+	err := f.ClientStream.RecvMsg(m)
+	if r, ok := m.(*kvv1.TransactionResponse); ok && err == nil && r.GetCommitted() != nil && f.lose.Add(-1) >= 0 {
+		return status.Error(codes.Unavailable, "the connection is gone")
+	}
+	return err
+}
+
+func TestTransactionWhoseAnswerIsLostHappensOnce(t *testing.T) {
+	t.Parallel()
+	var lose atomic.Int32
+	c := dial(t, harness.Start(t, harness.Options{}), client.WithDialOptions(grpc.WithChainStreamInterceptor(
+		func(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientConn, method string, next grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
+			st, err := next(ctx, d, cc, method, o...)
+			return forgetful{st, &lose}, err
+		})))
+	kv := c.KeyValue(ns)
+	for n, lost := range []int32{1, 2, 0, 3} {
+		lose.Store(lost)
+		written, err := kv.Transaction(t.Context(), func(tx *client.Tx) error {
+			e, _, err := tx.Get("n")
+			if err != nil {
+				return err
+			}
+			was, _ := strconv.Atoi(string(e.Value))
+			return errors.Join(tx.Set("n", []byte(strconv.Itoa(was+1))), tx.Delete("gone"))
+		})
+		lose.Store(0)
+		ok(t, err)
+		if e, err := kv.Get(t.Context(), "n"); err != nil || string(e.Value) != strconv.Itoa(n+1) || e.Version != written["n"] {
+			t.Errorf("with %d answers lost n is %q of version %d, %v, want %d of version %d", lost, e.Value, e.Version, err, n+1, written["n"])
+		}
 	}
 }
 

@@ -312,8 +312,8 @@ func (a *keyAsker) move(in kvCall) (out kvAnswer, err error) {
 				out.both[i] = string(e.Value)
 			}
 		}
-		for i, side := range []string{"l", "r"} {
-			if err := tx.Set(a.key(in, i), []byte(in.value+side)); err != nil {
+		for i, value := range moved(in.value, out.both) {
+			if err := tx.Set(a.key(in, i), []byte(value)); err != nil {
 				return err
 			}
 		}

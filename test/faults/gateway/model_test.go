@@ -100,11 +100,16 @@ var pairs = porcupine.Model{
 			if known && !out.ok { // another was faster
 				return true, now
 			}
-			return say(out.blind || out.both == now), [2]string{in.value + "l", in.value + "r"}
+			return say(out.blind || out.both == now), moved(in.value, now)
 		}
 		panic(in.op)
 	},
 	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v → %+v", in, out) },
+}
+
+// moved is what a move writes: it depends on what it has read.
+func moved(value string, read [2]string) [2]string {
+	return [2]string{fmt.Sprintf("%sl%d", value, len(read[0])), fmt.Sprintf("%sr%d", value, len(read[1]))}
 }
 
 // A queueCall is a call on a work queue whose leases do not end by themselves.
