@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -27,17 +28,45 @@ func TestTableIsMadeOfWhatTheTestsPrinted(t *testing.T) {
 	if code := run([]string{"-commit", "abc1234"}, strings.NewReader(lines), &out, &errs); code != exitOK {
 		t.Fatalf("exit %d: %s", code, errs.String())
 	}
-	_, table, _ := strings.Cut(out.String(), "|---|---|---|---|---|\n")
-	want := `| F1 | full | 18446744073709551615 | rounds 50, acked 131072, lost 0, phantom 0, by [1,2], reopen p99 ms 12 | 61.5 |
-| F2 | quick | – |  | – |
-| F31 | quick | 0 | starts 10, verdict crash\|loop | 0.6 |
-| A51 | quick | 3 |  | – |
+	_, table, _ := strings.Cut(out.String(), "|---|---|---|---|---|---|\n")
+	want := `| F1 | full | abc1234 | 18446744073709551615 | rounds 50, acked 131072, lost 0, phantom 0, by [1,2], reopen p99 ms 12 | 61.5 |
+| F2 | quick | abc1234 | – |  | – |
+| F31 | quick | abc1234 | 0 | starts 10, verdict crash\|loop | 0.6 |
+| A51 | quick | abc1234 | 3 |  | – |
 `
 	if table != want {
 		t.Errorf("got\n%s\nwant\n%s", table, want)
 	}
-	if !strings.Contains(out.String(), "Commit: `abc1234`") {
-		t.Errorf("no commit:\n%s", out.String())
+}
+
+func TestFaultsThatDidNotRunStay(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "faults.md")
+	for _, part := range []struct{ commit, in string }{
+		{"old", lines}, {"new", `{"id":"F2","seed":1}` + "\n" + `{"id":"F2","seed":2}` + "\n" + `{"id":"F17","seed":3}` + "\n"},
+	} {
+		args := []string{"-commit", part.commit, "-out", file}
+		if part.commit == "new" {
+			args = append(args, "-merge")
+		}
+		var errs strings.Builder
+		if code := run(args, strings.NewReader(part.in), nil, &errs); code != exitOK {
+			t.Fatalf("exit %d: %s", code, errs.String())
+		}
+	}
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "|---|---|---|---|---|---|\n")
+	var got []string
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, " | ")
+		got = append(got, strings.TrimPrefix(cells[0], "| ")+" "+cells[2]+" "+cells[3])
+	}
+	want := []string{"F1 old 18446744073709551615", "F2 new 1", "F2 new 2", "F17 new 3", "F31 old 0", "A51 old 3"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
 	}
 }
 
@@ -64,6 +93,7 @@ func TestNothingToWriteIsAFailure(t *testing.T) {
 		{nil, "PASS\n", exitEmpty},
 		{[]string{"-nope"}, lines, exitUsage},
 		{[]string{"stray"}, lines, exitUsage},
+		{[]string{"-merge", "-out", "not/there.md"}, lines, exitUsage},
 		{[]string{"-out", t.TempDir()}, lines, exitUsage},
 	} {
 		var out, errs strings.Builder
