@@ -80,6 +80,9 @@ func (d *door) once() {
 	took := time.Since(begun)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.took == nil {
+		d.took = map[bool][]time.Duration{}
+	}
 	d.took[broken] = append(d.took[broken], took)
 	if err == nil {
 		d.ok++
@@ -99,7 +102,6 @@ func (d *door) once() {
 
 // run makes calls until ctx ends, some hundred a second at most.
 func (d *door) run(ctx context.Context) {
-	d.took = map[bool][]time.Duration{}
 	pace := time.NewTicker(5 * time.Millisecond)
 	defer pace.Stop()
 	for ctx.Err() == nil {
