@@ -21,9 +21,11 @@ import (
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
 
-// F21: the gateway is killed, and all of its clients connect again at once, with
-// grpc-go's own settings. All are served within thirty seconds.
+// F21: the gateway is killed, and all of its clients connect again while it
+// starts, a thousand a second, with grpc-go's own settings. All are served within
+// thirty seconds.
 func TestFault_F21_ReconnectStorm(t *testing.T) {
+	const spread = time.Millisecond // between two of them
 	clients, within := 500, 2*time.Minute
 	if powercut.Full() {
 		clients, within = 10_000, 30*time.Second
@@ -42,13 +44,17 @@ func TestFault_F21_ReconnectStorm(t *testing.T) {
 		defer func() { _ = conn.Close() }()
 		stubs[i] = kvv1.NewKeyValueServiceClient(conn)
 	}
-	// all lets every client write its key, as many at once as there are slots.
+	// all lets every client write its key, one after the other, as many at once as
+	// there are slots.
 	all := func(ctx context.Context, at int, round string) (refused int64) {
 		t.Helper()
 		var wg sync.WaitGroup
 		var failed, again atomic.Int64
 		slots := make(chan struct{}, at)
+		pace := time.NewTicker(spread)
+		defer pace.Stop()
 		for i, stub := range stubs {
+			<-pace.C
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()
