@@ -194,7 +194,9 @@ func (s *Supervisor) startWatcher() error {
 		}
 		w.pipes = append(w.pipes, pipe)
 	}
+	s.mu.Lock() // the control socket answers already
 	s.watch = w
+	s.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.start()
