@@ -197,22 +197,33 @@ func fewOf(payloads []string) string {
 	return fmt.Sprintf("%q", payloads)
 }
 
-// same wants an event as it was published. Over the wire the gateway makes ids
-// and times.
+// sameEvent wants an event as it was published. Over the wire the gateway makes
+// ids and times.
 func (t *T) sameEvent(got, want driver.Event) {
 	t.Helper()
-	if !t.harness.Wire && (got.ID != want.ID || !sameTime(got.Time, want.Time)) {
-		t.Errorf("got event %q of %v, want %q of %v", got.ID, got.Time, want.ID, want.Time)
-	}
 	if got.ID == "" || got.Time.IsZero() {
 		t.Errorf("an event without id or time: %+v", got)
 	}
-	if got.Topic != want.Topic || string(got.Payload) != string(want.Payload) || !maps.Equal(got.Attributes, want.Attributes) ||
-		got.CorrelationID != want.CorrelationID || got.ReplyTo != want.ReplyTo || got.OrderingKey != want.OrderingKey {
-		t.Errorf("got %s %s %v %q %q %q,\nwant %s %s %v %q %q %q",
+	if t.harness.Wire {
+		want.ID, want.Time = got.ID, got.Time
+	}
+	if diff := differEvents(got, want); diff != "" {
+		t.Errorf("%s", diff)
+	}
+}
+
+// differEvents says how two events differ that should be one.
+func differEvents(got, want driver.Event) string {
+	switch {
+	case got.ID != want.ID || !sameTime(got.Time, want.Time):
+		return fmt.Sprintf("got event %q of %v, want %q of %v", got.ID, got.Time, want.ID, want.Time)
+	case got.Topic != want.Topic || string(got.Payload) != string(want.Payload) || !maps.Equal(got.Attributes, want.Attributes) ||
+		got.CorrelationID != want.CorrelationID || got.ReplyTo != want.ReplyTo || got.OrderingKey != want.OrderingKey:
+		return fmt.Sprintf("got %s %s %v %q %q %q,\nwant %s %s %v %q %q %q",
 			got.Topic, short(got.Payload), got.Attributes, got.CorrelationID, got.ReplyTo, got.OrderingKey,
 			want.Topic, short(want.Payload), want.Attributes, want.CorrelationID, want.ReplyTo, want.OrderingKey)
 	}
+	return ""
 }
 
 // full is an event with every field.

@@ -410,3 +410,7 @@ func filled(b *testing.B) driver.Set {
 	}
 	return s
 }
+
+func TestPubSubLikeAPlainModel(t *testing.T) {
+	drivertest.RunPubSubModel(t, drivertest.Driver(memory.Spec()))
+}

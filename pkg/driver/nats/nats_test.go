@@ -104,3 +104,7 @@ func harness(s *natstest.Server) drivertest.Harness {
 func TestConformance(t *testing.T) {
 	drivertest.Run(t, harness(server(t)))
 }
+
+func TestPubSubLikeAPlainModel(t *testing.T) {
+	drivertest.RunPubSubModel(t, harness(server(t)))
+}

@@ -21,3 +21,7 @@ func TestSameAsMemory(t *testing.T) {
 func TestSameCacheAsMemory(t *testing.T) {
 	drivertest.RunCacheModel(t, drivertest.Driver(memory.Spec()), drivertest.Driver(pebble.Spec()))
 }
+
+func TestPubSubLikeAPlainModel(t *testing.T) {
+	drivertest.RunPubSubModel(t, drivertest.Driver(pebble.Spec()))
+}

@@ -147,3 +147,11 @@ func TestCacheSameAsMemory(t *testing.T) {
 		})
 	}
 }
+
+func TestPubSubLikeAPlainModel(t *testing.T) {
+	for _, v := range redistest.Versions() {
+		t.Run(v.Name, func(t *testing.T) {
+			drivertest.RunPubSubModel(t, harness(v.Name, shared.get(t, v)))
+		})
+	}
+}
