@@ -22,6 +22,10 @@ type defect struct {
 	finds []string
 	// may lists promises that find it when goroutines happen to meet.
 	may []string
+	// wide is true of one that others find too: only these are asked.
+	wide bool
+	// model is true if the random model finds it too.
+	model bool
 }
 
 func only(s driver.Set, names ...string) driver.Set {
@@ -238,13 +242,16 @@ var defects = []defect{
 }
 
 func TestEachDefectIsFoundByTheRightPromises(t *testing.T) {
-	for _, d := range slices.Concat(defects, pubsubDefects) {
+	for _, d := range slices.Concat(defects, pubsubDefects, queueDefects, streamDefects) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			h := drivertest.Driver(memory.Spec()).Wrapped(d.name, d.wrap)
 			h.Patience = time.Second
-			var found []string
-			for _, o := range drivertest.Check(t.Context(), h) {
+			var found, asked []string
+			if d.wide {
+				asked = d.finds
+			}
+			for _, o := range drivertest.Check(t.Context(), h, asked...) {
 				if o.State == drivertest.Failed && !slices.Contains(d.may, o.Promise) {
 					found = append(found, o.Promise)
 					if o.Message == "" {
