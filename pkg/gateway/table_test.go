@@ -17,25 +17,21 @@ import (
 	"github.com/prism-data-layer/prism/pkg/wire"
 	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	commonv1 "github.com/prism-data-layer/prism/proto/prism/common/v1"
-	configv1 "github.com/prism-data-layer/prism/proto/prism/config/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
-	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
-	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
-	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
-// dataServices are served on the data port.
-func dataServices() []protoreflect.ServiceDescriptor {
-	return []protoreflect.ServiceDescriptor{
-		kvv1.File_prism_keyvalue_v1_keyvalue_proto.Services().Get(0),
-		cachev1.File_prism_cache_v1_cache_proto.Services().Get(0),
-		queuev1.File_prism_queue_v1_queue_proto.Services().Get(0),
-		queuev1.File_prism_queue_v1_workqueue_proto.Services().Get(0),
-		pubsubv1.File_prism_pubsub_v1_pubsub_proto.Services().Get(0),
-		sessionv1.File_prism_session_v1_session_proto.Services().Get(0),
-		configv1.File_prism_config_v1_config_proto.Services().Get(0),
+// dataServices are served on the data port: all that there are but the
+// operator's, so that a new one is in every table.
+func dataServices() (list []protoreflect.ServiceDescriptor) {
+	for _, f := range wire.Files() {
+		for i := range f.Services().Len() {
+			if f.Package() != "prism.admin.v1" {
+				list = append(list, f.Services().Get(i))
+			}
+		}
 	}
+	return list
 }
 
 // serviceOf finds one by its full name.
