@@ -29,7 +29,7 @@ func TestPromisesOverTheSDK(t *testing.T) {
 // The same of caches: an operation alone by the SDK, more in a frame of a bare stub.
 func TestCachePromisesOverTheSDK(t *testing.T) {
 	t.Parallel()
-	drivertest.Run(t, wire.CacheHarness("pebble's caches over the SDK", "pebble", true, cacheOverSDK))
+	drivertest.Run(t, wire.Harness("pebble's caches over the SDK", "pebble", true, cacheOverSDK))
 }
 
 func cacheOverSDK(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
@@ -38,12 +38,11 @@ func cacheOverSDK(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Cal
 		t.Fatalf("dial: %v", err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	s := wire.NewCacheStub(g.Dial(t, "data"), now.Now)
-	s.Bound = wire.Bounds(t, g)
+	s := wire.NewCacheStub(g.Dial(t, "data"), now.Now, wire.Bounds(t, g))
 	s.Via = func(ctx context.Context, ns string, op *cachev1.PipelineOp) (*cachev1.PipelineResult, error) {
 		return c.Cache(ns).Do(ctx, op, wantsID(op))
 	}
-	return wire.Calls{Cache: s, Dropped: s.Dropped, OwnReceipts: true}
+	return wire.Calls{Set: driver.Set{Cache: s}, Model: "cache", DefaultTTL: wire.Always, Dropped: s.Dropped, OwnReceipts: true}
 }
 
 func overSDK(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
@@ -52,15 +51,11 @@ func overSDK(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
 		t.Fatalf("dial: %v", err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	s := &sdk{Stub: wire.NewStub(g.Dial(t, "data"), now.Now), c: c}
-	s.Bound = wire.Bounds(t, g)
+	s := &sdk{Stub: wire.NewStub(g.Dial(t, "data"), now.Now, wire.Bounds(t, g)), c: c}
 	s.Via = func(ctx context.Context, ns string, op *kvv1.PipelineOp) (*kvv1.PipelineResult, error) {
 		return c.KeyValue(ns).Do(ctx, op, wantsID(op))
 	}
-	return wire.Calls{
-		KeyValue: s, KeyValueVersioned: s, KeyValueTTL: s, KeyValueOrderedScan: s, KeyValueBatch: s,
-		KeyValueAtomic: s, KeyValueCAS: s, KeyValueTransactional: s, KeyValueWatch: s, OwnReceipts: true,
-	}
+	return wire.Calls{Set: driver.Fill(driver.Info{}, nil, s), OwnReceipts: true}
 }
 
 // wantsID reports whether op is a mutation without a key of its caller's.
@@ -162,7 +157,7 @@ func (s *sdk) Batch(ctx context.Context, ns prism.Namespace, ops []driver.Op, re
 		results[i] = driver.Result{Found: a.Found, Version: a.Version, Value: a.Entry.Value, ExpiresAt: a.Entry.ExpiresAt, Err: a.Err}
 	}
 	if err == nil {
-		s.Batched(ops, results)
+		s.Batched(ns, ops, results)
 	}
 	return err
 }

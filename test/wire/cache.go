@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -17,38 +16,25 @@ import (
 const Always = (10*365 - 1) * 24 * time.Hour
 
 // A CacheStub is capability cache_basic over the generated client: one operation
-// is a unary call, more are a frame of a Pipeline.
+// is a unary call, more are a frame of a Pipeline. Its namespaces give Always to
+// an entry that asks for no time to live.
 type CacheStub struct {
 	c   cachev1.CacheServiceClient
 	now func() time.Time
-	// Bound sets how many receipts a namespace keeps.
-	Bound func(ctx context.Context, ns string, max int64) error
 	// Via, if set, carries single operations instead of the unary calls.
 	Via func(ctx context.Context, ns string, op *cachev1.PipelineOp) (*cachev1.PipelineResult, error)
-
-	mu      sync.Mutex
-	answers map[prism.Namespace]*seen
+	*seen[driver.CacheResult]
+	bounds
 }
 
-// NewCacheStub calls over conn; now is the gateway's time.
-func NewCacheStub(conn grpc.ClientConnInterface, now func() time.Time) *CacheStub {
-	return &CacheStub{c: cachev1.NewCacheServiceClient(conn), now: now, answers: map[prism.Namespace]*seen{}}
-}
-
-// Dropped forgets the answers of a namespace.
-func (s *CacheStub) Dropped(ns prism.Namespace) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.answers, ns)
-}
-
-func (s *CacheStub) of(ns prism.Namespace) *seen {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.answers[ns] == nil {
-		s.answers[ns] = newSeen()
+// NewCacheStub calls over conn; now is the gateway's time, bound may be nil.
+func NewCacheStub(conn grpc.ClientConnInterface, now func() time.Time, bound Bound) *CacheStub {
+	return &CacheStub{
+		c: cachev1.NewCacheServiceClient(conn), now: now, bounds: bounds{set: bound},
+		seen: newSeen(func(a, b driver.CacheResult) bool {
+			return a.Found == b.Found && a.Applied == b.Applied && a.Number == b.Number && a.ExpiresAt.Equal(b.ExpiresAt)
+		}),
 	}
-	return s.answers[ns]
 }
 
 // Get is the unary call.
@@ -60,7 +46,7 @@ func (s *CacheStub) Get(ctx context.Context, key prism.Key) (driver.CacheEntry, 
 // Do is a unary call for one operation, else a frame.
 func (s *CacheStub) Do(ctx context.Context, ns prism.Namespace, ops []driver.CacheOp, results []driver.CacheResult) error {
 	for i := range ops {
-		if err := s.bound(ctx, ns, ops[i].Receipt); err != nil {
+		if err := s.reach(ctx, ns, ops[i].Receipt); err != nil {
 			return err
 		}
 	}
@@ -77,23 +63,11 @@ func (s *CacheStub) Do(ctx context.Context, ns prism.Namespace, ops []driver.Cac
 		return err
 	}
 	for i := range ops {
-		s.mark(ns, &ops[i], &results[i])
+		if results[i].Err == nil {
+			results[i].Replayed = s.again(ns, ops[i].Receipt, results[i])
+		}
 	}
 	return nil
-}
-
-func (s *CacheStub) bound(ctx context.Context, ns prism.Namespace, r driver.Receipt) error {
-	return (&Stub{Bound: s.Bound, seen: s.of(ns)}).bound(ctx, ns, r)
-}
-
-// mark works out Replayed: an answer that this receipt got before.
-func (s *CacheStub) mark(ns prism.Namespace, op *driver.CacheOp, r *driver.CacheResult) {
-	if r.Err != nil {
-		return
-	}
-	as := driver.Result{Found: r.Found, Applied: r.Applied, Number: r.Number, ExpiresAt: r.ExpiresAt}
-	s.of(ns).one(op.Receipt, &as)
-	r.Replayed = as.Replayed
 }
 
 // cacheRequest is the wire's form of an operation.

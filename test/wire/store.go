@@ -22,12 +22,7 @@ type store struct {
 	admin  adminv1.AdminServiceClient
 	now    *clock.Fake
 	closed atomic.Bool
-	more   bool // receipts than were asked for
-	// Of the namespaces that are made.
-	model string
-	ttl   time.Duration
-	// dropped is told of a namespace that was emptied; nil: nobody is.
-	dropped func(prism.Namespace)
+	calls  Calls
 }
 
 func (s *store) Health(ctx context.Context) driver.Health {
@@ -47,7 +42,7 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 		return driver.Usage{}, failed(err)
 	}
 	u := r.Namespace.Usage
-	return driver.Usage{Keys: u.GetKeys(), Bytes: u.GetSizeBytes(), Receipts: u.GetReceipts(), Estimated: u.GetEstimated() || s.more}, nil
+	return driver.Usage{Keys: u.GetKeys(), Bytes: u.GetSizeBytes(), Receipts: u.GetReceipts(), Estimated: u.GetEstimated() || s.calls.OwnReceipts}, nil
 }
 
 // Drop deletes the namespace and makes it again.
@@ -62,8 +57,8 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 		case err != nil:
 			return failed(err)
 		case o.Operation.State == adminv1.OperationState_OPERATION_STATE_DONE:
-			if s.dropped != nil {
-				s.dropped(ns)
+			if s.calls.Dropped != nil {
+				s.calls.Dropped(ns)
 			}
 			return s.create(ctx, string(ns))
 		case o.Operation.State != adminv1.OperationState_OPERATION_STATE_RUNNING:
@@ -76,7 +71,7 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 
 func (s *store) create(ctx context.Context, name string) error {
 	_, err := s.admin.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: &adminv1.NamespaceSpec{
-		Name: name, Model: s.model, Backend: "main", DefaultTtlMs: s.ttl.Milliseconds(),
+		Name: name, Model: s.calls.Model, Backend: "main", DefaultTtlMs: s.calls.DefaultTTL.Milliseconds(),
 	}})
 	return failed(err)
 }
@@ -88,29 +83,16 @@ func (s *store) Close() error {
 	return err
 }
 
-// Harness runs promises of key-value against a gateway whose backend has that
-// driver, over what over makes of it.
+// Harness runs promises against a gateway whose backend has that driver, over
+// what over makes of it.
 func Harness(name, driverName string, durable bool, over func(t drivertest.TB, g *harness.Gateway, now *clock.Fake) Calls) drivertest.Harness {
-	return harnessOf("keyvalue", 0, name, driverName, durable, over)
-}
-
-// CacheHarness is Harness for caches. Over the wire no entry stays for ever, so it
-// stands for that to live for as long as Always says.
-func CacheHarness(name, driverName string, durable bool, over func(t drivertest.TB, g *harness.Gateway, now *clock.Fake) Calls) drivertest.Harness {
-	return harnessOf("cache", Always, name, driverName, durable, over)
-}
-
-func harnessOf(
-	model string, ttl time.Duration, name, driverName string, durable bool,
-	over func(t drivertest.TB, g *harness.Gateway, now *clock.Fake) Calls,
-) drivertest.Harness {
-	return drivertest.Harness{Name: name, Bounds: true, Wire: true, Open: func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
+	return drivertest.Harness{Name: name, Bounds: true, Wire: true, Async: true, Open: func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
 		t.Helper()
 		now := clock.NewFake(time.Now().Truncate(time.Second))
 		g := harness.Start(t, harness.Options{File: fileOf(driverName, o), Clock: now})
-		s := &store{g: g, admin: g.Admin(t), now: now, model: model, ttl: ttl}
+		s := &store{g: g, admin: g.Admin(t), now: now}
 		c := over(t, g, now)
-		s.more, s.dropped = c.OwnReceipts, c.Dropped
+		s.calls = c
 		opened := drivertest.Opened{Set: c.set(s, driver.Info{Driver: driverName, Durability: "as the backend's", Durable: durable}), Clock: now}
 		var made atomic.Int64
 		opened.Namespace = func() prism.Namespace {
@@ -132,30 +114,21 @@ func harnessOf(
 
 // Calls are what an adapter can do.
 type Calls struct {
-	driver.KeyValue
-	driver.KeyValueVersioned
-	driver.KeyValueTTL
-	driver.KeyValueOrderedScan
-	driver.KeyValueBatch
-	driver.KeyValueAtomic
-	driver.KeyValueCAS
-	driver.KeyValueTransactional
-	driver.KeyValueWatch
-	driver.Cache
-	// Dropped is told of a namespace that was emptied.
-	Dropped func(prism.Namespace)
+	driver.Set
+	// Model is the model of the namespaces; empty: key-value. DefaultTTL is what
+	// they give an entry that asks for none.
+	Model      string
+	DefaultTTL time.Duration
 	// OwnReceipts is true if mutations leave receipts that nobody asked for.
 	OwnReceipts bool
+	// Dropped, if set, is told of each namespace that is dropped.
+	Dropped func(ns prism.Namespace)
 }
 
 func (c Calls) set(s *store, info driver.Info) driver.Set {
-	return driver.Set{
-		Info: info, Store: s,
-		KeyValue: c.KeyValue, KeyValueVersioned: c.KeyValueVersioned, KeyValueTTL: c.KeyValueTTL,
-		KeyValueScan: c.KeyValueOrderedScan, KeyValueOrderedScan: c.KeyValueOrderedScan, KeyValueBatch: c.KeyValueBatch,
-		KeyValueAtomic: c.KeyValueAtomic, KeyValueCAS: c.KeyValueCAS,
-		KeyValueTransactional: c.KeyValueTransactional, KeyValueWatch: c.KeyValueWatch, Cache: c.Cache,
-	}
+	set := c.Set
+	set.Info, set.Store = info, s
+	return set
 }
 
 func fileOf(driverName string, o drivertest.Options) string {
@@ -169,11 +142,20 @@ func fileOf(driverName string, o drivertest.Options) string {
 	if o.History > 0 {
 		options = append(options, fmt.Sprintf("history: %d", o.History))
 	}
+	if o.CacheBytes > 0 {
+		options = append(options, fmt.Sprintf("cache_bytes: %d", o.CacheBytes))
+	}
+	if o.Events > 0 {
+		options = append(options, fmt.Sprintf("pubsub_events: %d", o.Events))
+	}
 	return fmt.Sprintf("apiVersion: prism/v1\nauth: {mode: off}\nbackends:\n  - {name: main, driver: %s, options: {%s}}\n", driverName, strings.Join(options, ", "))
 }
 
+// A Bound sets how many receipts a namespace keeps.
+type Bound func(ctx context.Context, ns string, max int64) error
+
 // Bounds sets how many receipts a namespace of g keeps.
-func Bounds(t drivertest.TB, g *harness.Gateway) func(ctx context.Context, ns string, max int64) error {
+func Bounds(t drivertest.TB, g *harness.Gateway) Bound {
 	admin := g.Admin(t)
 	return func(ctx context.Context, ns string, max int64) error {
 		_, err := admin.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{
