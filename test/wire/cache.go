@@ -15,7 +15,7 @@ import (
 // Always is the time to live that stands for none; no promise asks for it.
 const Always = (10*365 - 1) * 24 * time.Hour
 
-// A CacheStub is capability cache_basic over the generated client: one operation
+// A CacheStub is the cache capabilities over the generated client: one operation
 // is a unary call, more are a frame of a Pipeline. Its namespaces give Always to
 // an entry that asks for no time to live.
 type CacheStub struct {
@@ -25,6 +25,7 @@ type CacheStub struct {
 	Via func(ctx context.Context, ns string, op *cachev1.PipelineOp) (*cachev1.PipelineResult, error)
 	*seen[driver.CacheResult]
 	bounds
+	held held
 }
 
 // NewCacheStub calls over conn; now is the gateway's time, bound may be nil.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/prism"
 	pwire "github.com/prism-data-layer/prism/pkg/wire"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 )
@@ -47,6 +48,11 @@ func keyOf(r driver.Receipt) string {
 		return ""
 	}
 	return hex.EncodeToString(r.ID[:])
+}
+
+// endsAll reports whether an error is of the call, and not of its one item.
+func endsAll(e *prism.Error) bool {
+	return e.Reason == prism.ReasonCancelled || e.Reason == prism.ReasonDeadlineExceeded || e.Reason.Info().Status == "UNAVAILABLE"
 }
 
 // failed keeps a nil error nil.

@@ -14,27 +14,55 @@ func stub(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
 	return wire.Calls{Set: driver.Fill(driver.Info{}, nil, wire.NewStub(g.Dial(t, "data"), now.Now, wire.Bounds(t, g)))}
 }
 
-func TestPromisesOverABareStubOnMemory(t *testing.T) {
-	t.Parallel()
-	drivertest.Run(t, wire.Harness("memory over the wire", "memory", false, stub))
-}
-
-func TestPromisesOverABareStubOnPebble(t *testing.T) {
-	t.Parallel()
-	drivertest.Run(t, wire.Harness("pebble over the wire", "pebble", true, stub))
-}
-
 func caches(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
 	s := wire.NewCacheStub(g.Dial(t, "data"), now.Now, wire.Bounds(t, g))
 	return wire.Calls{Set: driver.Fill(driver.Info{}, nil, s), Model: "cache", DefaultTTL: wire.Always, Dropped: s.Dropped}
 }
 
-func TestCachePromisesOverABareStubOnMemory(t *testing.T) {
-	t.Parallel()
-	drivertest.Run(t, wire.Harness("memory's caches over the wire", "memory", false, caches))
+func workQueues(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
+	s := wire.NewQueueStub(g.Dial(t, "data"), now.Now, wire.Bounds(t, g))
+	return wire.Calls{Set: driver.Fill(driver.Info{}, nil, s), Model: "queue", Dropped: s.Dropped}
 }
 
-func TestCachePromisesOverABareStubOnPebble(t *testing.T) {
+func logs(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
+	s := wire.NewLogStub(g.Dial(t, "data"), now.Now, wire.Bounds(t, g))
+	return wire.Calls{Set: driver.Fill(driver.Info{}, nil, s), Model: "queue", Dropped: s.Dropped}
+}
+
+func pubSub(t drivertest.TB, g *harness.Gateway, _ *clock.Fake) wire.Calls {
+	s := wire.NewPubSubStub(g.Dial(t, "data"), wire.Bounds(t, g))
+	return wire.Calls{Set: driver.Fill(driver.Info{}, nil, s), Model: "pubsub", Dropped: s.Dropped}
+}
+
+// without takes capabilities away that a backend has not.
+func without(over func(drivertest.TB, *harness.Gateway, *clock.Fake) wire.Calls, names ...string) func(drivertest.TB, *harness.Gateway, *clock.Fake) wire.Calls {
+	return func(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
+		c := over(t, g, now)
+		c.Set = c.Without(names...)
+		return c
+	}
+}
+
+func TestPromisesOverABareStubOnMemory(t *testing.T) {
 	t.Parallel()
-	drivertest.Run(t, wire.Harness("pebble's caches over the wire", "pebble", true, caches))
+	for model, over := range map[string]func(drivertest.TB, *harness.Gateway, *clock.Fake) wire.Calls{
+		"keyvalue": stub, "cache": caches, "workqueue": workQueues, "log": logs, "pubsub": pubSub,
+	} {
+		t.Run(model, func(t *testing.T) {
+			t.Parallel()
+			drivertest.Run(t, wire.Harness("memory over the wire", "memory", false, over))
+		})
+	}
+}
+
+func TestPromisesOverABareStubOnPebble(t *testing.T) {
+	t.Parallel()
+	for model, over := range map[string]func(drivertest.TB, *harness.Gateway, *clock.Fake) wire.Calls{
+		"keyvalue": stub, "cache": without(caches, "cache_bounded"), "workqueue": workQueues, "pubsub": pubSub,
+	} {
+		t.Run(model, func(t *testing.T) {
+			t.Parallel()
+			drivertest.Run(t, wire.Harness("pebble over the wire", "pebble", true, over))
+		})
+	}
 }

@@ -14,7 +14,7 @@ var cacheLockPromises = []promise{
 	{"the first who asks gets the lock, the others learn when it ends", testLock, "cache_basic"},
 	{"an entry that is there is answered and nothing is locked", testLockFound, "cache_basic"},
 	{"Fill stores the value and lets go of the lock", testLockFill, "cache_basic"},
-	{"the same owner's lock starts anew", testLockAgain, "clock"},
+	{"the same owner's lock starts anew", testLockAgain, "clock direct"},
 	{"a lock ends after its time, and the next who asks gets it", testLockEnds, "cache_basic"},
 	{"a Set, a Delete or an Increment ends the lock, and its Fill changes nothing", testLockLost, "cache_basic"},
 	{"what changes nothing leaves the lock", testLockStays, "cache_basic"},
@@ -84,7 +84,10 @@ func testLock(t *T) {
 		t.Errorf("the first who asks: %+v, want the lock", first)
 	}
 	t.waits("k", bob)
-	for _, l := range []driver.CacheLease{first, t.lock("k", bob, time.Minute)} {
+	for i, l := range []driver.CacheLease{first, t.lock("k", bob, time.Minute)} {
+		if i > 0 && t.harness.Wire {
+			break // it tells others when to ask again, and no more
+		}
 		if d := l.Until.Sub(before); d < time.Hour-time.Second || d > time.Hour+time.Minute {
 			t.Errorf("the lock of an hour ends in %v", d)
 		}

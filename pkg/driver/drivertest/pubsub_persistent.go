@@ -46,7 +46,7 @@ var pubsubPersistentPromises = []promise{
 	{"Usage counts what is kept", testPersistentUsage, ""},
 	{"events over the bound go, the oldest first, and their positions are COMPACTED", testRetentionCount, "bounds"},
 	{"events over the age go", testRetentionAge, "clock"},
-	{"a reader that retention overtakes is told so", testRetentionReader, "bounds"},
+	{"a reader that retention overtakes is told so", testRetentionReader, "bounds direct"},
 	{"a name is not overtaken by events that it does not follow", testRetentionName, "bounds"},
 	{"closing the store ends waiting replays with UNAVAILABLE", testReplayStoreClose, ""},
 	{"events, positions, names and what they acked outlive a restart", testPersistentReopen, "reopen"},

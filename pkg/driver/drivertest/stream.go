@@ -50,10 +50,10 @@ var replayPromises = []promise{
 var retentionPromises = []promise{
 	{"messages older than the retention go", testStreamRetentionAge, "clock"},
 	{"the oldest messages over the retention's bytes go", testStreamRetentionBytes, ""},
-	{"an offset that is gone is COMPACTED and tells the earliest", testStreamCompacted, ""},
+	{"an offset that is gone is COMPACTED and tells the earliest", testStreamCompacted, "direct"},
 	{"SetRetention changes what is kept", testSetRetention, "clock"},
-	{"Truncate removes what is below an offset, and no offset is used again", testTruncate, ""},
-	{"retention and what it took outlive a restart", testStreamRetentionReopen, "reopen"},
+	{"Truncate removes what is below an offset, and no offset is used again", testTruncate, "direct"},
+	{"retention and what it took outlive a restart", testStreamRetentionReopen, "reopen direct"},
 }
 
 var groupPromises = []promise{
@@ -407,7 +407,7 @@ func testStreamDrop(t *T) {
 	t.must(t.set().Store.Drop(t.Ctx, ns))
 	select {
 	case err := <-ended:
-		t.refused("the reader", err, prism.ReasonNotFound)
+		t.dropped("the reader", err)
 	case <-time.After(t.harness.patience()):
 		t.Errorf("the reader did not end")
 	}

@@ -164,6 +164,15 @@ func (t *T) refused(what string, err error, reason prism.Reason) {
 	}
 }
 
+// dropped wants the error of who waited in a namespace that is dropped. Over the
+// wire that is a namespace that is going.
+func (t *T) dropped(what string, err error) {
+	t.Helper()
+	if !t.harness.Wire || !errors.Is(err, prism.ReasonNamespaceBusy) {
+		t.refused(what, err, prism.ReasonNotFound)
+	}
+}
+
 // unavailable wants an error of status UNAVAILABLE.
 func (t *T) unavailable(what string, err error) {
 	t.Helper()

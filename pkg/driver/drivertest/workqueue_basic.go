@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -52,7 +53,7 @@ var queuePromises = []promise{
 	{"a receipt of a message with another body is KEY_REUSED", testPublishReused, ""},
 	{"a receipt of a message is forgotten after its time", testPublishForgotten, "clock"},
 	{"receipts of messages are bounded, the oldest go first", testPublishBounded, "bounds"},
-	{"receipts whose ids follow one another are each its own", testPublishRun, "clock"},
+	{"receipts whose ids follow one another are each its own", testPublishRun, "clock direct"},
 	{"of receipts that came together the first go first", testPublishRunBounded, "bounds"},
 	{"receipts that came together are there after a restart", testPublishRunRestart, "bounds reopen"},
 	{"100 publishers at once with one receipt publish one message", testPublishTogether, ""},
@@ -362,7 +363,11 @@ func testKeyAgain(t *T) {
 func testReceiveBounds(t *T) {
 	t.queue()
 	t.sendAll(pattern(1000, 0), pattern(1000, 1), pattern(1000, 2), pattern(10, 3), pattern(1000, 4))
-	for _, c := range []struct{ limit, bytes, want int }{{5, 500, 1}, {5, 2010, 3}, {1, 5000, 1}, {5, 5000, 0}} {
+	cases := []struct{ limit, bytes, want int }{{5, 500, 1}, {5, 2010, 3}, {1, 5000, 1}, {5, 5000, 0}}
+	if t.harness.Wire { // it bounds bytes by itself
+		cases = []struct{ limit, bytes, want int }{{1, 0, 1}, {3, 0, 3}, {5, 0, 1}, {5, 0, 0}}
+	}
+	for _, c := range cases {
 		if out := t.receiveWith(driver.QueueReceive{Max: c.limit, Bytes: c.bytes}); len(out) != c.want {
 			t.Errorf("Receive of %d messages and %d bytes: %d, want %d", c.limit, c.bytes, len(out), c.want)
 		}
@@ -528,6 +533,9 @@ func testPeekLeased(t *T) {
 func testPeekToken(t *T) {
 	t.queue()
 	for _, token := range [][]byte{{}, {0}, []byte("never given out"), bytes.Repeat([]byte{0xff}, 17)} {
+		if t.harness.Wire && !utf8.Valid(token) {
+			continue
+		}
 		_, err := t.set().Queue.Peek(t.Ctx, t.namespace(), queueName, driver.QueuePeek{State: driver.QueueReady, Limit: 1, Token: token})
 		t.refused(fmt.Sprintf("token %q", token), err, prism.ReasonInvalidCursor)
 	}
@@ -619,9 +627,8 @@ func testPublishForgotten(t *T) {
 	t.queue()
 	m := message("a")
 	m.Receipt = t.receipt("r", "a")
-	m.Receipt.Keep = 10 * time.Second
 	t.send(m)
-	t.pass(10*time.Second - 2*time.Millisecond)
+	t.pass(m.Receipt.Keep - 2*time.Millisecond)
 	results := make([]driver.QueueResult, 1)
 	t.must(t.set().Queue.Publish(t.Ctx, t.namespace(), queueName, []driver.QueueMessage{m}, results))
 	if !results[0].Replayed {
@@ -807,7 +814,7 @@ func testQueueDrop(t *T) {
 	answer := t.waiting(t.Ctx, driver.QueueReceive{Max: 1, Wait: time.Hour})
 	time.Sleep(5 * time.Millisecond) // it may have begun to wait, or not
 	t.must(t.set().Store.Drop(t.Ctx, t.namespace()))
-	t.refused("a waiting Receive", t.answered(answer).err, prism.ReasonNotFound)
+	t.dropped("a waiting Receive", t.answered(answer).err)
 	names, err := t.set().Queue.Queues(t.Ctx, t.namespace())
 	t.must(err)
 	if len(names) > 0 {
