@@ -189,6 +189,29 @@ var pubsubDefects = []defect{
 			r.Start = driver.ReplayStart{Earliest: true}
 		}
 	})},
+	{name: "any position will do", model: true, finds: []string{
+		"Drop forgets events, names and receipts, and positions from before are COMPACTED",
+		"a position that is not of this store is refused",
+		"events over the age go",
+		"events over the bound go, the oldest first, and their positions are COMPACTED",
+		"persistent events of two namespaces share nothing",
+	}, wrap: func(s driver.Set) driver.Set {
+		s.PubSubPersistent = takesAnyPosition{s.PubSubPersistent}
+		return only(s, "pubsub_basic", "pubsub_wildcards", "pubsub_persistent")
+	}},
+	{name: "an empty filter matches none", finds: []string{
+		"an empty filter matches all",
+	}, wrap: func(s driver.Set) driver.Set {
+		s.PubSubFiltering = matchesNone{s.PubSubFiltering}
+		return only(s, "pubsub_basic", "pubsub_filtering")
+	}},
+	{name: "persistent events of two namespaces are one log", wrap: func(s driver.Set) driver.Set {
+		s.PubSubPersistent = logsAt{s.PubSubPersistent, inOne}
+		return only(s, "pubsub_basic", "pubsub_persistent")
+	}, wide: true, finds: []string{
+		"persistent events of two namespaces share nothing",
+		"names of two namespaces share nothing",
+	}},
 	{name: "a deleted name stays", model: true, finds: []string{
 		"a deleted name ends its reader and begins anew",
 		"names of two namespaces share nothing",
@@ -441,4 +464,50 @@ func (d keepsOnly) Replay(ctx context.Context, ns prism.Namespace, r driver.Repl
 			b.Events[i].Topic = strings.TrimPrefix(b.Events[i].Topic, "hidden.")
 		}
 	}}, err
+}
+
+type takesAnyPosition struct{ driver.PubSubPersistent }
+
+func (d takesAnyPosition) Replay(ctx context.Context, ns prism.Namespace, r driver.Replay) (driver.Replayer, error) {
+	f, err := d.PubSubPersistent.Replay(ctx, ns, r)
+	if err != nil && r.Start.After != nil {
+		r.Start = driver.ReplayStart{Earliest: true}
+		return d.PubSubPersistent.Replay(ctx, ns, r)
+	}
+	return f, err
+}
+
+type matchesNone struct{ driver.PubSubFiltering }
+
+func (d matchesNone) SubscribeFiltered(ctx context.Context, ns prism.Namespace, s driver.Subscription) (driver.Subscriber, error) {
+	if len(s.Filter) == 0 {
+		s.Filter = driver.Filter{{Attribute: "nothing", Op: driver.FilterExists}}
+	}
+	return d.PubSubFiltering.SubscribeFiltered(ctx, ns, s)
+}
+
+// logsAt keeps persistent events somewhere else.
+type logsAt struct {
+	driver.PubSubPersistent
+	at whereabouts
+}
+
+func (d logsAt) PublishPersistent(ctx context.Context, ns prism.Namespace, events []driver.Event, results []driver.PublishResult) error {
+	return d.PubSubPersistent.PublishPersistent(ctx, d.at(ns), events, results)
+}
+
+func (d logsAt) Replay(ctx context.Context, ns prism.Namespace, r driver.Replay) (driver.Replayer, error) {
+	return d.PubSubPersistent.Replay(ctx, d.at(ns), r)
+}
+
+func (d logsAt) Acknowledge(ctx context.Context, ns prism.Namespace, name string, p driver.Position) error {
+	return d.PubSubPersistent.Acknowledge(ctx, d.at(ns), name, p)
+}
+
+func (d logsAt) Subscriptions(ctx context.Context, ns prism.Namespace) ([]driver.DurableSubscription, error) {
+	return d.PubSubPersistent.Subscriptions(ctx, d.at(ns))
+}
+
+func (d logsAt) DeleteSubscription(ctx context.Context, ns prism.Namespace, name string) (bool, error) {
+	return d.PubSubPersistent.DeleteSubscription(ctx, d.at(ns), name)
 }

@@ -175,7 +175,7 @@ var queueDefects = []defect{
 		"namespaces of queues may be any bytes",
 		"queues and namespaces share nothing",
 	}, wrap: func(s driver.Set) driver.Set {
-		s.Queue = oneNamespace{s.Queue}
+		s.Queue = queuesAt{s.Queue, inOne}
 		return only(s, "queue_basic")
 	}},
 	{name: "a message keeps its publisher's memory", finds: []string{
@@ -380,34 +380,44 @@ func (d makes) CreateQueue(ctx context.Context, ns prism.Namespace, queue string
 	return d.Queue.CreateQueue(ctx, ns, queue, o)
 }
 
-type oneNamespace struct{ driver.Queue }
+// A whereabouts is where the data of a namespace are.
+type whereabouts func(prism.Namespace) prism.Namespace
 
-func (d oneNamespace) CreateQueue(ctx context.Context, _ prism.Namespace, queue string, o driver.QueueOptions) (bool, error) {
-	return d.Queue.CreateQueue(ctx, "one", queue, o)
+// inOne keeps all namespaces in one.
+func inOne(prism.Namespace) prism.Namespace { return "one" }
+
+// queuesAt keeps queues somewhere else.
+type queuesAt struct {
+	driver.Queue
+	at whereabouts
 }
 
-func (d oneNamespace) Publish(ctx context.Context, _ prism.Namespace, queue string, messages []driver.QueueMessage, results []driver.QueueResult) error {
-	return d.Queue.Publish(ctx, "one", queue, messages, results)
+func (d queuesAt) CreateQueue(ctx context.Context, ns prism.Namespace, queue string, o driver.QueueOptions) (bool, error) {
+	return d.Queue.CreateQueue(ctx, d.at(ns), queue, o)
 }
 
-func (d oneNamespace) Receive(ctx context.Context, _ prism.Namespace, queue string, q driver.QueueReceive) ([]driver.Delivery, error) {
-	return d.Queue.Receive(ctx, "one", queue, q)
+func (d queuesAt) Publish(ctx context.Context, ns prism.Namespace, queue string, messages []driver.QueueMessage, results []driver.QueueResult) error {
+	return d.Queue.Publish(ctx, d.at(ns), queue, messages, results)
 }
 
-func (d oneNamespace) Ack(ctx context.Context, _ prism.Namespace, queue string, receipts []driver.LeaseReceipt, results []driver.QueueResult) error {
-	return d.Queue.Ack(ctx, "one", queue, receipts, results)
+func (d queuesAt) Receive(ctx context.Context, ns prism.Namespace, queue string, q driver.QueueReceive) ([]driver.Delivery, error) {
+	return d.Queue.Receive(ctx, d.at(ns), queue, q)
 }
 
-func (d oneNamespace) Peek(ctx context.Context, _ prism.Namespace, queue string, q driver.QueuePeek) (driver.QueuePage, error) {
-	return d.Queue.Peek(ctx, "one", queue, q)
+func (d queuesAt) Ack(ctx context.Context, ns prism.Namespace, queue string, receipts []driver.LeaseReceipt, results []driver.QueueResult) error {
+	return d.Queue.Ack(ctx, d.at(ns), queue, receipts, results)
 }
 
-func (d oneNamespace) Info(ctx context.Context, _ prism.Namespace, queue string) (driver.QueueInfo, error) {
-	return d.Queue.Info(ctx, "one", queue)
+func (d queuesAt) Peek(ctx context.Context, ns prism.Namespace, queue string, q driver.QueuePeek) (driver.QueuePage, error) {
+	return d.Queue.Peek(ctx, d.at(ns), queue, q)
 }
 
-func (d oneNamespace) Queues(ctx context.Context, _ prism.Namespace) ([]string, error) {
-	return d.Queue.Queues(ctx, "one")
+func (d queuesAt) Info(ctx context.Context, ns prism.Namespace, queue string) (driver.QueueInfo, error) {
+	return d.Queue.Info(ctx, d.at(ns), queue)
+}
+
+func (d queuesAt) Queues(ctx context.Context, ns prism.Namespace) ([]string, error) {
+	return d.Queue.Queues(ctx, d.at(ns))
 }
 
 // keepsMemory hands out the very bytes that were published.

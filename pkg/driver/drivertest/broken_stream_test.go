@@ -137,6 +137,13 @@ var streamDefects = []defect{
 	}, wrap: logs(func(s *driver.Set) {
 		s.Stream = makesTopics{s.Stream, func(o *driver.TopicOptions) { o.Retention = driver.Retention{} }}
 	})},
+	{name: "an append makes a topic", finds: []string{
+		"a topic that is not there is NOT_FOUND",
+	}, wrap: logs(func(s *driver.Set) { s.Stream = appendsAnywhere{s.Stream} })},
+	{name: "a read beyond the end has nothing", finds: []string{
+		"a partition that is not there is refused",
+		"a read beyond the end is refused",
+	}, wrap: logs(func(s *driver.Set) { s.Stream = refusesNothing{s.Stream} })},
 	{name: "groups are one", finds: []string{
 		"groups share nothing",
 	}, wrap: logs(func(s *driver.Set) { s.StreamConsumerGroups = oneGroup{s.StreamConsumerGroups} })},
@@ -328,4 +335,23 @@ func (d halfCommit) Commit(ctx context.Context, ns prism.Namespace, topic, group
 		_ = d.StreamConsumerGroups.Commit(ctx, ns, topic, group, offsets[:1])
 	}
 	return err
+}
+
+type appendsAnywhere struct{ driver.Stream }
+
+func (d appendsAnywhere) Append(ctx context.Context, ns prism.Namespace, topic string, messages []driver.StreamMessage, results []driver.StreamResult) error {
+	if _, err := d.TopicInfo(ctx, ns, topic); errors.Is(err, prism.ReasonNotFound) {
+		_, _ = d.CreateTopic(ctx, ns, topic, driver.TopicOptions{Partitions: 1})
+	}
+	return d.Stream.Append(ctx, ns, topic, messages, results)
+}
+
+type refusesNothing struct{ driver.Stream }
+
+func (d refusesNothing) Read(ctx context.Context, ns prism.Namespace, topic string, q driver.StreamRead) ([]driver.StreamRecord, error) {
+	out, err := d.Stream.Read(ctx, ns, topic, q)
+	if errors.Is(err, prism.ReasonInvalidArgument) {
+		err = nil
+	}
+	return out, err
 }
