@@ -253,7 +253,11 @@ func TestWrongRequestsAreRefused(t *testing.T) {
 	op := func(op driver.FilterOp, values ...string) pubsub.Filter {
 		return pubsub.Filter{{Attribute: "k", Op: op, Values: values}}
 	}
+	// Publishing looks through every filter: none may cost more than a full clause.
+	dear := slices.Concat(op(driver.FilterNotIn, "v"), op(driver.FilterNotIn, make([]string, prism.MaxBatchItems)...))
+	open(t).subscribe(t, pubsub.Request{Pattern: "a", Filter: dear[1:]})
 	for field, list := range map[string][]pubsub.Request{
+		"filter":       {{Pattern: "a", Filter: dear}},
 		"pattern":      {{Pattern: ""}, {Pattern: "a.>.b"}, {Pattern: "a*"}},
 		"queue_group":  {{Pattern: "a", Group: "g", DurableName: "n"}, {Pattern: "a", Group: "g", Filter: op(driver.FilterExists)}, {Pattern: "a", Group: "g", Start: &pubsub.Start{}}},
 		"durable_name": {{Pattern: "a", AutoAck: true}},

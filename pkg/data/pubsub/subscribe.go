@@ -157,9 +157,15 @@ func (s *Store) checkRequest(r *Request) error {
 	return nil
 }
 
+// checkFilter bounds what a filter costs, too: a publisher goes through those of
+// all subscriptions.
 func checkFilter(f Filter) error {
+	values := 0
 	for i := range f {
 		c := &f[i]
+		if values += len(c.Values); values > prism.MaxBatchItems {
+			return prism.InvalidField("filter", "must have at most 1000 values in all its clauses")
+		}
 		var text string
 		switch c.Op {
 		case driver.FilterIn, driver.FilterNotIn:

@@ -729,7 +729,7 @@ type SubscribeRequest struct {
 	// One member of the group gets each event. Not with filter, durable_name or
 	// start.
 	QueueGroup string `protobuf:"bytes,3,opt,name=queue_group,json=queueGroup,proto3" json:"queue_group,omitempty"`
-	// Every clause must hold.
+	// Every clause must hold. At most 1,000 values in all.
 	Filter []*FilterClause `protobuf:"bytes,4,rep,name=filter,proto3" json:"filter,omitempty"`
 	// Events that may wait for the reader; 0 means 1,000, at most 100,000.
 	MaxPending int32      `protobuf:"varint,5,opt,name=max_pending,json=maxPending,proto3" json:"max_pending,omitempty"`
