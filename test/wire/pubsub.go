@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -139,10 +140,12 @@ func filterOf(f driver.Filter) (list []*pubsubv1.FilterClause) {
 	return list
 }
 
-// An eventStream is a subscription with the messages that were not handed out.
+// An eventStream is a subscription, with its first message until that was handed
+// out.
 type eventStream struct {
 	*stream[*pubsubv1.SubscribeResponse]
 	first *pubsubv1.SubscribeResponse
+	gone  func() bool // whether the gateway lists it no more
 }
 
 func (s *PubSubStub) follow(r *pubsubv1.SubscribeRequest) (*eventStream, error) {
@@ -150,7 +153,30 @@ func (s *PubSubStub) follow(r *pubsubv1.SubscribeRequest) (*eventStream, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &eventStream{st, first}, nil
+	return &eventStream{st, first, func() bool { return !s.lists(r.Namespace, first.SubscriptionId) }}, nil
+}
+
+// lists reports whether the gateway has a stream; one that is not there has none.
+func (s *PubSubStub) lists(ns, id string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	a, err := s.c.ListSubscriptions(ctx, &pubsubv1.ListSubscriptionsRequest{Namespace: ns})
+	return err == nil && slices.ContainsFunc(a.Subscriptions, func(d *pubsubv1.Subscription) bool { return d.SubscriptionId == id })
+}
+
+// Close ends the stream and waits until the gateway knows: a member of a group
+// that has left gets no more then.
+func (f *eventStream) Close() error {
+	if f.ctx.Err() != nil {
+		return nil
+	}
+	f.cancel()
+	for deadline := time.Now().Add(10 * time.Second); !f.gone(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return prism.New(prism.ReasonInternal, "the gateway still lists a stream that was closed")
+		}
+	}
+	return nil
 }
 
 func (f *eventStream) message(ctx context.Context) (*pubsubv1.SubscribeResponse, error) {

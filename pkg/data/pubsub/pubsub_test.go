@@ -384,6 +384,48 @@ func TestUnsubscribeEndsTheCallersStreamsOnly(t *testing.T) {
 	unsubscribe(ann, one.ID, false)
 }
 
+// A leaving makes a note of what is listed while a subscription is being closed.
+type leaving struct {
+	driver.PubSub
+	note func()
+}
+
+func (l leaving) Subscribe(ctx context.Context, ns prism.Namespace, s driver.Subscription) (driver.Subscriber, error) {
+	sub, err := l.PubSub.Subscribe(ctx, ns, s)
+	return leavingSub{sub, l.note}, err
+}
+
+type leavingSub struct {
+	driver.Subscriber
+	note func()
+}
+
+func (l leavingSub) Close() error {
+	l.note()
+	return l.Subscriber.Close()
+}
+
+func TestASubscriptionIsListedUntilItGetsNoMore(t *testing.T) {
+	t.Parallel()
+	r := open(t)
+	listed := func() int {
+		l, err := r.List(context.WithoutCancel(t.Context()), pubsub.Caller{Principal: "ann"})
+		if err != nil {
+			t.Error(err)
+		}
+		return len(l)
+	}
+	during := -1
+	r.set.PubSub = leaving{r.set.PubSub, func() { during = listed() }}
+	r.Store = pubsub.New(r.set, "ns", pubsub.Policy{}, r.registry, data.NewSealer(make([]byte, 32)), r.clock)
+	if err := r.subscribe(t, pubsub.Request{Pattern: "a"}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := listed(); during != 1 || after != 0 {
+		t.Errorf("%d were listed while it was closed and %d after it, want 1 and 0", during, after)
+	}
+}
+
 func TestUnsubscribeForgetsADurableName(t *testing.T) {
 	t.Parallel()
 	r := open(t)

@@ -246,7 +246,8 @@ func (sub *Subscription) end(why error) { sub.cancel(why) }
 // Close ends the stream. What was sent is acknowledged first, where the stream
 // does that by itself.
 func (sub *Subscription) Close() error {
-	sub.store.registry.remove(sub.store.ns, sub)
+	// Last: what is listed no more gets no more.
+	defer sub.store.registry.remove(sub.store.ns, sub)
 	if sub.acker != nil {
 		sub.acker.close()
 	}
