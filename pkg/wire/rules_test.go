@@ -441,6 +441,7 @@ var free = map[protoreflect.FullName]string{
 	"prism.session.v1.CreateSessionRequest.namespaces":  "names checked and bounded by the session",
 	"prism.config.v1.BackendConfig.options":             "the driver's own",
 	"prism.admin.v1.NamespaceSpec.model":                "one of a list; refused by the router",
+	"prism.admin.v1.NamespaceSpec.default_kind":         "one of a list",
 	"prism.admin.v1.Needs.durability":                   "one of a list",
 	"prism.admin.v1.Access.owners":                      "checked with the access rules",
 	"prism.admin.v1.Grant.permissions":                  "checked with the access rules",

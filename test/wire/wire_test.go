@@ -58,7 +58,7 @@ func TestPromisesOverABareStubOnMemory(t *testing.T) {
 func TestPromisesOverABareStubOnPebble(t *testing.T) {
 	t.Parallel()
 	for model, over := range map[string]func(drivertest.TB, *harness.Gateway, *clock.Fake) wire.Calls{
-		"keyvalue": stub, "cache": without(caches, "cache_bounded"), "workqueue": workQueues, "pubsub": pubSub,
+		"keyvalue": stub, "cache": without(caches, "cache_bounded"), "workqueue": workQueues, "log": logs, "pubsub": pubSub,
 	} {
 		t.Run(model, func(t *testing.T) {
 			t.Parallel()

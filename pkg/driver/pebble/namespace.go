@@ -21,6 +21,8 @@ type namespace struct {
 
 	// due is a time before which nothing expires.
 	due atomic.Int64
+	// ending is how many groups have ended what was due and are not synced yet.
+	ending atomic.Int32
 	// low and the counters are meta's as synced, for everyone.
 	low               atomic.Uint64
 	keys, bytes       atomic.Int64

@@ -435,10 +435,10 @@ func (s *store) Usage(_ context.Context, ns prism.Namespace) (driver.Usage, erro
 	defer s.leave()
 	u := addUsage(s.caches.usage(ns), addUsage(s.workQueues.usage(ns), addUsage(s.streams.usage(ns), s.pubsub.usage(ns))))
 	if n := s.findNamespace(ns); n != nil {
-		u = addUsage(u, driver.Usage{
-			Keys: n.keys.Load(), Bytes: n.bytes.Load(), Receipts: n.receipts.Load(),
-			Estimated: n.due.Load() <= s.clock.Now().UnixMilli(), // what has expired counts until it is swept
-		})
+		// What has expired counts until it is swept. Asked in this order, the
+		// counters are never those from before without a word.
+		stale := n.due.Load() <= s.clock.Now().UnixMilli() || n.ending.Load() > 0
+		u = addUsage(u, driver.Usage{Keys: n.keys.Load(), Bytes: n.bytes.Load(), Receipts: n.receipts.Load(), Estimated: stale})
 	}
 	return u, nil
 }

@@ -148,6 +148,11 @@ func (g *group) expireDue(ns *namespace, from []byte) (rest []byte, more bool, e
 	if err := it.Error(); err != nil {
 		return from, false, err
 	}
+	if n > 0 { // the counters follow with the sync
+		ns.ending.Add(1)
+		over := func() { ns.ending.Add(-1) }
+		g.undo, g.synced = append(g.undo, over), append(g.synced, over)
+	}
 	// Only the committer lowers it otherwise, and that is us.
 	ns.due.Store(next)
 	return from, false, nil
