@@ -1,6 +1,9 @@
 package cli
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // A Door is where a verb on data works: a namespace, and of the data API what
 // the verb calls.
@@ -22,4 +25,16 @@ func (d Door[C]) Enter(ctx context.Context) (c C, ns string, err error) {
 	}
 	c, err = d.Client(ctx)
 	return c, ns, err
+}
+
+// Next is a command to type next, about what is in a namespace; model names the
+// one that need not be said.
+func Next(model, ns string, words ...string) string {
+	for i, w := range words {
+		words[i] = Quote(w)
+	}
+	if ns != model {
+		words = append(words, "-n", Quote(ns))
+	}
+	return "prismctl " + strings.Join(words, " ")
 }

@@ -4,9 +4,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 )
 
@@ -199,6 +201,41 @@ func TestEnumWord(t *testing.T) {
 	for in, want := range map[string]string{"STATE_ACTIVE": "active", "STATE_UNSPECIFIED": "unknown", "STATE_READ_ONLY": "read_only"} {
 		if got := EnumWord(in, "STATE_"); got != want {
 			t.Errorf("got %q", got)
+		}
+	}
+}
+
+func TestAnEndlessListTellsAgesAsTheyAreWhenItPrints(t *testing.T) {
+	ios, _, out, _ := iostreams.Test()
+	now := clock.NewFake(iostreams.TestTime())
+	ios.SetClock(now)
+	f := NewFactory(ios, Build{})
+	cmd := &cobra.Command{Use: "x", RunE: func(cmd *cobra.Command, _ []string) error { return nil }}
+	AddGlobals(cmd, f.Globals)
+	o := AddListOutput(f, cmd, things().Info())
+	cmd.SetArgs(nil)
+	if err := cmd.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	list := NewList(o, things(), "")
+	for range 2 {
+		now.Advance(time.Hour)
+		if err := list.Add(thing{name: "n", at: now.Now().UnixMilli()}); err != nil {
+			t.Fatal(err)
+		}
+		if err := list.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Count(out.String(), "now"); got != 2 {
+		t.Errorf("got %s", out.String())
+	}
+}
+
+func TestNextNamesTheNamespaceWhereItMust(t *testing.T) {
+	for ns, want := range map[string]string{"kv": "prismctl kv get 'a b'", "hot": "prismctl kv get 'a b' -n hot"} {
+		if got := Next("kv", ns, "kv", "get", "a b"); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }

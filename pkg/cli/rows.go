@@ -136,6 +136,9 @@ func (r *rows) emit(cells []any, n int) error {
 }
 
 func (r *rows) tabulate(cells []any) {
+	if len(r.table.rows) == 0 {
+		r.st.now = r.o.IO.Now() // a list may go on for hours
+	}
 	row := make([]cell, len(r.cols))
 	for i, at := range r.cols {
 		t, v := r.info.Columns[at].Type, cells[at]

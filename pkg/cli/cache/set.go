@@ -98,7 +98,7 @@ func runSet(ctx context.Context, o *setOptions) error {
 		return explain(err)
 	}
 	w := written{ns, o.Key, int64(len(value)), r.GetApplied()}
-	return cli.PrintChanged(o.Out, writtenKind(), w, w.sentence(o.IfAbsent), "prismctl cache get "+cli.Quote(o.Key))
+	return cli.PrintChanged(o.Out, writtenKind(), w, w.sentence(o.IfAbsent), cli.Next(model, ns, "cache", "get", o.Key))
 }
 
 func (w written) sentence(ifAbsent bool) string {

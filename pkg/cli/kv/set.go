@@ -113,7 +113,7 @@ func runSet(ctx context.Context, o *setOptions) error {
 		return explain(err, ns, o.Key)
 	}
 	sentence := fmt.Sprintf("set %s in %s (%s, version %d)", iostreams.Escape(o.Key), ns, cli.Size(int64(len(value))), r.GetVersion())
-	return cli.PrintChanged(o.Out, writtenKind(), written{ns, o.Key, int64(len(value)), r.GetVersion()}, sentence, "prismctl kv get "+cli.Quote(o.Key))
+	return cli.PrintChanged(o.Out, writtenKind(), written{ns, o.Key, int64(len(value)), r.GetVersion()}, sentence, cli.Next(model, ns, "kv", "get", o.Key))
 }
 
 // would says what a set would do to the key as it is now.

@@ -101,7 +101,7 @@ func runPublish(ctx context.Context, o *publishOptions) (err error) {
 		return explain(err)
 	}
 	p := published{ns, o.Event.Topic, r}
-	return cli.PrintChanged(o.Out, publishedKind(), p, sentence(p), "prismctl pubsub tail "+cli.Quote(o.Event.Topic))
+	return cli.PrintChanged(o.Out, publishedKind(), p, sentence(p), cli.Next(model, ns, "pubsub", "tail", o.Event.Topic))
 }
 
 func sentence(p published) string {

@@ -132,7 +132,7 @@ func runCreate(ctx context.Context, o *createOptions) error {
 	if !m.created {
 		sentence = fmt.Sprintf("%s %s is there already in %s, with these settings", noun(m.typ), o.Queue, h.ns)
 	}
-	return cli.PrintChanged(o.Out, madeKind(), m, sentence, "prismctl queue publish "+cli.Quote(o.Queue)+" hello")
+	return cli.PrintChanged(o.Out, madeKind(), m, sentence, cli.Next(model, h.ns, "queue", "publish", o.Queue, "hello"))
 }
 
 func (o *createOptions) create(ctx context.Context, h hall) (bool, error) {

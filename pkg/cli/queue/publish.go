@@ -123,10 +123,10 @@ func runPublish(ctx context.Context, o *publishOptions) error {
 		return explain(err, h.ns)
 	}
 	sentence := fmt.Sprintf("published to %s in %s (%s, message %s)", o.Queue, h.ns, cli.Size(p.size), p.id)
-	next := "prismctl queue subscribe " + cli.Quote(o.Queue) + " --max 1 --ack"
+	next := cli.Next(model, h.ns, "queue", "subscribe", o.Queue, "--max", "1", "--ack")
 	if p.typ == typeLog {
 		sentence = fmt.Sprintf("published to %s in %s (%s, partition %d, offset %d)", o.Queue, h.ns, cli.Size(p.size), p.partition, p.offset)
-		next = "prismctl queue peek " + cli.Quote(o.Queue)
+		next = cli.Next(model, h.ns, "queue", "peek", o.Queue)
 	}
 	return cli.PrintChanged(o.Out, publishedKind(), p, sentence, next)
 }

@@ -74,7 +74,7 @@ func runRedrive(ctx context.Context, o *redriveOptions) error {
 		return explain(err, h.ns)
 	}
 	sentence := fmt.Sprintf("%s of %s ready again in %s", cli.Plural(int(r.GetMoved()), "dead letter"), o.Queue, h.ns)
-	return cli.PrintChanged(o.Out, movedKind(), moved{h.ns, o.Queue, r.GetMoved()}, sentence, "prismctl queue info "+cli.Quote(o.Queue))
+	return cli.PrintChanged(o.Out, movedKind(), moved{h.ns, o.Queue, r.GetMoved()}, sentence, cli.Next(model, h.ns, "queue", "info", o.Queue))
 }
 
 // would counts the dead letters that a redrive would move.

@@ -153,7 +153,7 @@ func runSeek(ctx context.Context, o *seekOptions) error {
 	if _, err := h.log.Seek(ctx, r); err != nil {
 		return explain(err, h.ns)
 	}
-	return cli.PrintChanged(o.Out, soughtKind(), s, what+" goes on at "+where, "prismctl queue groups "+cli.Quote(o.Queue))
+	return cli.PrintChanged(o.Out, soughtKind(), s, what+" goes on at "+where, cli.Next(model, h.ns, "queue", "groups", o.Queue))
 }
 
 // moves works out where each partition goes. The offsets are then sent as they

@@ -75,7 +75,7 @@ type ResultMessage interface {
 
 // A Request is a PipelineRequest as the gateway reads it.
 type Request struct {
-	Model *Model // set before it is read
+	Model *Model // set before it is read; nil: what a frame holds is not
 	Open  *Open  // nil: a frame
 	Set   bool   // whether there was a frame at all
 	ID    uint64
@@ -152,6 +152,9 @@ func (r *Request) UnmarshalVT(data []byte) error {
 			return r.Open.read(v)
 		case num == requestFrame && typ == protowire.BytesType:
 			r.Set, r.Open = true, nil
+			if r.Model == nil {
+				return nil
+			}
 			// One copy for the whole frame: keys and values are parts of it.
 			return r.frame(append(make([]byte, 0, len(v)), v...))
 		}

@@ -389,3 +389,18 @@ func FuzzResponse(f *testing.F) {
 		}
 	})
 }
+
+// Before a stream is open nobody knows whose operations a frame holds.
+func TestAFrameOfNoModelIsNotLookedInto(t *testing.T) {
+	t.Parallel()
+	for i, m := range requests() {
+		raw, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r Request
+		if err := r.UnmarshalVT(raw); err != nil || len(r.Ops) != 0 || r.Set != (m.GetFrame() != nil) {
+			t.Errorf("%d: %+v, %v", i, r, err)
+		}
+	}
+}

@@ -399,6 +399,13 @@ func TestFault_F9_BackendsSlow(t *testing.T) {
 	harness.Eventually(t, time.Minute, "the embedded store answers", enough(false))
 	goroutines := runtime.NumGoroutine()
 	each(t, []func() error{redis.Freeze, nats.Freeze})
+	for _, d := range remote { // the signal is on its way when Freeze returns
+		harness.Eventually(t, time.Minute, d.name+" is frozen", func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			defer cancel()
+			return d.call(ctx, 1) != nil
+		})
+	}
 	embedded.look(func() { embedded.broken = true })
 	var wg sync.WaitGroup
 	var mu sync.Mutex
