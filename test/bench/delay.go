@@ -6,7 +6,10 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/prism-data-layer/prism/pkg/client"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -26,34 +29,43 @@ func quantile(took []time.Duration, q float64) float64 {
 	return float64(took[int(float64(len(took)-1)*q)]) / 1e6
 }
 
-// stamped is the payload with a time in front; since reads it.
+// stamped is the payload with a time in front.
 func stamped(t time.Time) []byte {
 	b := slices.Clone(payload)
 	binary.BigEndian.PutUint64(b, uint64(t.UnixNano()))
 	return b
 }
 
-func since(b []byte) time.Duration {
-	return time.Since(time.Unix(0, int64(binary.BigEndian.Uint64(b))))
-}
-
-// Delays are gathered from several goroutines.
+// Delays are gathered from several goroutines, in a histogram: a list that
+// grows would stall those whose delays it counts.
 type delays struct {
 	mu   sync.Mutex
-	took []time.Duration
+	took *hdr.Histogram // microseconds
 }
 
-func (d *delays) add(payload []byte) {
-	took := since(payload)
+func newDelays() *delays { return &delays{took: hdr.New(1, time.Minute.Microseconds(), 3)} }
+
+func (d *delays) add(payloads ...[]byte) {
+	now := time.Now()
 	d.mu.Lock()
-	d.took = append(d.took, took)
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	for _, p := range payloads {
+		sent := time.Unix(0, int64(binary.BigEndian.Uint64(p)))
+		_ = d.took.RecordValue(max(now.Sub(sent).Microseconds(), 1)) // a minute is more than a run takes
+	}
 }
 
 func (d *delays) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.took)
+	return int(d.took.TotalCount())
+}
+
+// p99 is in milliseconds.
+func (d *delays) p99() float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return float64(d.took.ValueAtQuantile(99)) / 1e3
 }
 
 // openLoop calls send with what is due, at a rate, from the time when it was
@@ -136,24 +148,26 @@ func (w *workQueue) consume(ctx context.Context, d *delays) (stop func() error) 
 
 // flow publishes as fast as it goes while what comes is consumed.
 func (w *workQueue) flow(ctx context.Context, d time.Duration) (sample, error) {
-	var got delays
-	stop := w.consume(ctx, &got)
+	got := newDelays()
+	stop := w.consume(ctx, got)
 	var s sample
-	sent, err := loop(ctx, w.gw, callers, d, func(ctx context.Context, _ int, _ uint32) error {
+	var sent atomic.Int64
+	_, err := loop(ctx, w.gw, callers, d, func(ctx context.Context, _ int, _ uint32) error {
 		_, err := w.q.Publish(ctx, client.Message{Payload: stamped(time.Now())})
+		sent.Add(1)
 		return err
 	})
 	s.rate = float64(got.count()) / d.Seconds()
-	if err == nil {
-		err = got.arrive(ctx, int(sent.rate*d.Seconds()))
+	if err == nil { // none is left for the round after this
+		err = got.arrive(ctx, int(sent.Load()))
 	}
 	return s, errors.Join(err, stop())
 }
 
 // paced publishes at a rate, whatever the answers do.
 func (w *workQueue) paced(ctx context.Context, perSecond float64, d time.Duration) (sample, error) {
-	var got delays
-	stop := w.consume(ctx, &got)
+	got := newDelays()
+	stop := w.consume(ctx, got)
 	var calls sync.WaitGroup
 	var once sync.Once
 	var failed error
@@ -172,5 +186,5 @@ func (w *workQueue) paced(ctx context.Context, perSecond float64, d time.Duratio
 		err = got.arrive(ctx, sent)
 	}
 	err = errors.Join(err, stop())
-	return sample{rate: perSecond, p99: quantile(got.took, 0.99)}, err
+	return sample{rate: perSecond, p99: got.p99()}, err
 }

@@ -91,11 +91,13 @@ func pacedEvents(ctx context.Context, gw *process, perSecond float64, d time.Dur
 	const topic = "bench.paced"
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var got delays
+	got := newDelays()
 	p, done, err := follow(ctx, gw, topic, func(events []client.Event) {
+		payloads := make([][]byte, len(events))
 		for i := range events {
-			got.add(events[i].Payload)
+			payloads[i] = events[i].Payload
 		}
+		got.add(payloads...)
 	})
 	if err != nil {
 		return sample{}, err
@@ -119,5 +121,5 @@ func pacedEvents(ctx context.Context, gw *process, perSecond float64, d time.Dur
 	if failed == nil {
 		failed = got.arrive(ctx, sent*subscribers)
 	}
-	return sample{rate: perSecond, p99: quantile(got.took, 0.99)}, failed
+	return sample{rate: perSecond, p99: got.p99()}, failed
 }
