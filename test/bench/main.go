@@ -49,10 +49,11 @@ func main() {
 		fatal(err)
 	}
 	b := &bench{bin: *bin, rounds: *rounds, length: *length, pick: pick}
-	defer b.cleanUp()
 	for _, g := range groups {
-		if err := g(ctx, b); err != nil {
-			b.cleanUp()
+		err := g(ctx, b)
+		b.cleanUp() // servers and heaps of one group would slow the next
+		debug.FreeOSMemory()
+		if err != nil {
 			fatal(err)
 		}
 	}
