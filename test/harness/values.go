@@ -244,101 +244,124 @@ type value struct {
 	good  bool
 }
 
+// A listing gathers the values of a field.
+type listing struct {
+	f   protoreflect.FieldDescriptor
+	out []value
+}
+
+func (v *listing) text(good bool, list ...string) {
+	for _, s := range list {
+		what := fmt.Sprintf("%q", s)
+		if len(s) > 70 {
+			what = fmt.Sprint(len(s), " bytes")
+		}
+		as := protoreflect.ValueOfString(s)
+		if v.f.Kind() == protoreflect.BytesKind {
+			as = protoreflect.ValueOfBytes([]byte(s))
+		}
+		v.out = append(v.out, value{what, as, good})
+	}
+}
+
+// number leaves out what the field's kind cannot hold.
+func (v *listing) number(good bool, list ...int64) {
+	for _, n := range list {
+		var as protoreflect.Value
+		switch v.f.Kind() {
+		case protoreflect.Int32Kind:
+			if n != int64(int32(n)) {
+				continue
+			}
+			as = protoreflect.ValueOfInt32(int32(n))
+		case protoreflect.Uint64Kind:
+			as = protoreflect.ValueOfUint64(uint64(n))
+		default:
+			as = protoreflect.ValueOfInt64(n)
+		}
+		v.out = append(v.out, value{fmt.Sprint(n), as, good})
+	}
+}
+
 // of are the values of a rule, and of a kind.
-func of(f protoreflect.FieldDescriptor, rule optionsv1.Rule) (out []value) {
-	text := func(good bool, list ...string) {
-		for _, s := range list {
-			what := fmt.Sprintf("%q", s)
-			if len(s) > 70 {
-				what = fmt.Sprint(len(s), " bytes")
-			}
-			v := protoreflect.ValueOfString(s)
-			if f.Kind() == protoreflect.BytesKind {
-				v = protoreflect.ValueOfBytes([]byte(s))
-			}
-			out = append(out, value{what, v, good})
-		}
-	}
-	number := func(good bool, list ...int64) {
-		for _, n := range list {
-			var v protoreflect.Value
-			switch f.Kind() {
-			case protoreflect.Int32Kind:
-				if n != int64(int32(n)) {
-					continue
-				}
-				v = protoreflect.ValueOfInt32(int32(n))
-			case protoreflect.Uint64Kind:
-				v = protoreflect.ValueOfUint64(uint64(n))
-			default:
-				v = protoreflect.ValueOfInt64(n)
-			}
-			out = append(out, value{fmt.Sprint(n), v, good})
-		}
-	}
+func of(f protoreflect.FieldDescriptor, rule optionsv1.Rule) []value {
+	v := &listing{f: f}
 	switch f.Kind() {
 	case protoreflect.StringKind:
-		text(false, broken)
+		v.text(false, broken)
 	case protoreflect.EnumKind:
-		out = append(out, value{"99", protoreflect.ValueOfEnum(99), false}, value{"-1", protoreflect.ValueOfEnum(-1), false})
+		v.out = append(v.out, value{"99", protoreflect.ValueOfEnum(99), false}, value{"-1", protoreflect.ValueOfEnum(-1), false})
 	}
-	x := func(n int) string { return strings.Repeat("x", n) }
+	v.texts(rule)
+	v.numbers(rule)
+	return v.out
+}
+
+func x(n int) string { return strings.Repeat("x", n) }
+
+// texts are the values of the rules for strings and bytes.
+func (v *listing) texts(rule optionsv1.Rule) {
 	switch rule {
 	case optionsv1.Rule_RULE_NAME:
-		text(false, "A", "a_b", "a/../b", "a%2fb", "a\x00b", "é", "e\u0301", "а", ".", "..", "__system", "-a", "1a", " a", "a ", "a\n", x(64), x(4096), "\x1b[2J", "*", "{a}", "$(x)", "\ufeffa")
-		text(true, namespaceOf(f))
+		v.text(false, "A", "a_b", "a/../b", "a%2fb", "a\x00b", "é", "e\u0301", "а", ".", "..", "__system", "-a", "1a", " a", "a ", "a\n", x(64), x(4096), "\x1b[2J", "*", "{a}", "$(x)", "\ufeffa")
+		v.text(true, namespaceOf(v.f))
 	case optionsv1.Rule_RULE_KEY:
-		text(false, x(1025), x(100_000))
-		text(true, x(1023), x(1024), " ", "\x00", "a\x00b", "\ufeff", "\u202e", "e\u0301", "a\nb", "\x1b[2J", "../", "%00", "{a}", "*?[", "$(x)", "'\";--")
+		v.text(false, x(1025), x(100_000))
+		v.text(true, x(1023), x(1024), " ", "\x00", "a\x00b", "\ufeff", "\u202e", "e\u0301", "a\nb", "\x1b[2J", "../", "%00", "{a}", "*?[", "$(x)", "'\";--")
 	case optionsv1.Rule_RULE_VALUE:
-		text(false, x(prism.MaxValueBytes+1))
-		text(true, "", x(prism.MaxValueBytes-1), x(prism.MaxValueBytes), "\x00\xff")
-	case optionsv1.Rule_RULE_LIMIT:
-		number(false, -1, math.MinInt32, math.MinInt64)
-		number(true, 0, 1, math.MaxInt32)
-	case optionsv1.Rule_RULE_TTL:
-		most := wire.MaxTTL.Milliseconds()
-		number(false, 0, -1, most+1, math.MaxInt64, math.MinInt64)
-		number(true, 1, most-1, most)
+		v.text(false, x(prism.MaxValueBytes+1))
+		v.text(true, "", x(prism.MaxValueBytes-1), x(prism.MaxValueBytes), "\x00\xff")
 	case optionsv1.Rule_RULE_CURSOR, optionsv1.Rule_RULE_POSITION:
-		text(false, x(4097))
-		switch f.Parent().ParentFile().Package() {
+		v.text(false, x(4097))
+		switch v.f.Parent().ParentFile().Package() {
 		case "prism.keyvalue.v1", "prism.pubsub.v1":
-			text(false, "AQ", "x", x(100), strings.Repeat("A", 64))
+			v.text(false, "AQ", "x", x(100), strings.Repeat("A", 64))
 		}
 	case optionsv1.Rule_RULE_TOKEN:
-		text(false, x(4097))
+		v.text(false, x(4097))
 	case optionsv1.Rule_RULE_TOPIC:
-		text(false, ".", "a.", ".a", "a..b", "a b", "a\tb", "a\x00", "\u00a0", "*", "a.*", "a.>", "a>b", x(1025), x(100_000))
-		text(true, "mem", "a.b.c", "é.ü", "$.{x}", x(1024))
+		v.text(false, ".", "a.", ".a", "a..b", "a b", "a\tb", "a\x00", "\u00a0", "*", "a.*", "a.>", "a>b", x(1025), x(100_000))
+		v.text(true, "mem", "a.b.c", "é.ü", "$.{x}", x(1024))
 	case optionsv1.Rule_RULE_PATTERN:
-		text(false, ".", "a.", ".a", "a..b", "a b", "a\x00", "a*", "*a", ">.a", "a.>.b", "a>", "**", x(1025))
-		text(true, "mem", "*", ">", "a.*", "a.>", "*.*.>", x(1024))
+		v.text(false, ".", "a.", ".a", "a..b", "a b", "a\x00", "a*", "*a", ">.a", "a.>.b", "a>", "**", x(1025))
+		v.text(true, "mem", "*", ">", "a.*", "a.>", "*.*.>", x(1024))
 	case optionsv1.Rule_RULE_IDEMPOTENCY_KEY:
-		text(false, x(129))
-		text(true, "", x(127), x(128), "a\x00b")
+		v.text(false, x(129))
+		v.text(true, "", x(127), x(128), "a\x00b")
 	case optionsv1.Rule_RULE_BOUND:
-		text(false, x(1025))
-		text(true, "", x(1023), x(1024), "\x00")
+		v.text(false, x(1025))
+		v.text(true, "", x(1023), x(1024), "\x00")
 	case optionsv1.Rule_RULE_TEXT:
-		text(false, x(1025))
+		v.text(false, x(1025))
+	}
+}
+
+// numbers are the values of the rules for numbers.
+func (v *listing) numbers(rule optionsv1.Rule) {
+	switch rule {
+	case optionsv1.Rule_RULE_LIMIT:
+		v.number(false, -1, math.MinInt32, math.MinInt64)
+		v.number(true, 0, 1, math.MaxInt32)
+	case optionsv1.Rule_RULE_TTL:
+		most := wire.MaxTTL.Milliseconds()
+		v.number(false, 0, -1, most+1, math.MaxInt64, math.MinInt64)
+		v.number(true, 1, most-1, most)
 	case optionsv1.Rule_RULE_TIMEOUT:
-		number(false, -1, time.Hour.Milliseconds()+1, math.MaxInt64, math.MinInt64)
-		number(true, 0, 60_000)
+		v.number(false, -1, time.Hour.Milliseconds()+1, math.MaxInt64, math.MinInt64)
+		v.number(true, 0, 60_000)
 	case optionsv1.Rule_RULE_VERSION:
-		number(false, 0)
+		v.number(false, 0)
 	case optionsv1.Rule_RULE_DELAY:
 		most := wire.MaxDelay.Milliseconds()
-		number(false, -1, most+1, math.MaxInt64, math.MinInt64)
-		number(true, 0, most)
+		v.number(false, -1, most+1, math.MaxInt64, math.MinInt64)
+		v.number(true, 0, most)
 	case optionsv1.Rule_RULE_LEASE:
-		number(false, -1, wire.MinLease.Milliseconds()-1, wire.MaxLease.Milliseconds()+1, math.MaxInt64, math.MinInt64)
-		number(true, wire.MinLease.Milliseconds(), wire.MaxLease.Milliseconds())
+		v.number(false, -1, wire.MinLease.Milliseconds()-1, wire.MaxLease.Milliseconds()+1, math.MaxInt64, math.MinInt64)
+		v.number(true, wire.MinLease.Milliseconds(), wire.MaxLease.Milliseconds())
 	case optionsv1.Rule_RULE_PRIORITY:
-		number(false, -1, 10, math.MaxInt32)
-		number(true, 0, 9)
+		v.number(false, -1, 10, math.MaxInt32)
+		v.number(true, 0, 9)
 	}
-	return out
 }
 
 // Raw sends and gets messages as they are: []byte out, *[]byte in.

@@ -81,81 +81,16 @@ func (s *Stub) Get(ctx context.Context, key prism.Key) (driver.Entry, bool, erro
 	return driver.Entry{Value: r.Value, Version: r.Version, ExpiresAt: r.ExpiresAt}, r.Found, err
 }
 
-// Set calls Set.
-func (s *Stub) Set(ctx context.Context, key prism.Key, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpSet, Key: key.Name, Value: value, Options: o, Receipt: r})
-}
-
-// Delete calls Delete.
-func (s *Stub) Delete(ctx context.Context, key prism.Key, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpDelete, Key: key.Name, Receipt: r})
-}
-
 // Exists calls Exists.
 func (s *Stub) Exists(ctx context.Context, key prism.Key) (bool, error) {
 	r, err := s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpExists, Key: key.Name})
 	return r.Found, err
 }
 
-// SetIf calls Set with a condition.
-func (s *Stub) SetIf(ctx context.Context, key prism.Key, value []byte, c driver.Condition, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpSetIf, Key: key.Name, Value: value, If: c, Options: o, Receipt: r})
-}
-
-// DeleteIf calls Delete with a condition.
-func (s *Stub) DeleteIf(ctx context.Context, key prism.Key, c driver.Condition, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpDeleteIf, Key: key.Name, If: c, Receipt: r})
-}
-
-// Expire calls Expire.
-func (s *Stub) Expire(ctx context.Context, key prism.Key, ttl time.Duration, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpExpire, Key: key.Name, Options: driver.SetOptions{TTL: ttl}, Receipt: r})
-}
-
 // ExpiresAt calls GetTTL.
 func (s *Stub) ExpiresAt(ctx context.Context, key prism.Key) (time.Time, error) {
 	r, err := s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpExpiresAt, Key: key.Name})
 	return r.ExpiresAt, err
-}
-
-// Persist calls Persist.
-func (s *Stub) Persist(ctx context.Context, key prism.Key, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpPersist, Key: key.Name, Receipt: r})
-}
-
-// Touch calls Touch.
-func (s *Stub) Touch(ctx context.Context, key prism.Key, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpTouch, Key: key.Name, Receipt: r})
-}
-
-// Increment calls Increment.
-func (s *Stub) Increment(ctx context.Context, key prism.Key, delta int64, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpIncrement, Key: key.Name, Delta: delta, Receipt: r})
-}
-
-// Append calls Append.
-func (s *Stub) Append(ctx context.Context, key prism.Key, value []byte, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpAppend, Key: key.Name, Value: value, Receipt: r})
-}
-
-// SetIfAbsent calls SetIfAbsent.
-func (s *Stub) SetIfAbsent(ctx context.Context, key prism.Key, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpSetIfAbsent, Key: key.Name, Value: value, Options: o, Receipt: r})
-}
-
-// GetAndSet calls GetAndSet.
-func (s *Stub) GetAndSet(ctx context.Context, key prism.Key, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpGetAndSet, Key: key.Name, Value: value, Options: o, Receipt: r})
-}
-
-// CompareAndSwap calls CompareAndSwap.
-func (s *Stub) CompareAndSwap(ctx context.Context, key prism.Key, expected, value []byte, o driver.SetOptions, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpCompareAndSwap, Key: key.Name, Expected: expected, Value: value, Options: o, Receipt: r})
-}
-
-// CompareAndDelete calls CompareAndDelete.
-func (s *Stub) CompareAndDelete(ctx context.Context, key prism.Key, expected []byte, r driver.Receipt) (driver.Result, error) {
-	return s.call(ctx, key.Namespace, driver.Op{Kind: driver.OpCompareAndDelete, Key: key.Name, Expected: expected, Receipt: r})
 }
 
 // Scan calls Scan, or ScanKeys for keys alone.

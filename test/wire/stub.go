@@ -25,6 +25,7 @@ import (
 // transaction (the expiry is read first). A range whose end is before its start
 // has no entries for a driver; the wire refuses it.
 type Stub struct {
+	driver.Mutations
 	kv  kvv1.KeyValueServiceClient
 	now func() time.Time
 	// Via, if set, carries single operations instead of the unary calls.
@@ -40,7 +41,9 @@ func alike(a, b driver.Result) bool {
 
 // NewStub calls over conn; now is the gateway's time, bound may be nil.
 func NewStub(conn grpc.ClientConnInterface, now func() time.Time, bound Bound) *Stub {
-	return &Stub{kv: kvv1.NewKeyValueServiceClient(conn), now: now, seen: newSeen(alike), bounds: bounds{set: bound}}
+	s := &Stub{kv: kvv1.NewKeyValueServiceClient(conn), now: now, seen: newSeen(alike), bounds: bounds{set: bound}}
+	s.Mutations = s.call
+	return s
 }
 
 func keyOf(r driver.Receipt) string {

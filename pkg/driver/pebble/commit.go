@@ -317,9 +317,14 @@ func (g *group) finish() {
 		}
 		g.key = appendMetaKey(g.key[:0], t.ns.name)
 		g.buf = t.ns.meta.append(g.buf[:0])
-		seal(keySum(g.key), g.buf)
-		_ = g.batch.Set(g.key, g.buf, nil) // fails only on an applied batch
+		g.setSealed()
 	}
+}
+
+// setSealed writes g.buf, sealed, under g.key.
+func (g *group) setSealed() {
+	seal(keySum(g.key), g.buf)
+	_ = g.batch.Set(g.key, g.buf, nil) // fails only on an applied batch
 }
 
 // abort undoes the group before it is applied.

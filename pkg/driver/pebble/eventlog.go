@@ -97,9 +97,8 @@ func (l *eventLog) append(g *group, e *driver.Event) (driver.PublishResult, erro
 	d.stamp = max(d.stamp, e.Time.UnixMilli())
 	g.key = appendNumberKey(g.key[:0], kindEvent, l.ns, d.Last)
 	g.buf = appendEvent(g.buf[:0], d.stamp, e)
-	seal(keySum(g.key), g.buf)
+	g.setSealed()
 	d.bytes += int64(len(g.buf))
-	_ = g.batch.Set(g.key, g.buf, nil) // fails only on an applied batch
 	if !e.Receipt.IsZero() {
 		g.keep(n, e.Receipt, []driver.Result{{Version: d.Last, Value: []byte(e.ID), ExpiresAt: e.Time}})
 	}
@@ -120,16 +119,14 @@ func (l *eventLog) finish(g *group) {
 			continue
 		}
 		g.buf = appendName(g.buf[:0], n.Name)
-		seal(keySum(g.key), g.buf)
-		_ = g.batch.Set(g.key, g.buf, nil)
+		g.setSealed()
 	}
 	if l.draft == l.state {
 		return
 	}
 	g.key = appendSpan(g.key[:0], kindLog, l.ns)
 	g.buf = l.draft.append(g.buf[:0])
-	seal(keySum(g.key), g.buf)
-	_ = g.batch.Set(g.key, g.buf, nil)
+	g.setSealed()
 }
 
 // settle makes the turn's changes those in force, or forgets them.

@@ -122,12 +122,6 @@ func (p *partition) raise(g *group, to place) error {
 	return nil
 }
 
-// setSealed writes g.buf, sealed, under g.key.
-func (g *group) setSealed() {
-	seal(keySum(g.key), g.buf)
-	_ = g.batch.Set(g.key, g.buf, nil) // fails only on an applied batch
-}
-
 // create makes a topic, which others see after the sync.
 func (m *streams) create(g *group, id topicName, o driver.TopicOptions) (created bool, err error) {
 	if t := m.drafts[id]; t != nil {
