@@ -22,7 +22,7 @@ import (
 // groups measure what -only picks of their rows.
 var groups = []func(context.Context, *bench) error{
 	benchWire, benchAllocs, benchPebble, benchMemory, benchStart,
-	benchQueue, benchQueueDelay, benchWaiting, benchFanOut, benchPubSubDelay, benchRedis,
+	benchQueue, benchQueueDelay, benchWaiting, benchFanOut, benchPubSubDelay, benchRedis, benchHop,
 }
 
 func main() {
@@ -93,9 +93,12 @@ func fatal(err error) {
 type side func(ctx context.Context, d time.Duration) (sample, error)
 
 type sample struct {
-	rate float64 // operations a second
-	cpu  float64 // µs of the server's CPU for one operation
-	p99  float64 // ms
+	rate  float64 // operations a second
+	ops   float64
+	cpu   float64 // µs of the server's CPU for one operation
+	store float64 // µs of the CPU of the store behind it for one operation
+	p90   float64 // ms
+	p99   float64 // ms
 }
 
 // alternate measures the sides in turn, b.rounds times, and returns the samples
@@ -149,6 +152,8 @@ func medianOf(s []sample, of func(sample) float64) float64 {
 	return median(v)
 }
 
-func rate(s sample) float64 { return s.rate }
-func cpu(s sample) float64  { return s.cpu }
-func p99(s sample) float64  { return s.p99 }
+func rate(s sample) float64  { return s.rate }
+func cpu(s sample) float64   { return s.cpu }
+func store(s sample) float64 { return s.store }
+func p90(s sample) float64   { return s.p90 }
+func p99(s sample) float64   { return s.p99 }

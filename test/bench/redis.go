@@ -22,19 +22,21 @@ const (
 	rowRedisSDK      = "redis: Get by SDK, 64 callers ÷ go-redis, plain"
 	rowRedisPipeline = "redis: Get by SDK, 64 callers ÷ go-redis, AutoPipeline"
 	rowRedisReads    = "redis: keys that Redis looked up for each Get by SDK"
+	rowRedisCPU      = "redis: CPU of Redis for a Get by SDK ÷ go-redis, plain"
+	rowRedisCPUUnary = "redis: CPU of Redis for a unary Get ÷ go-redis, plain"
 )
 
 // benchRedis measures reads through the gateway beside go-redis on the same
 // server.
 func benchRedis(ctx context.Context, b *bench) error {
-	if !b.wants(rowRedisUnary, rowRedisSDK, rowRedisPipeline, rowRedisReads) {
+	if !b.wants(rowRedisUnary, rowRedisSDK, rowRedisPipeline, rowRedisReads, rowRedisCPU, rowRedisCPUUnary) {
 		return nil
 	}
 	r, err := b.redis(ctx)
 	if r == nil {
 		return err
 	}
-	s, err := b.alternate(ctx, r.unary, r.plain, r.coalesced, r.pipelined)
+	s, err := b.alternate(ctx, r.behind(r.unary), r.behind(r.plain), r.behind(r.coalesced), r.pipelined)
 	if err != nil {
 		return err
 	}
@@ -42,11 +44,14 @@ func benchRedis(ctx context.Context, b *bench) error {
 	b.compare(rowRedisSDK, "calls/s", s[2], s[1], rate, ">=", 3)
 	b.compare(rowRedisPipeline, "calls/s", s[2], s[3], rate, ">=", 1)
 	b.figure(rowRedisReads, "", r.lookups/r.gets, ">=", 1)
+	b.compare(rowRedisCPU, "µs", s[2], s[1], store, "<=", 0.3)
+	b.compare(rowRedisCPUUnary, "µs", s[0], s[1], store, "<=", 0.3)
 	return nil
 }
 
 // redisReads reads the same keys by several ways.
 type redisReads struct {
+	addr   string
 	gw     *process
 	kv     *client.KeyValue
 	theirs *redis.Client
@@ -77,7 +82,7 @@ func (b *bench) redis(ctx context.Context) (*redisReads, error) {
 		return nil, err
 	}
 	b.undo = append(b.undo, func() { sdk.Close() })
-	r := &redisReads{gw: gw, kv: sdk.KeyValue("remote"), theirs: redis.NewClient(&redis.Options{Addr: addr, PoolSize: callers})}
+	r := &redisReads{addr: addr, gw: gw, kv: sdk.KeyValue("remote"), theirs: redis.NewClient(&redis.Options{Addr: addr, PoolSize: callers})}
 	b.undo = append(b.undo, func() { r.theirs.Close() })
 	if r.auto, err = r.theirs.AutoPipeline(); err != nil {
 		return nil, err
@@ -139,14 +144,45 @@ func (r *redisReads) coalesced(ctx context.Context, d time.Duration) (sample, er
 	return s, errors.Join(err, err2)
 }
 
-// hits is how many keys Redis has found.
-func (r *redisReads) hits(ctx context.Context) (float64, error) {
-	const field = "keyspace_hits:"
-	info, err := r.theirs.Info(ctx, "stats").Result()
+// behind is a side with the CPU time that Redis has used for it.
+func (r *redisReads) behind(of side) side {
+	return func(ctx context.Context, d time.Duration) (sample, error) {
+		before, err := r.cpuSeconds(ctx)
+		if err != nil {
+			return sample{}, err
+		}
+		s, err := of(ctx, d)
+		if err != nil {
+			return s, err
+		}
+		after, err := r.cpuSeconds(ctx)
+		s.store = (after - before) / s.ops * 1e6
+		return s, err
+	}
+}
+
+// cpuSeconds is the CPU time that Redis has used.
+func (r *redisReads) cpuSeconds(ctx context.Context) (float64, error) {
+	user, err := r.info(ctx, "cpu", "used_cpu_user")
 	if err != nil {
 		return 0, err
 	}
-	_, rest, _ := strings.Cut(info, field)
+	system, err := r.info(ctx, "cpu", "used_cpu_sys")
+	return user + system, err
+}
+
+// hits is how many keys Redis has found.
+func (r *redisReads) hits(ctx context.Context) (float64, error) {
+	return r.info(ctx, "stats", "keyspace_hits")
+}
+
+// info is a number that Redis tells of itself.
+func (r *redisReads) info(ctx context.Context, section, field string) (float64, error) {
+	info, err := r.theirs.Info(ctx, section).Result()
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(info, field+":")
 	line, _, _ := strings.Cut(rest, "\r\n")
 	return strconv.ParseFloat(line, 64)
 }

@@ -55,20 +55,25 @@ func (echoServer) Set(context.Context, *kvv1.SetRequest) (*kvv1.SetResponse, err
 }
 
 // serveEcho runs an echo server: "default@ADDR" as grpc-go comes, "tuned@ADDR"
-// with prismd's own settings.
+// with prismd's own settings, "REDIS@ADDR" as grpc-go comes in front of a Redis.
 func serveEcho(spec string) {
 	kind, addr, _ := strings.Cut(spec, "@")
 	var opts []grpc.ServerOption
-	if kind == "tuned" {
+	var service kvv1.KeyValueServiceServer = echoServer{}
+	switch kind {
+	case "default":
+	case "tuned":
 		opts = server.GRPCOptions()
 		server.Tune()
+	default:
+		service = newHop(kind)
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		fatal(err)
 	}
 	s := grpc.NewServer(opts...)
-	kvv1.RegisterKeyValueServiceServer(s, echoServer{})
+	kvv1.RegisterKeyValueServiceServer(s, service)
 	fatal(s.Serve(l))
 }
 
@@ -127,7 +132,7 @@ func loop(ctx context.Context, p *process, n int, d time.Duration, op func(ctx c
 	}
 	took := time.Since(start).Seconds()
 	n64 := float64(done.Load())
-	return sample{rate: n64 / took, cpu: (p.cpuSeconds() - before) / n64 * 1e6}, nil
+	return sample{rate: n64 / took, ops: n64, cpu: (p.cpuSeconds() - before) / n64 * 1e6}, nil
 }
 
 // benchWire measures what a call costs.
