@@ -160,7 +160,7 @@ func TestTiersMoveOnTwoDisks(t *testing.T) {
 	t.Parallel()
 	s := clickhousetest.Bridge(t, clickhousetest.Tiers())
 	must(t, s, `CREATE TABLE t (at DateTime, n UInt32) ENGINE = MergeTree ORDER BY n TTL at + INTERVAL 7 DAY TO VOLUME 'cold'
-		SETTINGS storage_policy = 'tiers'`)
+		SETTINGS storage_policy = 'tiers', old_parts_lifetime = 1, cleanup_delay_period = 1, cleanup_delay_period_random_add = 0`)
 	must(t, s, "INSERT INTO t VALUES (now(), 1)")
 	const disks = "SELECT groupArray(disk_name) FROM (SELECT disk_name FROM system.parts WHERE table = 't' AND active ORDER BY disk_name)"
 	if got := must(t, s, disks); got != "['hot']" {
