@@ -74,6 +74,9 @@ type Info struct {
 	// this process: no device, no other process, no network. The caller then
 	// need not keep a goroutine ready to go on meanwhile.
 	Instant bool
+	// Missing says of capabilities that the driver has, and this store has not,
+	// why: by name, in one sentence for people.
+	Missing map[string]string
 }
 
 // Store is what every backend has, whatever models it serves.

@@ -23,6 +23,7 @@ type Backend struct {
 	Driver     string
 	Options    func(into any) error // nil: none
 	DeclaredIn string               // "prism.yaml:14"; empty: built in, or added
+	Added      bool                 // by an operator, not declared
 	Guard      guard.Settings
 }
 
