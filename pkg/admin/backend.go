@@ -62,7 +62,7 @@ func backendOf(b route.BackendStatus) *adminv1.Backend {
 	out := &adminv1.Backend{
 		Name: b.Name, Driver: b.Driver, Health: adminv1.HealthState(b.Health.State), Message: b.Health.Message,
 		CheckedAtMs: millis(b.CheckedAt), LatencyUs: b.Latency.Microseconds(), Capabilities: b.Capabilities,
-		Namespaces: b.Namespaces, Durability: b.Info.Durability, Durable: b.Info.Durable, Facts: b.Health.Facts,
+		Namespaces: b.Namespaces, Durability: b.Durability, Durable: b.Durable, Facts: b.Health.Facts,
 		Errors: b.Faults, LastError: b.LastError, LastErrorMs: millis(b.LastErrorAt), DeclaredIn: b.DeclaredIn, Added: b.Added,
 		Breaker: b.Breaker.String(), BreakerSinceMs: millis(b.Since), BreakerOpened: b.Opened,
 		InFlight: b.InFlight, Calls: b.Calls, RejectedOpen: b.Refused, RejectedBusy: b.Overloaded,
@@ -71,10 +71,6 @@ func backendOf(b route.BackendStatus) *adminv1.Backend {
 	}
 	for reason, n := range b.Figures.Errors {
 		out.ErrorsByReason[string(reason)] = n
-	}
-	// What the server says of itself now stands before what it said at the start.
-	if d := b.Health.Facts["durability"]; d != "" && b.Info.Durability == "" {
-		out.Durability = d
 	}
 	out.Missing = missingOf(b)
 	return out

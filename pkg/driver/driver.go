@@ -99,6 +99,10 @@ type Health struct {
 	State   HealthState
 	Message string            // why it is not healthy
 	Facts   map[string]string // sizes, versions, pools: "disk_bytes": "4096"
+	// What Info says of durability, as it is now: a server may have been started
+	// again with other settings. Empty: as Info says.
+	Durability string
+	Durable    bool
 }
 
 // HealthState is how well a backend does.

@@ -177,6 +177,8 @@ type BackendStatus struct {
 	Health       driver.Health
 	CheckedAt    time.Time
 	Latency      time.Duration // of the last probe
+	Durability   string        // what acked means now
+	Durable      bool
 	guard.Figures
 }
 
@@ -193,7 +195,17 @@ func (r *Router) Status(name string) (BackendStatus, error) {
 	be.mu.Lock()
 	defer be.mu.Unlock()
 	s.Health, s.CheckedAt, s.Latency = be.health, be.checked, be.latency
+	s.Durability, s.Durable = be.durability()
 	return s, nil
+}
+
+// durability is what acked means now, as far as the last probe has told. Its
+// caller holds be.mu.
+func (be *backend) durability() (words string, durable bool) {
+	if be.health.Durability != "" {
+		return be.health.Durability, be.health.Durable
+	}
+	return be.set.Info.Durability, be.set.Info.Durable
 }
 
 // BackendStats are the figures of all backends, for metrics.

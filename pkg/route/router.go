@@ -213,7 +213,10 @@ func (r *Router) Namespace(ctx context.Context, name string) (NamespaceStatus, b
 	if n == nil {
 		return NamespaceStatus{}, false
 	}
-	s := NamespaceStatus{Durability: n.backend.set.Info.Durability, Durable: n.backend.set.Info.Durable, Inflight: n.inflight.Load()}
+	s := NamespaceStatus{Inflight: n.inflight.Load()}
+	n.backend.mu.Lock()
+	s.Durability, s.Durable = n.backend.durability()
+	n.backend.mu.Unlock()
 	if m, err := modelOf(n.record.Model); err == nil {
 		s.Capabilities = m.capabilities(&n.backend.set)
 	}
