@@ -170,6 +170,9 @@ func (b *breaker) forget() {
 	b.attentive.Store(false)
 }
 
+// State is how the breaker stands.
+func (g *Guard) State() State { return State(g.breaker.state.Load()) }
+
 // word is the state, and what opened it.
 func (b *breaker) word() (State, string) {
 	b.mu.Lock()

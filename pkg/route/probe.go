@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/guard"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -69,6 +70,10 @@ func (r *Router) Probe(ctx context.Context, name string) (BackendStatus, error) 
 	return r.Status(name)
 }
 
+// eager is how many times as often a backend is asked while its breaker is not
+// closed: its callers are waiting.
+const eager = 4
+
 // Watch probes every backend each so often, until ctx ends. One that is slow to
 // answer holds up no other.
 func (r *Router) Watch(ctx context.Context, every time.Duration) {
@@ -76,7 +81,7 @@ func (r *Router) Watch(ctx context.Context, every time.Duration) {
 	defer wg.Wait()
 	for {
 		for _, be := range r.opened() {
-			if !be.watched.CompareAndSwap(false, true) {
+			if !be.due(r.clock.Now(), every) || !be.watched.CompareAndSwap(false, true) {
 				continue
 			}
 			wg.Go(func() {
@@ -84,7 +89,7 @@ func (r *Router) Watch(ctx context.Context, every time.Duration) {
 				r.Probe(ctx, be.Name) //nolint:errcheck // the status keeps it
 			})
 		}
-		t := r.clock.NewTimer(every)
+		t := r.clock.NewTimer(every / eager)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -92,4 +97,12 @@ func (r *Router) Watch(ctx context.Context, every time.Duration) {
 			return
 		}
 	}
+}
+
+// due reports whether a backend is to be asked again.
+func (be *backend) due(now time.Time, every time.Duration) bool {
+	be.mu.Lock()
+	checked := be.checked
+	be.mu.Unlock()
+	return now.Sub(checked) >= every || be.guard.State() != guard.Closed
 }
