@@ -87,7 +87,10 @@ func (r *Router) open(ctx context.Context, b Backend) (*backend, error) {
 		Log: r.log.With("backend", b.Name), Options: b.Options,
 	})
 	if err != nil {
-		return nil, prism.New(prism.From(err).Reason, "cannot open backend %q", b.Name).WithBackend(b.Name).WithCause(err)
+		why := prism.From(err)
+		e := prism.New(why.Reason, "cannot open backend %q", b.Name).WithBackend(b.Name).WithCause(err)
+		e.Fields = why.Fields
+		return nil, e
 	}
 	if r.wrap != nil {
 		set = r.wrap(b.Name, set)
