@@ -73,7 +73,9 @@ func (g *Gateway) TestBackend(ctx context.Context, r *adminv1.TestBackendRequest
 		}}, nil
 	}
 	return &adminv1.TestBackendResponse{Passed: true, Steps: []*adminv1.TestStep{
-		{Model: "keyvalue", Name: "write", TookUs: 1450}, {Model: "keyvalue", Name: "read back", TookUs: 90}, {Model: "keyvalue", Name: "delete", TookUs: 1320},
+		{Model: "keyvalue", Name: "write", TookUs: 1450},
+		{Model: "keyvalue", Name: "read back", TookUs: 90},
+		{Model: "keyvalue", Name: "delete", TookUs: 1320},
 		{Model: "store", Name: "clean up", TookUs: 700},
 	}}, nil
 }
