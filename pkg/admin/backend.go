@@ -171,10 +171,20 @@ func (s *Service) keep(ctx context.Context, r *adminv1.AddBackendRequest) ([]*ad
 	}
 	list, failed := stepsOf(steps)
 	if failed != nil {
-		return nil, failed
+		return nil, s.refusal(ctx, r.Name, failed)
 	}
 	_, err = s.road.Control.SaveBackend(ctx, control.Backend{Name: r.Name, Driver: r.Driver, Added: true, Options: r.Options})
 	return list, err
+}
+
+// refusal adds to the failure of a trial what the store says of itself: an
+// operator may see more of it than a caller.
+func (s *Service) refusal(ctx context.Context, name string, failed error) error {
+	status, err := s.router.Probe(ctx, name)
+	if err != nil || status.Health.State != driver.Unhealthy {
+		return failed
+	}
+	return prism.New(prism.From(failed).Reason, "%s", status.Health.Message).WithBackend(name).WithCause(failed)
 }
 
 // RemoveBackend closes and forgets a backend that was added.

@@ -206,7 +206,8 @@ func (g *Guard) Probed(h driver.Health) {
 	switch {
 	case g.settings.Off:
 	case h.State == driver.Unhealthy:
-		g.breaker.unwell(now, h.Message, answered)
+		// Not its own words, which may name addresses: callers are told of this.
+		g.breaker.unwell(now, "its last probe failed", answered)
 	default:
 		g.breaker.well(now)
 	}

@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -65,7 +66,7 @@ func (r *rig) refused(what string) {
 	r.t.Helper()
 	before := r.calls
 	e := prism.From(r.get(nil))
-	if e == nil || e.Reason != prism.ReasonBackendUnavailable || e.Meta["breaker"] == "" || e.Backend != "b" || e.RetryAfter() <= 0 || r.calls != before {
+	if e == nil || e.Reason != prism.ReasonBackendUnavailable || strings.Contains(e.Message, "10.0.0.7") || e.Meta["breaker"] == "" || e.Backend != "b" || e.RetryAfter() <= 0 || r.calls != before {
 		r.t.Errorf("%s: got %v, %d calls reached the store; want a refusal", what, e, r.calls-before)
 	}
 }
@@ -78,7 +79,7 @@ func (r *rig) state(what string, want guard.State) {
 }
 
 // probe tells the guard what a probe found.
-func (r *rig) probe(s driver.HealthState) { r.Probed(driver.Health{State: s, Message: "probe"}) }
+func (r *rig) probe(s driver.HealthState) { r.Probed(driver.Health{State: s, Message: "dial 10.0.0.7: refused"}) }
 
 // open makes the breaker open.
 func (r *rig) open() {
