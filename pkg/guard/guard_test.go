@@ -223,6 +223,7 @@ func TestProbesOpenTheBreakerOfAStoreThatIsIdle(t *testing.T) {
 	r.state("one that may have come late", guard.Closed)
 	r.probe(driver.Unhealthy)
 	r.state("two in a row", guard.Open)
+	r.refused("by its probes")
 
 	r = newRig(t, guard.Settings{})
 	_ = r.get(away())
@@ -304,6 +305,8 @@ func TestAGuardThatIsOffCountsAndHoldsNothingBack(t *testing.T) {
 	r := newRig(t, guard.Settings{Off: true, MaxInFlight: 1, CallTimeout: time.Nanosecond})
 	for range 20 {
 		_ = r.get(away())
+	}
+	for range 20 {
 		r.probe(driver.Unhealthy)
 	}
 	var err error
