@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,13 +43,16 @@ type rig struct {
 	clock *clock.Fake
 	store *moody
 	set   driver.Set
-	calls int // that reached the store
-	err   error
+	calls atomic.Int64 // that reached the store
+	err   atomic.Value // of mood
 }
+
+// A mood is how the store answers.
+type mood struct{ err error }
 
 func newRig(t *testing.T, s guard.Settings) *rig {
 	r := &rig{t: t, clock: clock.NewFake(start)}
-	r.store = &moody{get: func(context.Context) error { r.calls++; return r.err }}
+	r.store = &moody{get: func(context.Context) error { r.calls.Add(1); return r.err.Load().(mood).err }}
 	r.Guard = guard.New("b", s, r.clock)
 	r.set = r.Wrap(driver.Set{Info: driver.Info{Driver: "moody"}, KeyValue: r.store})
 	return r
@@ -56,7 +60,7 @@ func newRig(t *testing.T, s guard.Settings) *rig {
 
 // get makes a call with the store in some mood.
 func (r *rig) get(err error) error {
-	r.err = err
+	r.err.Store(mood{err})
 	_, _, got := r.set.KeyValue.Get(r.t.Context(), prism.Key{Namespace: "n", Name: "k"})
 	return got
 }
@@ -64,10 +68,10 @@ func (r *rig) get(err error) error {
 // refused makes a call that must not reach the store.
 func (r *rig) refused(what string) {
 	r.t.Helper()
-	before := r.calls
+	before := r.calls.Load()
 	e := prism.From(r.get(nil))
-	if e == nil || e.Reason != prism.ReasonBackendUnavailable || strings.Contains(e.Message, "10.0.0.7") || e.Meta["breaker"] == "" || e.Backend != "b" || e.RetryAfter() <= 0 || r.calls != before {
-		r.t.Errorf("%s: got %v, %d calls reached the store; want a refusal", what, e, r.calls-before)
+	if e == nil || e.Reason != prism.ReasonBackendUnavailable || strings.Contains(e.Message, "10.0.0.7") || e.Meta["breaker"] == "" || e.Backend != "b" || e.RetryAfter() <= 0 || r.calls.Load() != before {
+		r.t.Errorf("%s: got %v, %d calls reached the store; want a refusal", what, e, r.calls.Load()-before)
 	}
 }
 
@@ -79,7 +83,9 @@ func (r *rig) state(what string, want guard.State) {
 }
 
 // probe tells the guard what a probe found.
-func (r *rig) probe(s driver.HealthState) { r.Probed(driver.Health{State: s, Message: "dial 10.0.0.7: refused"}) }
+func (r *rig) probe(s driver.HealthState) {
+	r.Probed(driver.Health{State: s, Message: "dial 10.0.0.7: refused"})
+}
 
 // open makes the breaker open.
 func (r *rig) open() {
