@@ -26,7 +26,7 @@ type Service struct {
 	road     *Road
 	sessions *session.Manager
 	router   *route.Router
-	status   func() *adminv1.GetStatusResponse
+	server   Server
 
 	// change is held over what changes namespaces, so that the control store
 	// and the router agree.
@@ -34,9 +34,16 @@ type Service struct {
 	work   sync.WaitGroup // operations under way
 }
 
-// New returns the service. status fills in what only the server knows.
-func New(r *Road, sessions *session.Manager, router *route.Router, status func() *adminv1.GetStatusResponse) *Service {
-	return &Service{road: r, sessions: sessions, router: router, status: status}
+// A Server is asked for what only it knows.
+type Server struct {
+	Status func() *adminv1.GetStatusResponse
+	// Backend judges a backend with options given as text, as one in a file.
+	Backend func(name, driver string, options map[string]string) (route.Backend, error)
+}
+
+// New returns the service.
+func New(r *Road, sessions *session.Manager, router *route.Router, server Server) *Service {
+	return &Service{road: r, sessions: sessions, router: router, server: server}
 }
 
 // Register serves the operator's API; its server must use the road's
@@ -51,7 +58,7 @@ func (s *Service) Wait() { s.work.Wait() }
 
 // GetStatus answers what this gateway is and how it does.
 func (s *Service) GetStatus(ctx context.Context, _ *adminv1.GetStatusRequest) (*adminv1.GetStatusResponse, error) {
-	st := s.status()
+	st := s.server.Status()
 	list, err := s.road.Control.Namespaces(ctx)
 	if err != nil {
 		return nil, err
@@ -84,61 +91,6 @@ func (s *Service) GetStats(context.Context, *adminv1.GetStatsRequest) (*adminv1.
 
 func latency(l telemetry.Latency) *adminv1.LatencyHistogram {
 	return &adminv1.LatencyHistogram{BoundsUs: l.BoundsUS, Counts: l.Counts, SumUs: l.SumUS}
-}
-
-// ListBackends answers what is known of each backend, from its last probe.
-func (s *Service) ListBackends(context.Context, *adminv1.ListBackendsRequest) (*adminv1.ListBackendsResponse, error) {
-	resp := &adminv1.ListBackendsResponse{}
-	for _, name := range s.router.Backends() {
-		b, err := s.router.Status(name)
-		if err != nil {
-			return nil, err
-		}
-		resp.Backends = append(resp.Backends, backendOf(b))
-	}
-	return resp, nil
-}
-
-// GetBackend answers what is known of one.
-func (s *Service) GetBackend(_ context.Context, r *adminv1.GetBackendRequest) (*adminv1.GetBackendResponse, error) {
-	b, err := s.router.Status(r.Name)
-	if err != nil {
-		return nil, err
-	}
-	return &adminv1.GetBackendResponse{Backend: backendOf(b)}, nil
-}
-
-// CheckBackendHealth probes now.
-func (s *Service) CheckBackendHealth(ctx context.Context, r *adminv1.CheckBackendHealthRequest) (*adminv1.CheckBackendHealthResponse, error) {
-	names := s.router.Backends()
-	if r.Name != "" {
-		names = []string{r.Name}
-	}
-	found := make([]*adminv1.Backend, len(names))
-	errs := make([]error, len(names))
-	var wg sync.WaitGroup
-	for i, name := range names {
-		wg.Go(func() {
-			b, err := s.router.Probe(ctx, name)
-			found[i], errs[i] = backendOf(b), err
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return &adminv1.CheckBackendHealthResponse{Backends: found}, nil
-}
-
-func backendOf(b route.BackendStatus) *adminv1.Backend {
-	return &adminv1.Backend{
-		Name: b.Name, Driver: b.Driver, Health: adminv1.HealthState(b.Health.State), Message: b.Health.Message,
-		CheckedAtMs: millis(b.CheckedAt), LatencyUs: b.Latency.Microseconds(), Capabilities: b.Capabilities,
-		Namespaces: b.Namespaces, Durability: b.Info.Durability, Facts: b.Health.Facts,
-		Errors: b.Errors, LastError: b.LastError, DeclaredIn: b.DeclaredIn,
-	}
 }
 
 // ListSessions pages through the sessions, the newest first.

@@ -249,11 +249,11 @@ func (st style) time(t time.Time) string {
 // tones are the words of states by what they mean.
 func tone(word string) int {
 	switch strings.ToLower(word) {
-	case "active", "healthy", "running", "ok", "allowed", "ready", "done", "good", "passed", "set", "created":
+	case "active", "healthy", "running", "ok", "allowed", "ready", "done", "good", "passed", "set", "created", "closed":
 		return 1
-	case "degraded", "draining", "provisioning", "expiring", "pending", "unknown", "read_only", "starting", "warning", "expire":
+	case "degraded", "draining", "provisioning", "expiring", "pending", "unknown", "read_only", "starting", "warning", "expire", "half-open":
 		return 0
-	case "unhealthy", "failed", "denied", "deleting", "deleted", "revoked", "expired", "stopped", "stopping", "terminating", "bad", "delete":
+	case "unhealthy", "failed", "denied", "deleting", "deleted", "revoked", "expired", "stopped", "stopping", "terminating", "bad", "delete", "open":
 		return -1
 	}
 	return 2

@@ -513,3 +513,32 @@ func TestSyntaxMistakesAreExplained(t *testing.T) {
 		}
 	}
 }
+
+func TestABackendOfNoFileIsJudgedAsOneOfAFile(t *testing.T) {
+	t.Setenv("PRISM_TEST_SECRET", "hunter2")
+	var into struct {
+		Addrs []string      `yaml:"addrs"`
+		Size  int           `yaml:"pool_size"`
+		Wait  time.Duration `yaml:"timeout"`
+	}
+	b, err := AddedBackend("far", "redis", map[string]string{"addrs": `["10.0.0.7:6379"]`, "pool_size": "7", "timeout": "2s"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Options.Decode(&into); err != nil || into.Addrs[0] != "10.0.0.7:6379" || into.Size != 7 || into.Wait != 2*time.Second {
+		t.Errorf("decoded %+v, %v", into, err)
+	}
+	if b.Guard.Mode != "on" || b.Guard.CallTimeout != 30*time.Second || b.Guard.MaxInFlight != 4096 || b.Guard.Failures != 5 {
+		t.Errorf("the guard's defaults are %+v", b.Guard)
+	}
+	for what, options := range map[string]map[string]string{
+		"a secret": {"password": "hunter2"}, "a variable": {"addrs": `["${PRISM_TEST_SECRET}"]`},
+		"a line break": {"addrs": "a\nnamespaces: []"}, "a key that is none": {"a: {}\nb": "c"}, "no YAML": {"addrs": "[a"},
+	} {
+		if b, err := AddedBackend("far", "redis", options, nil); !errors.Is(err, prism.ReasonInvalidConfig) && !errors.Is(err, prism.ReasonInvalidArgument) {
+			t.Errorf("%s: got %+v, %v", what, b, err)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the secret is told: %v", what, err)
+		}
+	}
+}

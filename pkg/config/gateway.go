@@ -2,11 +2,15 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
 // Gateway is prismd's file.
@@ -53,6 +57,16 @@ type Backend struct {
 	Name    string  `yaml:"name" check:"required,name,example=local" doc:"The name that namespaces use."`
 	Driver  string  `yaml:"driver" check:"required,example=pebble" doc:"The code that talks to this kind of store."`
 	Options Options `yaml:"options" doc:"The driver's own settings; see the page of the driver."`
+	Guard   Guard   `yaml:"guard" doc:"What stands around the store."`
+}
+
+// A Guard bounds the calls on a backend.
+type Guard struct {
+	Where
+	Mode        string        `yaml:"mode" enum:"on|off" default:"on" doc:"With off, calls are only counted."`
+	CallTimeout time.Duration `yaml:"call_timeout" default:"30s" check:"min=10ms,max=1h" doc:"The end of a call that has none of its own, or a later one."`
+	MaxInFlight int64         `yaml:"max_in_flight" default:"4096" check:"min=1,max=1000000" doc:"Calls under way at once; one more is refused (OVERLOADED)."`
+	Failures    int64         `yaml:"failures" default:"5" check:"min=1,max=1000" doc:"Calls in a row without an answer that open the breaker."`
 }
 
 // A Namespace is a declared dataset.
@@ -195,6 +209,29 @@ type Log struct {
 // Drivers lists the drivers of this build, for the suggestion and so that
 // prismctl, which cannot link them, judges a file as prismd does.
 func Drivers() []string { return []string{"memory", "nats", "pebble", "redis"} }
+
+// AddedBackend judges a backend that stands in no file, with the values of its
+// options as they would be written in one. Variables are not looked at: they are
+// the gateway's, and whoever adds a backend is not.
+func AddedBackend(name, driver string, options map[string]string, drivers []string) (Backend, error) {
+	text := fmt.Sprintf("apiVersion: %s\nbackends:\n  - name: %s\n    driver: %s\n    options:\n", APIVersion, name, driver)
+	for _, key := range sortedKeys(options) {
+		if !optionKey.MatchString(key) || strings.ContainsAny(options[key], "\r\n") {
+			return Backend{}, prism.InvalidField("options", "must be NAME=VALUE, on one line each")
+		}
+		text += "      " + key + ": " + options[key] + "\n"
+	}
+	if len(options) == 0 {
+		text = strings.TrimSuffix(text, "    options:\n")
+	}
+	g, err := ParseGateway("options", []byte(text), Load{Drivers: drivers, Lookup: func(string) (string, bool) { return "", false }})
+	if err != nil {
+		return Backend{}, err
+	}
+	return g.Backends[0], nil
+}
+
+var optionKey = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 // Backend finds a backend by name.
 func (g *Gateway) Backend(name string) (Backend, bool) {
@@ -419,11 +456,4 @@ func refers(c *checks, w Where, field, name string, known map[string]Pos) {
 	c.missing(w, field, f)
 }
 
-func sortedKeys(m map[string]Pos) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -9,15 +9,19 @@ import (
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
-// A Backend is a declared one, as it was seen at a start of the gateway. It is
-// kept so that a change of driver or options under existing data is noticed.
+// A Backend is a declared one, as it was seen at a start of the gateway, or one
+// that an operator has added. A declared one is kept so that a change of driver
+// under existing data is noticed, an added one so that it is there again.
 type Backend struct {
-	Name        string    `json:"name"`
-	Driver      string    `json:"driver"`
-	OptionsHash string    `json:"options_hash,omitempty"` // never the options: they may hold passwords
-	DeclaredIn  string    `json:"declared_in,omitempty"`
-	FirstSeen   time.Time `json:"first_seen"`
-	LastSeen    time.Time `json:"last_seen"`
+	Name        string `json:"name"`
+	Driver      string `json:"driver"`
+	OptionsHash string `json:"options_hash,omitempty"` // never the options: they may hold passwords
+	DeclaredIn  string `json:"declared_in,omitempty"`
+	Added       bool   `json:"added,omitempty"`
+	// Options of an added one, as they were given; secrets are refused in them.
+	Options   map[string]string `json:"options,omitempty"`
+	FirstSeen time.Time         `json:"first_seen"`
+	LastSeen  time.Time         `json:"last_seen"`
 }
 
 // SaveBackend stores b, keeping when it was first seen, and answers what was
@@ -48,6 +52,20 @@ func (s *Store) SaveBackend(ctx context.Context, b Backend) (before Backend, err
 		return Backend{}, err
 	}
 	return before, nil
+}
+
+// Backend finds what is known of a backend; NOT_FOUND if nothing is.
+func (s *Store) Backend(ctx context.Context, name string) (Backend, error) {
+	list, err := s.Backends(ctx)
+	if err != nil {
+		return Backend{}, err
+	}
+	for _, b := range list {
+		if b.Name == name {
+			return b, nil
+		}
+	}
+	return Backend{}, prism.NotFound("backend", name)
 }
 
 // Backends lists all that were ever declared and not removed, by name.

@@ -115,7 +115,7 @@ func TestBackendRemembersWhenItWasFirstSeen(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	ctx := t.Context()
-	if before := must[control.Backend](t)(s.SaveBackend(ctx, control.Backend{Name: "local", Driver: "pebble", OptionsHash: "1", DeclaredIn: "prism.yaml:3"})); before != (control.Backend{}) {
+	if before := must[control.Backend](t)(s.SaveBackend(ctx, control.Backend{Name: "local", Driver: "pebble", OptionsHash: "1", DeclaredIn: "prism.yaml:3"})); before.Name != "" {
 		t.Errorf("got %+v before the first", before)
 	}
 	s.clock.Advance(time.Hour)
@@ -123,9 +123,16 @@ func TestBackendRemembersWhenItWasFirstSeen(t *testing.T) {
 	if before.Driver != "pebble" || before.OptionsHash != "1" {
 		t.Errorf("got %+v, want what was known before", before)
 	}
-	must[control.Backend](t)(s.SaveBackend(ctx, control.Backend{Name: "gone", Driver: "memory"}))
+	options := map[string]string{"addrs": "[\"127.0.0.1:6379\"]"}
+	must[control.Backend](t)(s.SaveBackend(ctx, control.Backend{Name: "gone", Driver: "redis", Added: true, Options: options}))
+	if b := must[control.Backend](t)(s.Backend(ctx, "gone")); !b.Added || !reflect.DeepEqual(b.Options, options) {
+		t.Errorf("got %+v of one that was added", b)
+	}
 	if err := s.RemoveBackend(ctx, "gone"); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := s.Backend(ctx, "gone"); !errors.Is(err, prism.ReasonNotFound) {
+		t.Errorf("of one that was removed: %v", err)
 	}
 	s.restart(t)
 	list := must[[]control.Backend](t)(s.Backends(ctx))

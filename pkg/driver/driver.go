@@ -74,6 +74,9 @@ type Info struct {
 	// this process: no device, no other process, no network. The caller then
 	// need not keep a goroutine ready to go on meanwhile.
 	Instant bool
+	// Missing says of capabilities that the driver has, and this store has not,
+	// why: by name, in one sentence for people.
+	Missing map[string]string
 }
 
 // Store is what every backend has, whatever models it serves.
@@ -96,6 +99,10 @@ type Health struct {
 	State   HealthState
 	Message string            // why it is not healthy
 	Facts   map[string]string // sizes, versions, pools: "disk_bytes": "4096"
+	// What Info says of durability, as it is now: a server may have been started
+	// again with other settings. Empty: as Info says.
+	Durability string
+	Durable    bool
 }
 
 // HealthState is how well a backend does.

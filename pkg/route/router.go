@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,7 +22,6 @@ import (
 	"github.com/prism-data-layer/prism/pkg/data/queue"
 	"github.com/prism-data-layer/prism/pkg/data/workqueue"
 	"github.com/prism-data-layer/prism/pkg/driver"
-	"github.com/prism-data-layer/prism/pkg/driver/around"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -34,6 +32,7 @@ type Router struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	sealer  *data.Sealer
+	trials  prism.Namespace  // where backends are tried
 	streams *pubsub.Registry // of all namespaces and their versions
 	wrap    func(backend string, s driver.Set) driver.Set
 
@@ -50,8 +49,8 @@ type Options struct {
 	Secret  []byte // authenticates cursors and positions
 	Clock   clock.Clock
 	Log     *slog.Logger
-	// Wrap puts what treats all calls alike around an opened backend: figures,
-	// breakers. Nil: nothing.
+	// Wrap may change an opened backend before its guard is put around it. Nil:
+	// it is taken as it is.
 	Wrap func(backend string, s driver.Set) driver.Set
 }
 
@@ -59,87 +58,11 @@ type Options struct {
 func New(o Options) *Router {
 	r := &Router{
 		drivers: o.Drivers, dir: o.Dir, clock: o.Clock, log: o.Log,
-		sealer: data.NewSealer(o.Secret), wrap: o.Wrap,
+		sealer: data.NewSealer(o.Secret), trials: trialNamespace(o.Secret), wrap: o.Wrap,
 		backends: map[string]*backend{}, streams: pubsub.NewRegistry(),
 	}
 	r.table.Store(&map[string]*namespace{})
 	return r
-}
-
-// A Backend is what the configuration says of one.
-type Backend struct {
-	Name       string
-	Driver     string
-	Options    func(into any) error // nil: none
-	DeclaredIn string               // "prism.yaml:14"; empty: built in
-}
-
-// A backend is an opened one.
-type backend struct {
-	Backend
-	set driver.Set
-
-	mu      sync.Mutex
-	probing *probe // under way; nil: none
-	health  driver.Health
-	checked time.Time
-	latency time.Duration
-	errors  int64
-	last    string
-}
-
-// OpenBackends opens those that are not open yet. If one cannot be opened,
-// none of these stays open. Backends that are no longer declared stay open
-// until the gateway stops: namespaces may be bound to them.
-func (r *Router) OpenBackends(ctx context.Context, list []Backend) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var opened []string
-	var problems []error
-	for _, b := range list {
-		if have := r.backends[b.Name]; have != nil {
-			if have.Driver != b.Driver {
-				problems = append(problems, prism.New(prism.ReasonFailedPrecond,
-					"backend %q is open with driver %s and cannot become %s without a restart", b.Name, have.Driver, b.Driver))
-			}
-			continue
-		}
-		be, err := r.open(ctx, b)
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		r.backends[b.Name] = be
-		opened = append(opened, b.Name)
-	}
-	if len(problems) == 0 {
-		return nil
-	}
-	for _, name := range opened {
-		r.backends[name].set.Store.Close() //nolint:errcheck // nothing was written to it
-		delete(r.backends, name)
-	}
-	return errors.Join(problems...)
-}
-
-func (r *Router) open(ctx context.Context, b Backend) (*backend, error) {
-	spec, ok := r.drivers.Find(b.Driver)
-	if !ok {
-		return nil, prism.New(prism.ReasonInvalidConfig, "backend %q: there is no driver %q, only %v", b.Name, b.Driver, r.drivers.Names())
-	}
-	set, err := spec.Open(ctx, driver.Config{
-		Name: b.Name, Dir: filepath.Join(r.dir, "backends", b.Name), Clock: r.clock,
-		Log: r.log.With("backend", b.Name), Options: b.Options,
-	})
-	if err != nil {
-		return nil, prism.New(prism.From(err).Reason, "cannot open backend %q", b.Name).WithBackend(b.Name).WithCause(err)
-	}
-	if r.wrap != nil {
-		set = r.wrap(b.Name, set)
-	}
-	be := &backend{Backend: b}
-	be.set = around.Wrap(set, faults{be})
-	return be, nil
 }
 
 // Apply puts a list of namespaces in force, as one step: every call sees the
@@ -275,134 +198,6 @@ func (r *Router) Held(name string) Held {
 	return Held{new(atomic.Int64)}
 }
 
-// Backends lists the open backends by name.
-func (r *Router) Backends() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	names := make([]string, 0, len(r.backends))
-	for name := range r.backends {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// A BackendStatus is what is known of a backend.
-type BackendStatus struct {
-	Backend
-	Info         driver.Info
-	Capabilities []string
-	Namespaces   []string
-	Health       driver.Health
-	CheckedAt    time.Time
-	Latency      time.Duration
-	Errors       int64
-	LastError    string
-}
-
-// Status tells what is known of a backend, from its last probe.
-func (r *Router) Status(name string) (BackendStatus, error) {
-	r.mu.Lock()
-	be := r.backends[name]
-	r.mu.Unlock()
-	if be == nil {
-		return BackendStatus{}, prism.NotFound("backend", name)
-	}
-	s := BackendStatus{Backend: be.Backend, Info: be.set.Info, Capabilities: be.set.Names()}
-	for ns, n := range *r.table.Load() {
-		if n.backend == be {
-			s.Namespaces = append(s.Namespaces, ns)
-		}
-	}
-	slices.Sort(s.Namespaces)
-	be.mu.Lock()
-	defer be.mu.Unlock()
-	s.Health, s.CheckedAt, s.Latency, s.Errors, s.LastError = be.health, be.checked, be.latency, be.errors, be.last
-	return s, nil
-}
-
-// probeTime bounds a probe: a store that takes longer is not healthy.
-const probeTime = 2 * time.Second
-
-// A probe is a question to a store and, once done is closed, its answer.
-type probe struct {
-	done   chan struct{}
-	health driver.Health
-}
-
-// ask asks the store how it does, unless it still owes an answer: one that is
-// stuck is not asked again and again, each time at the price of a goroutine.
-// The question does not end with the caller, for others may wait for it too.
-func (be *backend) ask(ctx context.Context) *probe {
-	be.mu.Lock()
-	defer be.mu.Unlock()
-	if be.probing != nil {
-		return be.probing
-	}
-	p := &probe{done: make(chan struct{})}
-	be.probing = p
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTime)
-	go func() {
-		defer cancel()
-		p.health = be.set.Store.Health(ctx)
-		be.mu.Lock()
-		be.probing = nil
-		be.mu.Unlock()
-		close(p.done)
-	}()
-	return p
-}
-
-// Probe asks a backend how it does, now. A caller who does not wait for the
-// answer says nothing about the backend.
-func (r *Router) Probe(ctx context.Context, name string) (BackendStatus, error) {
-	r.mu.Lock()
-	be := r.backends[name]
-	r.mu.Unlock()
-	if be == nil {
-		return BackendStatus{}, prism.NotFound("backend", name)
-	}
-	start := time.Now()
-	late := time.NewTimer(probeTime)
-	defer late.Stop()
-	p := be.ask(ctx)
-	var h driver.Health
-	select {
-	case <-p.done:
-		h = p.health
-	case <-late.C:
-		h = driver.Health{State: driver.Unhealthy, Message: fmt.Sprintf("no answer to the probe within %s", probeTime)}
-	case <-ctx.Done():
-		return BackendStatus{}, prism.From(ctx.Err())
-	}
-	be.mu.Lock()
-	be.health, be.checked, be.latency = h, r.clock.Now(), time.Since(start)
-	if h.State == driver.Unhealthy {
-		be.errors++
-		be.last = h.Message
-	}
-	be.mu.Unlock()
-	return r.Status(name)
-}
-
-// Watch probes every backend now and then, until ctx ends.
-func (r *Router) Watch(ctx context.Context, every time.Duration) {
-	for {
-		var wg sync.WaitGroup
-		for _, name := range r.Backends() {
-			wg.Go(func() { r.Probe(ctx, name) }) //nolint:errcheck // the status keeps it
-		}
-		wg.Wait()
-		t := r.clock.NewTimer(every)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return
-		}
-	}
-}
-
 // A NamespaceStatus is what is known of a namespace in force.
 type NamespaceStatus struct {
 	Capabilities []string
@@ -418,7 +213,10 @@ func (r *Router) Namespace(ctx context.Context, name string) (NamespaceStatus, b
 	if n == nil {
 		return NamespaceStatus{}, false
 	}
-	s := NamespaceStatus{Durability: n.backend.set.Info.Durability, Durable: n.backend.set.Info.Durable, Inflight: n.inflight.Load()}
+	s := NamespaceStatus{Inflight: n.inflight.Load()}
+	n.backend.mu.Lock()
+	s.Durability, s.Durable = n.backend.durability()
+	n.backend.mu.Unlock()
 	if m, err := modelOf(n.record.Model); err == nil {
 		s.Capabilities = m.capabilities(&n.backend.set)
 	}

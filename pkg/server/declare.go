@@ -10,6 +10,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/control"
+	"github.com/prism-data-layer/prism/pkg/guard"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/route"
 )
@@ -111,9 +112,52 @@ func (s *Server) change(ctx context.Context, next *config.Gateway) error {
 func backendsOf(c *config.Gateway) []route.Backend {
 	list := make([]route.Backend, len(c.Backends))
 	for i, b := range c.Backends {
-		list[i] = route.Backend{Name: b.Name, Driver: b.Driver, DeclaredIn: declaredIn(b.Where), Options: b.Options.Decode}
+		list[i] = backendOf(b)
 	}
 	return list
+}
+
+// openAdded opens the backends that an operator has added. A file that declares
+// one now has the word; one that cannot be opened is no reason not to start.
+func (s *Server) openAdded(ctx context.Context) error {
+	list, err := s.control.Backends(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range list {
+		if _, declared := s.inForce.Backend(b.Name); declared || !b.Added {
+			continue
+		}
+		opened, err := s.addedBackend(b.Name, b.Driver, b.Options)
+		if err == nil {
+			err = s.router.AddBackend(ctx, opened)
+		}
+		if err != nil {
+			s.log.Error("an added backend cannot be opened: its namespaces are not served", "backend", b.Name, "error", err)
+		}
+	}
+	return nil
+}
+
+// addedBackend judges a backend that stands in no file.
+func (s *Server) addedBackend(name, driver string, options map[string]string) (route.Backend, error) {
+	b, err := config.AddedBackend(name, driver, options, s.o.Drivers.Names())
+	if err != nil {
+		return route.Backend{}, err
+	}
+	opened := backendOf(b)
+	opened.DeclaredIn, opened.Added = "", true
+	return opened, nil
+}
+
+func backendOf(b config.Backend) route.Backend {
+	return route.Backend{
+		Name: b.Name, Driver: b.Driver, DeclaredIn: declaredIn(b.Where), Options: b.Options.Decode,
+		Guard: guard.Settings{
+			Off: b.Guard.Mode == "off", CallTimeout: b.Guard.CallTimeout,
+			MaxInFlight: int(b.Guard.MaxInFlight), Failures: int(b.Guard.Failures),
+		},
+	}
 }
 
 func namespaceOf(n config.Namespace) (control.Namespace, error) {

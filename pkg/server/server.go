@@ -142,7 +142,7 @@ func (s *Server) openStores(ctx context.Context) (err error) {
 	}, s.clock, s.log)
 	s.router = route.New(route.Options{Drivers: s.o.Drivers, Dir: s.dir, Secret: secret, Clock: s.clock, Log: s.log})
 	road := &admin.Road{Auth: s.auth, Control: s.control, Metrics: s.metrics, Clock: s.clock, Log: s.log}
-	s.admin = admin.New(road, s.sessions, s.router, s.status)
+	s.admin = admin.New(road, s.sessions, s.router, admin.Server{Status: s.status, Backend: s.addedBackend})
 	s.configs = admin.NewConfigs(s.control)
 	s.gauges()
 
@@ -151,7 +151,10 @@ func (s *Server) openStores(ctx context.Context) (err error) {
 	guard := grpc.StreamInterceptor(s.around)
 	s.data = grpc.NewServer(append(limits.options(), guard)...)
 	s.ops = grpc.NewServer(append(limits.options(), guard, grpc.UnaryInterceptor(road.Interceptor()))...)
-	return s.router.OpenBackends(ctx, backendsOf(c))
+	if err := s.router.OpenBackends(ctx, backendsOf(c)); err != nil {
+		return err
+	}
+	return s.openAdded(ctx)
 }
 
 // bootstrap makes the first key of a gateway that asks for credentials and has
@@ -258,6 +261,10 @@ func (s *Server) Run(ctx context.Context, force <-chan struct{}) error {
 	return errors.Join(err, s.stop(force))
 }
 
+// probeEvery is how often each backend is asked how it does: a breaker opens
+// and closes by it.
+const probeEvery = time.Second
+
 // startWork starts what runs beside the calls.
 func (s *Server) startWork(ctx context.Context) {
 	run := func(name string, f func(context.Context) error) {
@@ -269,7 +276,7 @@ func (s *Server) startWork(ctx context.Context) {
 	}
 	run("sessions", s.sessions.Run)
 	run("keys", s.auth.Run)
-	run("probes", func(ctx context.Context) error { s.router.Watch(ctx, 2*time.Second); return nil })
+	run("probes", func(ctx context.Context) error { s.router.Watch(ctx, probeEvery); return nil })
 	if s.o.File != "" {
 		run("configuration", func(ctx context.Context) error {
 			config.Watch(ctx, s.clock, s.o.File, time.Second, func() { s.Reload(ctx) })
@@ -309,6 +316,7 @@ func (s *Server) gauges() {
 		defer cancel()
 		return float64(s.router.PubSubBacklog(ctx))
 	})
+	s.metrics.Backends(s.router.BackendStats)
 	s.metrics.Queues(s.router.QueueStats)
 	s.metrics.Logs(s.router.LogStats)
 	s.metrics.Gauge("prism_state", "Where the gateway stands: 1 running, 2 draining, 3 stopping.", func() float64 { return float64(s.State()) })

@@ -77,7 +77,7 @@ func counter(d *prometheus.Desc, n int64, labels ...string) prometheus.Metric {
 
 // metric is l in Prometheus's form, with one bucket an octave: half as many
 // series, and the counts at the bounds it has are the same.
-func (l Latency) metric(d *prometheus.Desc, label string) prometheus.Metric {
+func (l Latency) metric(d *prometheus.Desc, labels ...string) prometheus.Metric {
 	cumulative := make(map[float64]uint64, boundCount/2+1)
 	var n uint64
 	for i, b := range l.BoundsUS {
@@ -87,7 +87,7 @@ func (l Latency) metric(d *prometheus.Desc, label string) prometheus.Metric {
 		}
 	}
 	n += uint64(l.Counts[len(l.BoundsUS)])
-	return prometheus.MustNewConstHistogram(d, n, float64(l.SumUS)/1e6, cumulative, label)
+	return prometheus.MustNewConstHistogram(d, n, float64(l.SumUS)/1e6, cumulative, labels...)
 }
 
 // category sorts a class of errors as RFC-012 does.

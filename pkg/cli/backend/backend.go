@@ -16,8 +16,9 @@ import (
 func New(f *cli.Factory) *cobra.Command {
 	cmd := cli.Group("backend", "Look at backends, the stores behind a gateway",
 		"A backend is a running store with a name in the gateway's configuration. What it can do decides\nwhat its namespaces can.",
-		"  prismctl backend list\n  prismctl backend health",
-		newList(f, runList), newDescribe(f), newHealth(f, runHealth))
+		"  prismctl backend list\n  prismctl backend health\n  prismctl backend stats --watch",
+		newList(f, runList), newDescribe(f), newHealth(f, runHealth), newStats(f, runStats), newTest(f, runTest),
+		newAdd(f, runAdd), newRemove(f, runRemove))
 	cmd.Aliases = []string{"be"}
 	return cmd
 }
@@ -35,15 +36,45 @@ func kind() cli.Kind[store] {
 		}),
 		cli.Micros("latency_us", "LATENCY", "of the last probe", func(b store) int64 { return b.GetLatencyUs() }).Optional(func(b store) bool { return b.GetLatencyUs() > 0 }),
 		cli.Words("namespaces", "NAMESPACES", "whose data is there", func(b store) []string { return b.GetNamespaces() }),
-		cli.Int("errors", "ERRORS", "calls that failed since the start", func(b store) int64 { return b.GetErrors() }),
+		cli.Int("errors", "ERRORS", "of the store since the start, failed probes too", func(b store) int64 { return b.GetErrors() }),
 		cli.Time("checked_at", "CHECKED", "when it was last probed", func(b store) int64 { return b.GetCheckedAtMs() }),
 		cli.Text("message", "MESSAGE", "why it is not healthy", func(b store) string { return b.GetMessage() }).OnlyWide(),
 		cli.Text("durability", "DURABILITY", "what an answered write means", func(b store) string { return b.GetDurability() }).OnlyWide(),
 		cli.Text("declared_in", "DECLARED", "the file and line that declares it", func(b store) string { return b.GetDeclaredIn() }).OnlyWide(),
+		cli.Bool("durable", "", "whether an answered write survives a power cut", func(b store) bool { return b.GetDurable() }),
+		cli.Bool("added", "", "added by an operator, not declared", func(b store) bool { return b.GetAdded() }),
+		cli.State("breaker", "", "closed; half-open or open while the store does not answer", func(b store) string { return b.GetBreaker() }),
+		cli.Time("breaker_since", "", "since when it stands so", func(b store) int64 { return b.GetBreakerSinceMs() }),
+		cli.Int("breaker_opened", "", "how often it has opened", func(b store) int64 { return b.GetBreakerOpened() }),
+		cli.Int("calls", "", "that have ended since the start", func(b store) int64 { return b.GetCalls() }),
+		cli.Int("in_flight", "", "calls under way", func(b store) int64 { return b.GetInFlight() }),
+		cli.Int("rejected_open", "", "calls refused by the open breaker", func(b store) int64 { return b.GetRejectedOpen() }),
+		cli.Int("rejected_busy", "", "calls refused because too many were under way", func(b store) int64 { return b.GetRejectedBusy() }),
+		cli.Micros("p50_us", "", "half of the calls of the last minute took no longer", func(b store) int64 { return b.GetP50Us() }).Optional(func(b store) bool { return b.GetP50Us() > 0 }),
+		cli.Micros("p99_us", "", "nor did all but one in a hundred", func(b store) int64 { return b.GetP99Us() }).Optional(func(b store) bool { return b.GetP99Us() > 0 }),
 		cli.Text("last_error", "", "the last error", func(b store) string { return b.GetLastError() }),
+		cli.Time("last_failed_at", "", "when that was", func(b store) int64 { return b.GetLastErrorMs() }),
+		cli.Nested("errors_by_reason", "what calls ended with", func(b store) any { return counts(b.GetErrorsByReason()) }),
 		cli.Words("capabilities", "", "what it can do", func(b store) []string { return b.GetCapabilities() }),
+		cli.Nested("missing", "what it cannot do, and why", func(b store) any { return missing(b) }),
 		cli.Nested("facts", "sizes, versions, pools", facts),
 	}}
+}
+
+func counts(m map[string]int64) cli.Object {
+	o := make(cli.Object, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		o = append(o, cli.Member{Name: k, Value: m[k]})
+	}
+	return o
+}
+
+func missing(b store) cli.Object {
+	o := cli.Object{}
+	for _, m := range b.GetMissing() {
+		o = append(o, cli.Member{Name: m.GetName(), Value: m.GetWhy()})
+	}
+	return o
 }
 
 func facts(b store) any {

@@ -12,7 +12,7 @@ import (
 func newDescribe(f *cli.Factory) *cobra.Command {
 	return cli.NewDescribe(f, cli.Description[*adminv1.Backend]{
 		Kind: kind(), Noun: "backend", Arg: "NAME", Complete: cli.CompleteBackends,
-		Long:    "Shows a backend with everything it can do, the namespaces on it and the facts of its store.",
+		Long:    "Shows a backend: how it is and how its calls do, what an answered write means there, the namespaces\non it, the facts of its store, and what it can and cannot do.",
 		Example: "  prismctl backend describe local\n  prismctl backend describe local --json capabilities",
 		Get: func(ctx context.Context, c adminv1.AdminServiceClient, name string) (*adminv1.Backend, error) {
 			r, err := c.GetBackend(ctx, &adminv1.GetBackendRequest{Name: name})

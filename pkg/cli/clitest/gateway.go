@@ -121,10 +121,7 @@ func (g *Gateway) seed() {
 			Usage: &adminv1.NamespaceUsage{},
 		},
 	}
-	g.backends = []*adminv1.Backend{
-		{Name: "local", Driver: "pebble", Health: adminv1.HealthState_HEALTH_STATE_HEALTHY, CheckedAtMs: g.ago(2 * time.Second), LatencyUs: 1240, Capabilities: caps, Namespaces: []string{"kv", "scratch"}, Durability: "fsynced", Facts: map[string]string{"disk_bytes": "4096", "version": "2"}, DeclaredIn: "prism.yaml:8"},
-		{Name: "volatile", Driver: "memory", Health: adminv1.HealthState_HEALTH_STATE_HEALTHY, CheckedAtMs: g.ago(2 * time.Second), LatencyUs: 12, Capabilities: caps, DeclaredIn: "prism.yaml:7"},
-	}
+	g.seedBackends(caps)
 	g.sessions = []*adminv1.Session{
 		{SessionId: "s-7f3a", Principal: "user:dev", ClientId: "shop", ClientVersion: "1.4", Status: sessionv1.SessionStatus_SESSION_STATUS_ACTIVE, CreatedAtMs: g.ago(time.Hour), ExpiresAtMs: g.ago(-time.Hour), LastActivityMs: g.ago(5 * time.Second), Namespaces: []string{"kv"}, Metrics: &sessionv1.SessionMetrics{RequestsProcessed: 4200, BytesSent: 9000, BytesReceived: 100, ActiveStreams: 1}},
 		{SessionId: "s-8b00", Principal: "service:checkout", Status: sessionv1.SessionStatus_SESSION_STATUS_EXPIRING, CreatedAtMs: g.ago(25 * time.Hour), ExpiresAtMs: g.ago(-time.Minute), LastActivityMs: g.ago(time.Minute), Implicit: true},
@@ -347,38 +344,6 @@ func (g *Gateway) ListNamespaceHistory(_ context.Context, r *adminv1.ListNamespa
 	}
 	list, next := page(all, r.Limit, r.Cursor)
 	return &adminv1.ListNamespaceHistoryResponse{Events: list, Cursor: next}, nil
-}
-
-func (g *Gateway) ListBackends(context.Context, *adminv1.ListBackendsRequest) (*adminv1.ListBackendsResponse, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return &adminv1.ListBackendsResponse{Backends: g.backends}, nil
-}
-
-func (g *Gateway) GetBackend(_ context.Context, r *adminv1.GetBackendRequest) (*adminv1.GetBackendResponse, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, b := range g.backends {
-		if b.Name == r.Name {
-			return &adminv1.GetBackendResponse{Backend: b}, nil
-		}
-	}
-	return nil, prism.NotFound("backend", r.Name)
-}
-
-func (g *Gateway) CheckBackendHealth(_ context.Context, r *adminv1.CheckBackendHealthRequest) (*adminv1.CheckBackendHealthResponse, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var list []*adminv1.Backend
-	for _, b := range g.backends {
-		if r.Name == "" || r.Name == b.Name {
-			list = append(list, b)
-		}
-	}
-	if r.Name != "" && list == nil {
-		return nil, prism.NotFound("backend", r.Name)
-	}
-	return &adminv1.CheckBackendHealthResponse{Backends: list}, nil
 }
 
 func (g *Gateway) ListSessions(_ context.Context, r *adminv1.ListSessionsRequest) (*adminv1.ListSessionsResponse, error) {

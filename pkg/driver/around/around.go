@@ -43,8 +43,8 @@ type Hook[S any] interface {
 	// that error.
 	Begin(ctx context.Context, c Call) (context.Context, S, error)
 	// End runs after the call with its error, once for each Begin that let it
-	// pass. The items of a batch carry errors of their own, which End does not
-	// see. After a panic err is ErrPanicked.
+	// pass. The items of a batch carry errors of their own: where the call has
+	// none, err is that of the first item. After a panic err is ErrPanicked.
 	End(s S, err error)
 }
 

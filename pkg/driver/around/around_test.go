@@ -112,6 +112,32 @@ func TestEveryMethodPassesTheHookOnceAndReachesTheDriver(t *testing.T) {
 	}
 }
 
+// A batch on a store that is gone ends well as a call: its items tell.
+func TestTheErrorOfABatchIsThatOfItsFirstItem(t *testing.T) {
+	t.Parallel()
+	gone := prism.New(prism.ReasonBackendUnavailable, "no answer")
+	for _, c := range []struct {
+		call, item, want error
+	}{{nil, nil, nil}, {nil, gone, gone}, {gone, nil, gone}} {
+		rec := newRecorder()
+		s := around.Wrap(driver.Set{KeyValueBatch: items{c.call, c.item}}, rec)
+		err := s.KeyValueBatch.Batch(t.Context(), "n", make([]driver.Op, 2), make([]driver.Result, 2))
+		if !errors.Is(err, c.call) || len(*rec.ends) != 1 || !errors.Is((*rec.ends)[0], c.want) {
+			t.Errorf("a call that ends with %v, and its items with %v: the caller got %v, End got %v", c.call, c.item, err, *rec.ends)
+		}
+	}
+}
+
+// items answers every item of a batch alike.
+type items struct{ call, item error }
+
+func (a items) Batch(_ context.Context, _ prism.Namespace, ops []driver.Op, results []driver.Result) error {
+	for i := range ops {
+		results[i].Err = a.item
+	}
+	return a.call
+}
+
 func TestARefusedCallDoesNotReachTheDriver(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
@@ -207,7 +233,7 @@ func TestAWrappedSetHasExactlyTheInnerCapabilities(t *testing.T) {
 	for _, c := range driver.Capabilities() {
 		for _, s := range []driver.Set{full, full.Without(c.Name), {Store: full.Store}} {
 			w := around.Wrap(s, newRecorder())
-			if !slices.Equal(w.Names(), s.Names()) || w.Info != s.Info {
+			if !slices.Equal(w.Names(), s.Names()) || !reflect.DeepEqual(w.Info, s.Info) {
 				t.Errorf("got %v %+v, want %v %+v", w.Names(), w.Info, s.Names(), s.Info)
 			}
 		}

@@ -338,7 +338,13 @@ func (w *keyValueBatch[S, H]) Batch(ctx context.Context, ns prism.Namespace, ops
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.Batch(ctx, ns, ops, results)
 	return err
 }
@@ -476,7 +482,13 @@ func (w *cache[S, H]) Do(ctx context.Context, ns prism.Namespace, ops []driver.C
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.Do(ctx, ns, ops, results)
 	return err
 }
@@ -557,7 +569,13 @@ func (w *queue[S, H]) Publish(ctx context.Context, ns prism.Namespace, queue str
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.Publish(ctx, ns, queue, messages, results)
 	return err
 }
@@ -579,7 +597,13 @@ func (w *queue[S, H]) Ack(ctx context.Context, ns prism.Namespace, queue string,
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.Ack(ctx, ns, queue, receipts, results)
 	return err
 }
@@ -628,7 +652,13 @@ func (w *queueVisibility[S, H]) Extend(ctx context.Context, ns prism.Namespace, 
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.Extend(ctx, ns, queue, receipts, d, results)
 	return err
 }
@@ -639,7 +669,13 @@ func (w *queueVisibility[S, H]) Release(ctx context.Context, ns prism.Namespace,
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.Release(ctx, ns, queue, receipts, delay, reason, results)
 	return err
 }
@@ -687,7 +723,13 @@ func (w *queueDeadLetter[S, H]) Reject(ctx context.Context, ns prism.Namespace, 
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.Reject(ctx, ns, queue, receipts, reason, results)
 	return err
 }
@@ -736,7 +778,13 @@ func (w *stream[S, H]) Append(ctx context.Context, ns prism.Namespace, topic str
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.Append(ctx, ns, topic, messages, results)
 	return err
 }
@@ -785,7 +833,13 @@ func (w *streamPartitioning[S, H]) AppendTo(ctx context.Context, ns prism.Namesp
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.AppendTo(ctx, ns, topic, partition, messages, results)
 	return err
 }
@@ -882,7 +936,13 @@ func (w *pubSub[S, H]) Publish(ctx context.Context, ns prism.Namespace, events [
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.Publish(ctx, ns, events, results)
 	return err
 }
@@ -969,7 +1029,13 @@ func (w *pubSubOrdering[S, H]) PublishOrdered(ctx context.Context, ns prism.Name
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.PublishOrdered(ctx, ns, events, results)
 	return err
 }
@@ -985,7 +1051,13 @@ func (w *pubSubPersistent[S, H]) PublishPersistent(ctx context.Context, ns prism
 		return err
 	}
 	err = ErrPanicked
-	defer func() { w.hook.End(span, err) }()
+	defer func() {
+		ended := err
+		if ended == nil && len(results) > 0 {
+			ended = results[0].Err
+		}
+		w.hook.End(span, ended)
+	}()
 	err = w.inner.PublishPersistent(ctx, ns, events, results)
 	return err
 }

@@ -191,6 +191,7 @@ func (s *store) greet(ctx context.Context) (info driver.Info, err error) {
 	case errors.Is(err, prism.ReasonFailedPrecond):
 		s.keeps = false
 		info.Durability = "nothing is kept: the server has no JetStream, and its live events go to who listens"
+		info.Missing = map[string]string{"pubsub_persistent": "the server has no JetStream"}
 	case err != nil:
 		s.log.Warn("JetStream does not answer", "error", err)
 	default:

@@ -292,7 +292,8 @@ func (s *store) Health(ctx context.Context) driver.Health {
 			h.Facts[fact] = v
 		}
 	}
-	h.Facts["durability"], _ = durability(server)
+	h.Durability, h.Durable = durability(server)
+	h.Facts["durability"] = h.Durability
 	switch {
 	case server["role"] == "slave":
 		h.State, h.Message = driver.Degraded, "the server is a replica and takes no writes"

@@ -318,7 +318,12 @@ func (w *writer) method(name, capability string, m method, isHandle bool) error 
 	w.printf("%s, span, err := w.hook.Begin(%s, Call{Capability: %s, Method: %q, Namespace: %s%s})\n",
 		args[0], args[0], source, m.name, ns, facts)
 	w.printf("if err != nil {\nreturn %s\n}\n", strings.Join(kept, ", "))
-	w.printf("err = ErrPanicked\ndefer func() { w.hook.End(span, err) }()\n")
+	w.printf("err = ErrPanicked\n")
+	if items := m.answers(); items == "" {
+		w.printf("defer func() { w.hook.End(span, err) }()\n")
+	} else {
+		w.printf("defer func() {\nended := err\nif ended == nil && len(%[1]s) > 0 {\nended = %[1]s[0].Err\n}\nw.hook.End(span, ended)\n}()\n", items)
+	}
 	var handed []string
 	for i, t := range m.results {
 		h, ok := strings.CutPrefix(t, "driver.")
@@ -365,6 +370,19 @@ func (m method) facts(isHandle bool) (string, error) {
 
 // items are the types of what a call does one by one.
 var items = regexp.MustCompile(`^\[\]driver\.(\w*Op|\w*Message|Event|LeaseReceipt)$`)
+
+// answers names the parameter with a result for each item, if there is one.
+func (m method) answers() string {
+	for _, p := range m.params {
+		if results.MatchString(p.typ) {
+			return p.name
+		}
+	}
+	return ""
+}
+
+// results are the types of what a call answers one by one.
+var results = regexp.MustCompile(`^\[\]driver\.\w*Result$`)
 
 // effect is when a method changes data.
 type effect int

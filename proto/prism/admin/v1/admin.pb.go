@@ -1538,10 +1538,35 @@ type Backend struct {
 	// What "acked" means there.
 	Durability string `protobuf:"bytes,9,opt,name=durability,proto3" json:"durability,omitempty"`
 	// Facts of the store: sizes, versions, pools.
-	Facts         map[string]string `protobuf:"bytes,10,rep,name=facts,proto3" json:"facts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Errors        int64             `protobuf:"varint,11,opt,name=errors,proto3" json:"errors,omitempty"`
-	LastError     string            `protobuf:"bytes,12,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	DeclaredIn    string            `protobuf:"bytes,13,opt,name=declared_in,json=declaredIn,proto3" json:"declared_in,omitempty"`
+	Facts map[string]string `protobuf:"bytes,10,rep,name=facts,proto3" json:"facts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Of the store itself, and of probes.
+	Errors     int64  `protobuf:"varint,11,opt,name=errors,proto3" json:"errors,omitempty"`
+	LastError  string `protobuf:"bytes,12,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	DeclaredIn string `protobuf:"bytes,13,opt,name=declared_in,json=declaredIn,proto3" json:"declared_in,omitempty"`
+	// "closed", "half-open" or "open", and since when; 0: always.
+	Breaker        string `protobuf:"bytes,14,opt,name=breaker,proto3" json:"breaker,omitempty"`
+	BreakerSinceMs int64  `protobuf:"varint,15,opt,name=breaker_since_ms,json=breakerSinceMs,proto3" json:"breaker_since_ms,omitempty"`
+	// How often it has opened.
+	BreakerOpened int64 `protobuf:"varint,16,opt,name=breaker_opened,json=breakerOpened,proto3" json:"breaker_opened,omitempty"`
+	InFlight      int64 `protobuf:"varint,17,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// That have ended.
+	Calls int64 `protobuf:"varint,18,opt,name=calls,proto3" json:"calls,omitempty"`
+	// All errors that calls ended with, by reason.
+	ErrorsByReason map[string]int64 `protobuf:"bytes,19,rep,name=errors_by_reason,json=errorsByReason,proto3" json:"errors_by_reason,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Calls that did not reach the store: refused by the open breaker, and because
+	// too many were under way.
+	RejectedOpen int64 `protobuf:"varint,20,opt,name=rejected_open,json=rejectedOpen,proto3" json:"rejected_open,omitempty"`
+	RejectedBusy int64 `protobuf:"varint,21,opt,name=rejected_busy,json=rejectedBusy,proto3" json:"rejected_busy,omitempty"`
+	// Of the calls of the last minute.
+	P50Us       int64 `protobuf:"varint,22,opt,name=p50_us,json=p50Us,proto3" json:"p50_us,omitempty"`
+	P99Us       int64 `protobuf:"varint,23,opt,name=p99_us,json=p99Us,proto3" json:"p99_us,omitempty"`
+	LastErrorMs int64 `protobuf:"varint,24,opt,name=last_error_ms,json=lastErrorMs,proto3" json:"last_error_ms,omitempty"`
+	// What it cannot do, and why.
+	Missing []*MissingCapability `protobuf:"bytes,25,rep,name=missing,proto3" json:"missing,omitempty"`
+	// Whether acked survives a power cut.
+	Durable bool `protobuf:"varint,26,opt,name=durable,proto3" json:"durable,omitempty"`
+	// Added by an operator, not declared.
+	Added         bool `protobuf:"varint,27,opt,name=added,proto3" json:"added,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1667,6 +1692,156 @@ func (x *Backend) GetDeclaredIn() string {
 	return ""
 }
 
+func (x *Backend) GetBreaker() string {
+	if x != nil {
+		return x.Breaker
+	}
+	return ""
+}
+
+func (x *Backend) GetBreakerSinceMs() int64 {
+	if x != nil {
+		return x.BreakerSinceMs
+	}
+	return 0
+}
+
+func (x *Backend) GetBreakerOpened() int64 {
+	if x != nil {
+		return x.BreakerOpened
+	}
+	return 0
+}
+
+func (x *Backend) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *Backend) GetCalls() int64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *Backend) GetErrorsByReason() map[string]int64 {
+	if x != nil {
+		return x.ErrorsByReason
+	}
+	return nil
+}
+
+func (x *Backend) GetRejectedOpen() int64 {
+	if x != nil {
+		return x.RejectedOpen
+	}
+	return 0
+}
+
+func (x *Backend) GetRejectedBusy() int64 {
+	if x != nil {
+		return x.RejectedBusy
+	}
+	return 0
+}
+
+func (x *Backend) GetP50Us() int64 {
+	if x != nil {
+		return x.P50Us
+	}
+	return 0
+}
+
+func (x *Backend) GetP99Us() int64 {
+	if x != nil {
+		return x.P99Us
+	}
+	return 0
+}
+
+func (x *Backend) GetLastErrorMs() int64 {
+	if x != nil {
+		return x.LastErrorMs
+	}
+	return 0
+}
+
+func (x *Backend) GetMissing() []*MissingCapability {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *Backend) GetDurable() bool {
+	if x != nil {
+		return x.Durable
+	}
+	return false
+}
+
+func (x *Backend) GetAdded() bool {
+	if x != nil {
+		return x.Added
+	}
+	return false
+}
+
+type MissingCapability struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MissingCapability) Reset() {
+	*x = MissingCapability{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MissingCapability) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MissingCapability) ProtoMessage() {}
+
+func (x *MissingCapability) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MissingCapability.ProtoReflect.Descriptor instead.
+func (*MissingCapability) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *MissingCapability) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MissingCapability) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type ListBackendsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1675,7 +1850,7 @@ type ListBackendsRequest struct {
 
 func (x *ListBackendsRequest) Reset() {
 	*x = ListBackendsRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1862,7 @@ func (x *ListBackendsRequest) String() string {
 func (*ListBackendsRequest) ProtoMessage() {}
 
 func (x *ListBackendsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1875,7 @@ func (x *ListBackendsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBackendsRequest.ProtoReflect.Descriptor instead.
 func (*ListBackendsRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 type ListBackendsResponse struct {
@@ -1712,7 +1887,7 @@ type ListBackendsResponse struct {
 
 func (x *ListBackendsResponse) Reset() {
 	*x = ListBackendsResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +1899,7 @@ func (x *ListBackendsResponse) String() string {
 func (*ListBackendsResponse) ProtoMessage() {}
 
 func (x *ListBackendsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +1912,7 @@ func (x *ListBackendsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBackendsResponse.ProtoReflect.Descriptor instead.
 func (*ListBackendsResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListBackendsResponse) GetBackends() []*Backend {
@@ -1756,7 +1931,7 @@ type GetBackendRequest struct {
 
 func (x *GetBackendRequest) Reset() {
 	*x = GetBackendRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1768,7 +1943,7 @@ func (x *GetBackendRequest) String() string {
 func (*GetBackendRequest) ProtoMessage() {}
 
 func (x *GetBackendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1781,7 +1956,7 @@ func (x *GetBackendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackendRequest.ProtoReflect.Descriptor instead.
 func (*GetBackendRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetBackendRequest) GetName() string {
@@ -1800,7 +1975,7 @@ type GetBackendResponse struct {
 
 func (x *GetBackendResponse) Reset() {
 	*x = GetBackendResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +1987,7 @@ func (x *GetBackendResponse) String() string {
 func (*GetBackendResponse) ProtoMessage() {}
 
 func (x *GetBackendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +2000,7 @@ func (x *GetBackendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackendResponse.ProtoReflect.Descriptor instead.
 func (*GetBackendResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetBackendResponse) GetBackend() *Backend {
@@ -1845,7 +2020,7 @@ type CheckBackendHealthRequest struct {
 
 func (x *CheckBackendHealthRequest) Reset() {
 	*x = CheckBackendHealthRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2032,7 @@ func (x *CheckBackendHealthRequest) String() string {
 func (*CheckBackendHealthRequest) ProtoMessage() {}
 
 func (x *CheckBackendHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2045,7 @@ func (x *CheckBackendHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckBackendHealthRequest.ProtoReflect.Descriptor instead.
 func (*CheckBackendHealthRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CheckBackendHealthRequest) GetName() string {
@@ -1889,7 +2064,7 @@ type CheckBackendHealthResponse struct {
 
 func (x *CheckBackendHealthResponse) Reset() {
 	*x = CheckBackendHealthResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1901,7 +2076,7 @@ func (x *CheckBackendHealthResponse) String() string {
 func (*CheckBackendHealthResponse) ProtoMessage() {}
 
 func (x *CheckBackendHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1914,7 +2089,7 @@ func (x *CheckBackendHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckBackendHealthResponse.ProtoReflect.Descriptor instead.
 func (*CheckBackendHealthResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CheckBackendHealthResponse) GetBackends() []*Backend {
@@ -1922,6 +2097,375 @@ func (x *CheckBackendHealthResponse) GetBackends() []*Backend {
 		return x.Backends
 	}
 	return nil
+}
+
+type TestBackendRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestBackendRequest) Reset() {
+	*x = TestBackendRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestBackendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestBackendRequest) ProtoMessage() {}
+
+func (x *TestBackendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestBackendRequest.ProtoReflect.Descriptor instead.
+func (*TestBackendRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *TestBackendRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type TestBackendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Steps         []*TestStep            `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
+	Passed        bool                   `protobuf:"varint,2,opt,name=passed,proto3" json:"passed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestBackendResponse) Reset() {
+	*x = TestBackendResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestBackendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestBackendResponse) ProtoMessage() {}
+
+func (x *TestBackendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestBackendResponse.ProtoReflect.Descriptor instead.
+func (*TestBackendResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *TestBackendResponse) GetSteps() []*TestStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *TestBackendResponse) GetPassed() bool {
+	if x != nil {
+		return x.Passed
+	}
+	return false
+}
+
+type TestStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "keyvalue", "work queue".
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// "write", "read back".
+	Name   string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	TookUs int64  `protobuf:"varint,3,opt,name=took_us,json=tookUs,proto3" json:"took_us,omitempty"`
+	// The reason and the words of what went wrong; empty: nothing did.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestStep) Reset() {
+	*x = TestStep{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestStep) ProtoMessage() {}
+
+func (x *TestStep) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestStep.ProtoReflect.Descriptor instead.
+func (*TestStep) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *TestStep) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *TestStep) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TestStep) GetTookUs() int64 {
+	if x != nil {
+		return x.TookUs
+	}
+	return 0
+}
+
+func (x *TestStep) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TestStep) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+type AddBackendRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Driver string                 `protobuf:"bytes,2,opt,name=driver,proto3" json:"driver,omitempty"`
+	// The driver's settings, values as in YAML: "[\"127.0.0.1:6379\"]". A secret is
+	// named by its file, never given.
+	Options       map[string]string `protobuf:"bytes,3,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddBackendRequest) Reset() {
+	*x = AddBackendRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddBackendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddBackendRequest) ProtoMessage() {}
+
+func (x *AddBackendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddBackendRequest.ProtoReflect.Descriptor instead.
+func (*AddBackendRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *AddBackendRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AddBackendRequest) GetDriver() string {
+	if x != nil {
+		return x.Driver
+	}
+	return ""
+}
+
+func (x *AddBackendRequest) GetOptions() map[string]string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+type AddBackendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Backend       *Backend               `protobuf:"bytes,1,opt,name=backend,proto3" json:"backend,omitempty"`
+	Steps         []*TestStep            `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddBackendResponse) Reset() {
+	*x = AddBackendResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddBackendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddBackendResponse) ProtoMessage() {}
+
+func (x *AddBackendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddBackendResponse.ProtoReflect.Descriptor instead.
+func (*AddBackendResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *AddBackendResponse) GetBackend() *Backend {
+	if x != nil {
+		return x.Backend
+	}
+	return nil
+}
+
+func (x *AddBackendResponse) GetSteps() []*TestStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+type RemoveBackendRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveBackendRequest) Reset() {
+	*x = RemoveBackendRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveBackendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveBackendRequest) ProtoMessage() {}
+
+func (x *RemoveBackendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveBackendRequest.ProtoReflect.Descriptor instead.
+func (*RemoveBackendRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RemoveBackendRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type RemoveBackendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveBackendResponse) Reset() {
+	*x = RemoveBackendResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveBackendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveBackendResponse) ProtoMessage() {}
+
+func (x *RemoveBackendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveBackendResponse.ProtoReflect.Descriptor instead.
+func (*RemoveBackendResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 type Session struct {
@@ -1945,7 +2489,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2501,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2514,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Session) GetSessionId() string {
@@ -2069,7 +2613,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2625,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2638,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListSessionsRequest) GetNamespace() string {
@@ -2136,7 +2680,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2148,7 +2692,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2161,7 +2705,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -2194,7 +2738,7 @@ type GetSessionRequest struct {
 
 func (x *GetSessionRequest) Reset() {
 	*x = GetSessionRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +2750,7 @@ func (x *GetSessionRequest) String() string {
 func (*GetSessionRequest) ProtoMessage() {}
 
 func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2219,7 +2763,7 @@ func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionRequest.ProtoReflect.Descriptor instead.
 func (*GetSessionRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetSessionRequest) GetSessionId() string {
@@ -2238,7 +2782,7 @@ type GetSessionResponse struct {
 
 func (x *GetSessionResponse) Reset() {
 	*x = GetSessionResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2794,7 @@ func (x *GetSessionResponse) String() string {
 func (*GetSessionResponse) ProtoMessage() {}
 
 func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2807,7 @@ func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionResponse.ProtoReflect.Descriptor instead.
 func (*GetSessionResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetSessionResponse) GetSession() *Session {
@@ -2283,7 +2827,7 @@ type TerminateSessionRequest struct {
 
 func (x *TerminateSessionRequest) Reset() {
 	*x = TerminateSessionRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2839,7 @@ func (x *TerminateSessionRequest) String() string {
 func (*TerminateSessionRequest) ProtoMessage() {}
 
 func (x *TerminateSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2852,7 @@ func (x *TerminateSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateSessionRequest.ProtoReflect.Descriptor instead.
 func (*TerminateSessionRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *TerminateSessionRequest) GetSessionId() string {
@@ -2334,7 +2878,7 @@ type TerminateSessionResponse struct {
 
 func (x *TerminateSessionResponse) Reset() {
 	*x = TerminateSessionResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2346,7 +2890,7 @@ func (x *TerminateSessionResponse) String() string {
 func (*TerminateSessionResponse) ProtoMessage() {}
 
 func (x *TerminateSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2359,7 +2903,7 @@ func (x *TerminateSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateSessionResponse.ProtoReflect.Descriptor instead.
 func (*TerminateSessionResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *TerminateSessionResponse) GetPendingOperations() int32 {
@@ -2388,7 +2932,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2944,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2957,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Key) GetKeyId() string {
@@ -2485,7 +3029,7 @@ type CreateKeyRequest struct {
 
 func (x *CreateKeyRequest) Reset() {
 	*x = CreateKeyRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +3041,7 @@ func (x *CreateKeyRequest) String() string {
 func (*CreateKeyRequest) ProtoMessage() {}
 
 func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +3054,7 @@ func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CreateKeyRequest) GetPrincipal() string {
@@ -2551,7 +3095,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2563,7 +3107,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2576,7 +3120,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -2602,7 +3146,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +3158,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +3171,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListKeysRequest) GetIncludeRevoked() bool {
@@ -2646,7 +3190,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2658,7 +3202,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2671,7 +3215,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -2690,7 +3234,7 @@ type RevokeKeyRequest struct {
 
 func (x *RevokeKeyRequest) Reset() {
 	*x = RevokeKeyRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +3246,7 @@ func (x *RevokeKeyRequest) String() string {
 func (*RevokeKeyRequest) ProtoMessage() {}
 
 func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +3259,7 @@ func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeKeyRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RevokeKeyRequest) GetKeyId() string {
@@ -2734,7 +3278,7 @@ type RevokeKeyResponse struct {
 
 func (x *RevokeKeyResponse) Reset() {
 	*x = RevokeKeyResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2746,7 +3290,7 @@ func (x *RevokeKeyResponse) String() string {
 func (*RevokeKeyResponse) ProtoMessage() {}
 
 func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2759,7 +3303,7 @@ func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeKeyResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *RevokeKeyResponse) GetKey() *Key {
@@ -2791,7 +3335,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2803,7 +3347,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2816,7 +3360,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AuditRecord) GetId() int64 {
@@ -2911,7 +3455,7 @@ type ListAuditRequest struct {
 
 func (x *ListAuditRequest) Reset() {
 	*x = ListAuditRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +3467,7 @@ func (x *ListAuditRequest) String() string {
 func (*ListAuditRequest) ProtoMessage() {}
 
 func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +3480,7 @@ func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListAuditRequest) GetActor() string {
@@ -2998,7 +3542,7 @@ type ListAuditResponse struct {
 
 func (x *ListAuditResponse) Reset() {
 	*x = ListAuditResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +3554,7 @@ func (x *ListAuditResponse) String() string {
 func (*ListAuditResponse) ProtoMessage() {}
 
 func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +3567,7 @@ func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListAuditResponse) GetRecords() []*AuditRecord {
@@ -3048,7 +3592,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3604,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3617,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 type GetStatusResponse struct {
@@ -3107,7 +3651,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3119,7 +3663,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3132,7 +3676,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -3283,7 +3827,7 @@ type GetStatsRequest struct {
 
 func (x *GetStatsRequest) Reset() {
 	*x = GetStatsRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3295,7 +3839,7 @@ func (x *GetStatsRequest) String() string {
 func (*GetStatsRequest) ProtoMessage() {}
 
 func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3308,7 +3852,7 @@ func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetStatsRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 type GetStatsResponse struct {
@@ -3322,7 +3866,7 @@ type GetStatsResponse struct {
 
 func (x *GetStatsResponse) Reset() {
 	*x = GetStatsResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +3878,7 @@ func (x *GetStatsResponse) String() string {
 func (*GetStatsResponse) ProtoMessage() {}
 
 func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +3891,7 @@ func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetStatsResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetStatsResponse) GetTimeMs() int64 {
@@ -3384,7 +3928,7 @@ type MethodStats struct {
 
 func (x *MethodStats) Reset() {
 	*x = MethodStats{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3396,7 +3940,7 @@ func (x *MethodStats) String() string {
 func (*MethodStats) ProtoMessage() {}
 
 func (x *MethodStats) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3409,7 +3953,7 @@ func (x *MethodStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MethodStats.ProtoReflect.Descriptor instead.
 func (*MethodStats) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *MethodStats) GetMethod() string {
@@ -3453,7 +3997,7 @@ type NamespaceStats struct {
 
 func (x *NamespaceStats) Reset() {
 	*x = NamespaceStats{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3465,7 +4009,7 @@ func (x *NamespaceStats) String() string {
 func (*NamespaceStats) ProtoMessage() {}
 
 func (x *NamespaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3478,7 +4022,7 @@ func (x *NamespaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceStats.ProtoReflect.Descriptor instead.
 func (*NamespaceStats) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *NamespaceStats) GetNamespace() string {
@@ -3529,7 +4073,7 @@ type LatencyHistogram struct {
 
 func (x *LatencyHistogram) Reset() {
 	*x = LatencyHistogram{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3541,7 +4085,7 @@ func (x *LatencyHistogram) String() string {
 func (*LatencyHistogram) ProtoMessage() {}
 
 func (x *LatencyHistogram) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3554,7 +4098,7 @@ func (x *LatencyHistogram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LatencyHistogram.ProtoReflect.Descriptor instead.
 func (*LatencyHistogram) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *LatencyHistogram) GetBoundsUs() []int64 {
@@ -3594,7 +4138,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3606,7 +4150,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3619,7 +4163,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Operation) GetOperationId() string {
@@ -3680,7 +4224,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3692,7 +4236,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3705,7 +4249,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GetOperationRequest) GetOperationId() string {
@@ -3724,7 +4268,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3736,7 +4280,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3749,7 +4293,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -3875,7 +4419,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\atime_ms\x18\x02 \x01(\x03R\x06timeMs\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xf7\x03\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xb8\b\n" +
 	"\aBackend\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06driver\x18\x02 \x01(\tR\x06driver\x123\n" +
@@ -3897,11 +4441,31 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"last_error\x18\f \x01(\tR\tlastError\x12\x1f\n" +
 	"\vdeclared_in\x18\r \x01(\tR\n" +
-	"declaredIn\x1a8\n" +
+	"declaredIn\x12\x18\n" +
+	"\abreaker\x18\x0e \x01(\tR\abreaker\x12(\n" +
+	"\x10breaker_since_ms\x18\x0f \x01(\x03R\x0ebreakerSinceMs\x12%\n" +
+	"\x0ebreaker_opened\x18\x10 \x01(\x03R\rbreakerOpened\x12\x1b\n" +
+	"\tin_flight\x18\x11 \x01(\x03R\binFlight\x12\x14\n" +
+	"\x05calls\x18\x12 \x01(\x03R\x05calls\x12U\n" +
+	"\x10errors_by_reason\x18\x13 \x03(\v2+.prism.admin.v1.Backend.ErrorsByReasonEntryR\x0eerrorsByReason\x12#\n" +
+	"\rrejected_open\x18\x14 \x01(\x03R\frejectedOpen\x12#\n" +
+	"\rrejected_busy\x18\x15 \x01(\x03R\frejectedBusy\x12\x15\n" +
+	"\x06p50_us\x18\x16 \x01(\x03R\x05p50Us\x12\x15\n" +
+	"\x06p99_us\x18\x17 \x01(\x03R\x05p99Us\x12\"\n" +
+	"\rlast_error_ms\x18\x18 \x01(\x03R\vlastErrorMs\x12;\n" +
+	"\amissing\x18\x19 \x03(\v2!.prism.admin.v1.MissingCapabilityR\amissing\x12\x18\n" +
+	"\adurable\x18\x1a \x01(\bR\adurable\x12\x14\n" +
+	"\x05added\x18\x1b \x01(\bR\x05added\x1a8\n" +
 	"\n" +
 	"FactsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x15\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aA\n" +
+	"\x13ErrorsByReasonEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"9\n" +
+	"\x11MissingCapability\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"\x15\n" +
 	"\x13ListBackendsRequest\"K\n" +
 	"\x14ListBackendsResponse\x123\n" +
 	"\bbackends\x18\x01 \x03(\v2\x17.prism.admin.v1.BackendR\bbackends\"1\n" +
@@ -3912,7 +4476,31 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x19CheckBackendHealthRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x01R\x04name\"Q\n" +
 	"\x1aCheckBackendHealthResponse\x123\n" +
-	"\bbackends\x18\x01 \x03(\v2\x17.prism.admin.v1.BackendR\bbackends\"\xc5\x03\n" +
+	"\bbackends\x18\x01 \x03(\v2\x17.prism.admin.v1.BackendR\bbackends\"2\n" +
+	"\x12TestBackendRequest\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\"]\n" +
+	"\x13TestBackendResponse\x12.\n" +
+	"\x05steps\x18\x01 \x03(\v2\x18.prism.admin.v1.TestStepR\x05steps\x12\x16\n" +
+	"\x06passed\x18\x02 \x01(\bR\x06passed\"\x7f\n" +
+	"\bTestStep\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n" +
+	"\atook_us\x18\x03 \x01(\x03R\x06tookUs\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\xd9\x01\n" +
+	"\x11AddBackendRequest\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\x12 \n" +
+	"\x06driver\x18\x02 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x06driver\x12H\n" +
+	"\aoptions\x18\x03 \x03(\v2..prism.admin.v1.AddBackendRequest.OptionsEntryR\aoptions\x1a:\n" +
+	"\fOptionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"w\n" +
+	"\x12AddBackendResponse\x121\n" +
+	"\abackend\x18\x01 \x01(\v2\x17.prism.admin.v1.BackendR\abackend\x12.\n" +
+	"\x05steps\x18\x02 \x03(\v2\x18.prism.admin.v1.TestStepR\x05steps\"4\n" +
+	"\x14RemoveBackendRequest\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\"\x17\n" +
+	"\x15RemoveBackendResponse\"\xc5\x03\n" +
 	"\aSession\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1c\n" +
@@ -4092,7 +4680,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OPERATION_STATE_RUNNING\x10\x01\x12\x18\n" +
 	"\x14OPERATION_STATE_DONE\x10\x02\x12\x1a\n" +
-	"\x16OPERATION_STATE_FAILED\x10\x032\x9c\x0f\n" +
+	"\x16OPERATION_STATE_FAILED\x10\x032\xc5\x11\n" +
 	"\fAdminService\x12i\n" +
 	"\x0eListNamespaces\x12%.prism.admin.v1.ListNamespacesRequest\x1a&.prism.admin.v1.ListNamespacesResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +
 	"\fGetNamespace\x12#.prism.admin.v1.GetNamespaceRequest\x1a$.prism.admin.v1.GetNamespaceResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12l\n" +
@@ -4103,7 +4691,11 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\fListBackends\x12#.prism.admin.v1.ListBackendsRequest\x1a$.prism.admin.v1.ListBackendsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12]\n" +
 	"\n" +
 	"GetBackend\x12!.prism.admin.v1.GetBackendRequest\x1a\".prism.admin.v1.GetBackendResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12u\n" +
-	"\x12CheckBackendHealth\x12).prism.admin.v1.CheckBackendHealthRequest\x1a*.prism.admin.v1.CheckBackendHealthResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +
+	"\x12CheckBackendHealth\x12).prism.admin.v1.CheckBackendHealthRequest\x1a*.prism.admin.v1.CheckBackendHealthResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12`\n" +
+	"\vTestBackend\x12\".prism.admin.v1.TestBackendRequest\x1a#.prism.admin.v1.TestBackendResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x06\x12]\n" +
+	"\n" +
+	"AddBackend\x12!.prism.admin.v1.AddBackendRequest\x1a\".prism.admin.v1.AddBackendResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12f\n" +
+	"\rRemoveBackend\x12$.prism.admin.v1.RemoveBackendRequest\x1a%.prism.admin.v1.RemoveBackendResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12c\n" +
 	"\fListSessions\x12#.prism.admin.v1.ListSessionsRequest\x1a$.prism.admin.v1.ListSessionsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12]\n" +
 	"\n" +
 	"GetSession\x12!.prism.admin.v1.GetSessionRequest\x1a\".prism.admin.v1.GetSessionResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12o\n" +
@@ -4129,7 +4721,7 @@ func file_prism_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_prism_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
 var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(NamespaceState)(0),                  // 0: prism.admin.v1.NamespaceState
 	(HealthState)(0),                     // 1: prism.admin.v1.HealthState
@@ -4155,42 +4747,52 @@ var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(*ListNamespaceHistoryResponse)(nil), // 21: prism.admin.v1.ListNamespaceHistoryResponse
 	(*NamespaceEvent)(nil),               // 22: prism.admin.v1.NamespaceEvent
 	(*Backend)(nil),                      // 23: prism.admin.v1.Backend
-	(*ListBackendsRequest)(nil),          // 24: prism.admin.v1.ListBackendsRequest
-	(*ListBackendsResponse)(nil),         // 25: prism.admin.v1.ListBackendsResponse
-	(*GetBackendRequest)(nil),            // 26: prism.admin.v1.GetBackendRequest
-	(*GetBackendResponse)(nil),           // 27: prism.admin.v1.GetBackendResponse
-	(*CheckBackendHealthRequest)(nil),    // 28: prism.admin.v1.CheckBackendHealthRequest
-	(*CheckBackendHealthResponse)(nil),   // 29: prism.admin.v1.CheckBackendHealthResponse
-	(*Session)(nil),                      // 30: prism.admin.v1.Session
-	(*ListSessionsRequest)(nil),          // 31: prism.admin.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 32: prism.admin.v1.ListSessionsResponse
-	(*GetSessionRequest)(nil),            // 33: prism.admin.v1.GetSessionRequest
-	(*GetSessionResponse)(nil),           // 34: prism.admin.v1.GetSessionResponse
-	(*TerminateSessionRequest)(nil),      // 35: prism.admin.v1.TerminateSessionRequest
-	(*TerminateSessionResponse)(nil),     // 36: prism.admin.v1.TerminateSessionResponse
-	(*Key)(nil),                          // 37: prism.admin.v1.Key
-	(*CreateKeyRequest)(nil),             // 38: prism.admin.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),            // 39: prism.admin.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),              // 40: prism.admin.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),             // 41: prism.admin.v1.ListKeysResponse
-	(*RevokeKeyRequest)(nil),             // 42: prism.admin.v1.RevokeKeyRequest
-	(*RevokeKeyResponse)(nil),            // 43: prism.admin.v1.RevokeKeyResponse
-	(*AuditRecord)(nil),                  // 44: prism.admin.v1.AuditRecord
-	(*ListAuditRequest)(nil),             // 45: prism.admin.v1.ListAuditRequest
-	(*ListAuditResponse)(nil),            // 46: prism.admin.v1.ListAuditResponse
-	(*GetStatusRequest)(nil),             // 47: prism.admin.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),            // 48: prism.admin.v1.GetStatusResponse
-	(*GetStatsRequest)(nil),              // 49: prism.admin.v1.GetStatsRequest
-	(*GetStatsResponse)(nil),             // 50: prism.admin.v1.GetStatsResponse
-	(*MethodStats)(nil),                  // 51: prism.admin.v1.MethodStats
-	(*NamespaceStats)(nil),               // 52: prism.admin.v1.NamespaceStats
-	(*LatencyHistogram)(nil),             // 53: prism.admin.v1.LatencyHistogram
-	(*Operation)(nil),                    // 54: prism.admin.v1.Operation
-	(*GetOperationRequest)(nil),          // 55: prism.admin.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),         // 56: prism.admin.v1.GetOperationResponse
-	nil,                                  // 57: prism.admin.v1.Backend.FactsEntry
-	(v1.SessionStatus)(0),                // 58: prism.session.v1.SessionStatus
-	(*v1.SessionMetrics)(nil),            // 59: prism.session.v1.SessionMetrics
+	(*MissingCapability)(nil),            // 24: prism.admin.v1.MissingCapability
+	(*ListBackendsRequest)(nil),          // 25: prism.admin.v1.ListBackendsRequest
+	(*ListBackendsResponse)(nil),         // 26: prism.admin.v1.ListBackendsResponse
+	(*GetBackendRequest)(nil),            // 27: prism.admin.v1.GetBackendRequest
+	(*GetBackendResponse)(nil),           // 28: prism.admin.v1.GetBackendResponse
+	(*CheckBackendHealthRequest)(nil),    // 29: prism.admin.v1.CheckBackendHealthRequest
+	(*CheckBackendHealthResponse)(nil),   // 30: prism.admin.v1.CheckBackendHealthResponse
+	(*TestBackendRequest)(nil),           // 31: prism.admin.v1.TestBackendRequest
+	(*TestBackendResponse)(nil),          // 32: prism.admin.v1.TestBackendResponse
+	(*TestStep)(nil),                     // 33: prism.admin.v1.TestStep
+	(*AddBackendRequest)(nil),            // 34: prism.admin.v1.AddBackendRequest
+	(*AddBackendResponse)(nil),           // 35: prism.admin.v1.AddBackendResponse
+	(*RemoveBackendRequest)(nil),         // 36: prism.admin.v1.RemoveBackendRequest
+	(*RemoveBackendResponse)(nil),        // 37: prism.admin.v1.RemoveBackendResponse
+	(*Session)(nil),                      // 38: prism.admin.v1.Session
+	(*ListSessionsRequest)(nil),          // 39: prism.admin.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 40: prism.admin.v1.ListSessionsResponse
+	(*GetSessionRequest)(nil),            // 41: prism.admin.v1.GetSessionRequest
+	(*GetSessionResponse)(nil),           // 42: prism.admin.v1.GetSessionResponse
+	(*TerminateSessionRequest)(nil),      // 43: prism.admin.v1.TerminateSessionRequest
+	(*TerminateSessionResponse)(nil),     // 44: prism.admin.v1.TerminateSessionResponse
+	(*Key)(nil),                          // 45: prism.admin.v1.Key
+	(*CreateKeyRequest)(nil),             // 46: prism.admin.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),            // 47: prism.admin.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),              // 48: prism.admin.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),             // 49: prism.admin.v1.ListKeysResponse
+	(*RevokeKeyRequest)(nil),             // 50: prism.admin.v1.RevokeKeyRequest
+	(*RevokeKeyResponse)(nil),            // 51: prism.admin.v1.RevokeKeyResponse
+	(*AuditRecord)(nil),                  // 52: prism.admin.v1.AuditRecord
+	(*ListAuditRequest)(nil),             // 53: prism.admin.v1.ListAuditRequest
+	(*ListAuditResponse)(nil),            // 54: prism.admin.v1.ListAuditResponse
+	(*GetStatusRequest)(nil),             // 55: prism.admin.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),            // 56: prism.admin.v1.GetStatusResponse
+	(*GetStatsRequest)(nil),              // 57: prism.admin.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),             // 58: prism.admin.v1.GetStatsResponse
+	(*MethodStats)(nil),                  // 59: prism.admin.v1.MethodStats
+	(*NamespaceStats)(nil),               // 60: prism.admin.v1.NamespaceStats
+	(*LatencyHistogram)(nil),             // 61: prism.admin.v1.LatencyHistogram
+	(*Operation)(nil),                    // 62: prism.admin.v1.Operation
+	(*GetOperationRequest)(nil),          // 63: prism.admin.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),         // 64: prism.admin.v1.GetOperationResponse
+	nil,                                  // 65: prism.admin.v1.Backend.FactsEntry
+	nil,                                  // 66: prism.admin.v1.Backend.ErrorsByReasonEntry
+	nil,                                  // 67: prism.admin.v1.AddBackendRequest.OptionsEntry
+	(v1.SessionStatus)(0),                // 68: prism.session.v1.SessionStatus
+	(*v1.SessionMetrics)(nil),            // 69: prism.session.v1.SessionMetrics
 }
 var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	4,  // 0: prism.admin.v1.NamespaceSpec.needs:type_name -> prism.admin.v1.Needs
@@ -4206,70 +4808,82 @@ var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	8,  // 10: prism.admin.v1.CreateNamespaceResponse.namespace:type_name -> prism.admin.v1.Namespace
 	3,  // 11: prism.admin.v1.UpdateNamespaceRequest.spec:type_name -> prism.admin.v1.NamespaceSpec
 	8,  // 12: prism.admin.v1.UpdateNamespaceResponse.namespace:type_name -> prism.admin.v1.Namespace
-	54, // 13: prism.admin.v1.DeleteNamespaceResponse.operation:type_name -> prism.admin.v1.Operation
+	62, // 13: prism.admin.v1.DeleteNamespaceResponse.operation:type_name -> prism.admin.v1.Operation
 	22, // 14: prism.admin.v1.ListNamespaceHistoryResponse.events:type_name -> prism.admin.v1.NamespaceEvent
 	1,  // 15: prism.admin.v1.Backend.health:type_name -> prism.admin.v1.HealthState
-	57, // 16: prism.admin.v1.Backend.facts:type_name -> prism.admin.v1.Backend.FactsEntry
-	23, // 17: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
-	23, // 18: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
-	23, // 19: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
-	58, // 20: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
-	59, // 21: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
-	30, // 22: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
-	30, // 23: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
-	37, // 24: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
-	37, // 25: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
-	37, // 26: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
-	44, // 27: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
-	51, // 28: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
-	52, // 29: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
-	53, // 30: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	53, // 31: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	2,  // 32: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
-	54, // 33: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
-	10, // 34: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
-	12, // 35: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
-	14, // 36: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
-	16, // 37: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
-	18, // 38: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
-	20, // 39: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
-	24, // 40: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
-	26, // 41: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
-	28, // 42: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
-	31, // 43: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
-	33, // 44: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
-	35, // 45: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
-	38, // 46: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
-	40, // 47: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
-	42, // 48: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
-	45, // 49: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
-	47, // 50: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
-	49, // 51: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
-	55, // 52: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
-	11, // 53: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
-	13, // 54: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
-	15, // 55: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
-	17, // 56: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
-	19, // 57: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
-	21, // 58: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
-	25, // 59: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
-	27, // 60: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
-	29, // 61: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
-	32, // 62: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
-	34, // 63: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
-	36, // 64: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
-	39, // 65: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
-	41, // 66: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
-	43, // 67: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
-	46, // 68: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
-	48, // 69: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
-	50, // 70: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
-	56, // 71: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
-	53, // [53:72] is the sub-list for method output_type
-	34, // [34:53] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	65, // 16: prism.admin.v1.Backend.facts:type_name -> prism.admin.v1.Backend.FactsEntry
+	66, // 17: prism.admin.v1.Backend.errors_by_reason:type_name -> prism.admin.v1.Backend.ErrorsByReasonEntry
+	24, // 18: prism.admin.v1.Backend.missing:type_name -> prism.admin.v1.MissingCapability
+	23, // 19: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
+	23, // 20: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	23, // 21: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
+	33, // 22: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	67, // 23: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
+	23, // 24: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	33, // 25: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	68, // 26: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
+	69, // 27: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
+	38, // 28: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
+	38, // 29: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
+	45, // 30: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
+	45, // 31: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
+	45, // 32: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
+	52, // 33: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
+	59, // 34: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
+	60, // 35: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
+	61, // 36: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	61, // 37: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	2,  // 38: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
+	62, // 39: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
+	10, // 40: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
+	12, // 41: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
+	14, // 42: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
+	16, // 43: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
+	18, // 44: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
+	20, // 45: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
+	25, // 46: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
+	27, // 47: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
+	29, // 48: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
+	31, // 49: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
+	34, // 50: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
+	36, // 51: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
+	39, // 52: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
+	41, // 53: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
+	43, // 54: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
+	46, // 55: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
+	48, // 56: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
+	50, // 57: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
+	53, // 58: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
+	55, // 59: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
+	57, // 60: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
+	63, // 61: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
+	11, // 62: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
+	13, // 63: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
+	15, // 64: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
+	17, // 65: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
+	19, // 66: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
+	21, // 67: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
+	26, // 68: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
+	28, // 69: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
+	30, // 70: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
+	32, // 71: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
+	35, // 72: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
+	37, // 73: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
+	40, // 74: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
+	42, // 75: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
+	44, // 76: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
+	47, // 77: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
+	49, // 78: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
+	51, // 79: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
+	54, // 80: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
+	56, // 81: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
+	58, // 82: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
+	64, // 83: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
+	62, // [62:84] is the sub-list for method output_type
+	40, // [40:62] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_prism_admin_v1_admin_proto_init() }
@@ -4283,7 +4897,7 @@ func file_prism_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_prism_admin_v1_admin_proto_rawDesc), len(file_prism_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   55,
+			NumMessages:   65,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

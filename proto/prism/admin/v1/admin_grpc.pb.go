@@ -31,6 +31,9 @@ const (
 	AdminService_ListBackends_FullMethodName         = "/prism.admin.v1.AdminService/ListBackends"
 	AdminService_GetBackend_FullMethodName           = "/prism.admin.v1.AdminService/GetBackend"
 	AdminService_CheckBackendHealth_FullMethodName   = "/prism.admin.v1.AdminService/CheckBackendHealth"
+	AdminService_TestBackend_FullMethodName          = "/prism.admin.v1.AdminService/TestBackend"
+	AdminService_AddBackend_FullMethodName           = "/prism.admin.v1.AdminService/AddBackend"
+	AdminService_RemoveBackend_FullMethodName        = "/prism.admin.v1.AdminService/RemoveBackend"
 	AdminService_ListSessions_FullMethodName         = "/prism.admin.v1.AdminService/ListSessions"
 	AdminService_GetSession_FullMethodName           = "/prism.admin.v1.AdminService/GetSession"
 	AdminService_TerminateSession_FullMethodName     = "/prism.admin.v1.AdminService/TerminateSession"
@@ -62,6 +65,15 @@ type AdminServiceClient interface {
 	// CheckBackendHealth probes now, every backend side by side when name is
 	// empty.
 	CheckBackendHealth(ctx context.Context, in *CheckBackendHealthRequest, opts ...grpc.CallOption) (*CheckBackendHealthResponse, error)
+	// TestBackend writes, reads back and deletes a little on a backend, for each
+	// model that it can serve, in a namespace that no client can name.
+	TestBackend(ctx context.Context, in *TestBackendRequest, opts ...grpc.CallOption) (*TestBackendResponse, error)
+	// AddBackend opens a backend, tries it, and keeps it in the control store. One
+	// that a file declares is the file's: reason DECLARED_IN_FILE.
+	AddBackend(ctx context.Context, in *AddBackendRequest, opts ...grpc.CallOption) (*AddBackendResponse, error)
+	// RemoveBackend closes and forgets a backend that was added, once no namespace
+	// is bound to it. The data in its store is left alone.
+	RemoveBackend(ctx context.Context, in *RemoveBackendRequest, opts ...grpc.CallOption) (*RemoveBackendResponse, error)
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	GetSession(ctx context.Context, in *GetSessionRequest, opts ...grpc.CallOption) (*GetSessionResponse, error)
 	TerminateSession(ctx context.Context, in *TerminateSessionRequest, opts ...grpc.CallOption) (*TerminateSessionResponse, error)
@@ -171,6 +183,36 @@ func (c *adminServiceClient) CheckBackendHealth(ctx context.Context, in *CheckBa
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckBackendHealthResponse)
 	err := c.cc.Invoke(ctx, AdminService_CheckBackendHealth_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) TestBackend(ctx context.Context, in *TestBackendRequest, opts ...grpc.CallOption) (*TestBackendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestBackendResponse)
+	err := c.cc.Invoke(ctx, AdminService_TestBackend_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) AddBackend(ctx context.Context, in *AddBackendRequest, opts ...grpc.CallOption) (*AddBackendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddBackendResponse)
+	err := c.cc.Invoke(ctx, AdminService_AddBackend_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RemoveBackend(ctx context.Context, in *RemoveBackendRequest, opts ...grpc.CallOption) (*RemoveBackendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveBackendResponse)
+	err := c.cc.Invoke(ctx, AdminService_RemoveBackend_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -296,6 +338,15 @@ type AdminServiceServer interface {
 	// CheckBackendHealth probes now, every backend side by side when name is
 	// empty.
 	CheckBackendHealth(context.Context, *CheckBackendHealthRequest) (*CheckBackendHealthResponse, error)
+	// TestBackend writes, reads back and deletes a little on a backend, for each
+	// model that it can serve, in a namespace that no client can name.
+	TestBackend(context.Context, *TestBackendRequest) (*TestBackendResponse, error)
+	// AddBackend opens a backend, tries it, and keeps it in the control store. One
+	// that a file declares is the file's: reason DECLARED_IN_FILE.
+	AddBackend(context.Context, *AddBackendRequest) (*AddBackendResponse, error)
+	// RemoveBackend closes and forgets a backend that was added, once no namespace
+	// is bound to it. The data in its store is left alone.
+	RemoveBackend(context.Context, *RemoveBackendRequest) (*RemoveBackendResponse, error)
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error)
 	TerminateSession(context.Context, *TerminateSessionRequest) (*TerminateSessionResponse, error)
@@ -347,6 +398,15 @@ func (UnimplementedAdminServiceServer) GetBackend(context.Context, *GetBackendRe
 }
 func (UnimplementedAdminServiceServer) CheckBackendHealth(context.Context, *CheckBackendHealthRequest) (*CheckBackendHealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckBackendHealth not implemented")
+}
+func (UnimplementedAdminServiceServer) TestBackend(context.Context, *TestBackendRequest) (*TestBackendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestBackend not implemented")
+}
+func (UnimplementedAdminServiceServer) AddBackend(context.Context, *AddBackendRequest) (*AddBackendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddBackend not implemented")
+}
+func (UnimplementedAdminServiceServer) RemoveBackend(context.Context, *RemoveBackendRequest) (*RemoveBackendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveBackend not implemented")
 }
 func (UnimplementedAdminServiceServer) ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSessions not implemented")
@@ -557,6 +617,60 @@ func _AdminService_CheckBackendHealth_Handler(srv interface{}, ctx context.Conte
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServiceServer).CheckBackendHealth(ctx, req.(*CheckBackendHealthRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_TestBackend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestBackendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).TestBackend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_TestBackend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).TestBackend(ctx, req.(*TestBackendRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_AddBackend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddBackendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).AddBackend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_AddBackend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).AddBackend(ctx, req.(*AddBackendRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RemoveBackend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveBackendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RemoveBackend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RemoveBackend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RemoveBackend(ctx, req.(*RemoveBackendRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -783,6 +897,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CheckBackendHealth",
 			Handler:    _AdminService_CheckBackendHealth_Handler,
+		},
+		{
+			MethodName: "TestBackend",
+			Handler:    _AdminService_TestBackend_Handler,
+		},
+		{
+			MethodName: "AddBackend",
+			Handler:    _AdminService_AddBackend_Handler,
+		},
+		{
+			MethodName: "RemoveBackend",
+			Handler:    _AdminService_RemoveBackend_Handler,
 		},
 		{
 			MethodName: "ListSessions",

@@ -1,0 +1,5 @@
+package guard_test
+
+import "log/slog"
+
+var quiet = slog.New(slog.DiscardHandler)

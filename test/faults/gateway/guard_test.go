@@ -1,0 +1,420 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/prism-data-layer/prism/pkg/client"
+	"github.com/prism-data-layer/prism/pkg/driver/redis/redistest"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	"github.com/prism-data-layer/prism/test/faults/powercut"
+	"github.com/prism-data-layer/prism/test/harness"
+)
+
+// slack is by how much a quick run, on a machine that does other things too, may
+// miss a figure of time.
+func slack(d time.Duration) time.Duration {
+	if powercut.Full() {
+		return d
+	}
+	return 5 * d
+}
+
+// A calling takes note of calls.
+type calling struct {
+	mu     sync.Mutex
+	ok     int
+	failed int
+	took   []time.Duration // of those that failed
+	bad    []string        // ends that must not be
+	last   time.Time       // an answer came
+}
+
+func (c *calling) note(begun time.Time, err error, expected bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		c.ok++
+		c.last = time.Now()
+	case expected:
+		c.failed++
+		c.took = append(c.took, time.Since(begun))
+	default:
+		c.bad = append(c.bad, err.Error())
+	}
+}
+
+func (c *calling) worst() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.took) == 0 {
+		return 0
+	}
+	return slices.Max(c.took)
+}
+
+// F8: a server is stopped under 200 calls a second. Once the breaker is open
+// callers are told within 50 ms, and nobody has to find out that it is back.
+func TestFault_F8_BreakerWhileStopped(t *testing.T) {
+	hold := 3 * time.Second
+	if powercut.Full() {
+		hold = 30 * time.Second
+	}
+	for _, row := range remoteRows() {
+		t.Run(row.name, func(t *testing.T) {
+			addr, s := row.start(t)
+			straight := row // past the proxy: its connections are goroutines too
+			straight.backend = func(string) string { return row.backend(addr) }
+			stopped(t, newDistant(t, straight, addr, s, ""), hold)
+		})
+	}
+}
+
+func stopped(t *testing.T, r *distant, hold time.Duration) {
+	report := powercut.Begin("F8-breaker", 0)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var all, open calling // open: while the breaker is
+	var counting sync.Mutex
+	now := &all
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		atRate(ctx, 5*time.Millisecond, func(n int) {
+			counting.Lock()
+			into := now
+			counting.Unlock()
+			begun := time.Now()
+			err := r.try(r.write, n%100, 10*time.Second)
+			into.note(begun, err, unavailable(err))
+		})
+	})
+	into := func(c *calling) {
+		counting.Lock()
+		now = c
+		counting.Unlock()
+	}
+	harness.Eventually(t, time.Minute, "calls are answered", func() bool { all.mu.Lock(); defer all.mu.Unlock(); return all.ok > 100 })
+	goroutines := runtime.NumGoroutine()
+	if err := r.server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	report.More["red_ms"] = r.until("the backend is red", slack(5*time.Second), red).Milliseconds()
+	into(&open)
+	lasting(t, hold)
+	refused, worst := open.failed, open.worst()
+	into(&all)
+	if err := r.server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	returned := time.Now()
+	harness.Eventually(t, slack(2*time.Second), "calls are answered again", func() bool { all.mu.Lock(); defer all.mu.Unlock(); return all.last.After(returned) })
+	report.More["back_ms"] = time.Since(returned).Milliseconds()
+	report.More["green_ms"] = r.until("the backend is green", slack(10*time.Second), green).Milliseconds()
+	harness.Eventually(t, time.Minute, "what was begun has ended", func() bool { return runtime.NumGoroutine() <= goroutines+10 })
+	stop()
+	wg.Wait()
+	report.Rounds, report.Acked = 1, int64(all.ok)
+	report.More["refused_while_open"], report.More["slowest_refusal_us_while_open"] = refused, worst.Microseconds()
+	report.Print()
+	if refused == 0 || open.ok > 0 {
+		t.Errorf("while the breaker was open %d calls were refused and %d answered", refused, open.ok)
+	}
+	if worst > slack(50*time.Millisecond) {
+		t.Errorf("a call was refused after %v", worst)
+	}
+	if bad := slices.Concat(all.bad, open.bad); len(bad) > 0 {
+		t.Errorf("%d calls ended otherwise than UNAVAILABLE with a wait, the first with %s", len(bad), bad[0])
+	}
+}
+
+// F9: what a server says comes five seconds late. Callers get their deadline, no
+// more calls are under way than may be, and the store beside does not notice.
+func TestFault_F9_LateAnswers(t *testing.T) {
+	const deadline, most = 400 * time.Millisecond, 20
+	for _, row := range remoteRows() {
+		t.Run(row.name, func(t *testing.T) {
+			addr, s := row.start(t)
+			r := newDistant(t, row, addr, s, ", guard: {max_in_flight: 20}")
+			report := powercut.Begin("F9-late", 0)
+			beside := func() time.Duration {
+				kv, took := kvv1.NewKeyValueServiceClient(r.conn), []time.Duration(nil)
+				for range 500 {
+					begun := time.Now()
+					if _, err := kv.Set(harness.Context(t), &kvv1.SetRequest{Namespace: "mem", Key: "k"}); err != nil {
+						t.Fatalf("the store beside it: %v", err)
+					}
+					took = append(took, time.Since(begun))
+				}
+				slices.Sort(took)
+				return took[len(took)*99/100]
+			}
+			before := beside()
+			r.proxy.set(fault{delay: 5 * time.Second})
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var mu sync.Mutex
+			var late, busy []time.Duration
+			var inFlight int64
+			var wg sync.WaitGroup
+			for range 2 * most {
+				wg.Go(func() {
+					for ctx.Err() == nil {
+						begun := time.Now()
+						err := r.try(r.read, 0, deadline)
+						took := time.Since(begun)
+						mu.Lock()
+						switch harness.Read(err).Code() {
+						case codes.DeadlineExceeded:
+							late = append(late, took-deadline)
+						case codes.ResourceExhausted:
+							busy = append(busy, took)
+						case codes.Unavailable: // the breaker, by its probes
+						default:
+							t.Errorf("a call ended with %v", err)
+						}
+						mu.Unlock()
+						if took < 50*time.Millisecond { // as one who obeys RetryInfo
+							lasting(t, 50*time.Millisecond)
+						}
+					}
+				})
+			}
+			harness.Eventually(t, time.Minute, "calls are late, and others are refused", func() bool {
+				inFlight = max(inFlight, r.status().InFlight)
+				mu.Lock()
+				defer mu.Unlock()
+				return len(late) >= most && len(busy) >= most
+			})
+			during := beside()
+			stop()
+			wg.Wait()
+			r.proxy.set(fault{})
+			slices.Sort(late)
+			slices.Sort(busy)
+			report.Rounds = len(late) + len(busy)
+			report.More["in_flight_most"], report.More["refused"] = inFlight, len(busy)
+			report.More["ms_past_deadline_median"], report.More["ms_past_deadline_latest"] = late[len(late)/2].Milliseconds(), late[len(late)-1].Milliseconds()
+			report.More["beside_p99_us"], report.More["beside_p99_us_during"] = before.Microseconds(), during.Microseconds()
+			report.More["green_ms"] = r.until("the backend is green", time.Minute, green).Milliseconds()
+			report.Print()
+			if inFlight > most {
+				t.Errorf("%d calls were under way, of %d that may be", inFlight, most)
+			}
+			if median := late[len(late)/2]; median > slack(50*time.Millisecond) || median < -slack(50*time.Millisecond) {
+				t.Errorf("callers got their deadline %v late", median)
+			}
+			if powercut.Full() && during > 3*before+10*time.Millisecond {
+				t.Errorf("the store beside it took %v, and %v before", during, before)
+			}
+		})
+	}
+}
+
+// F10: a server that comes and goes. The breaker opens, and what the backend sees
+// of callers that try again is little more than without a fault.
+func TestFault_F10_Flapping(t *testing.T) {
+	cycles := 6
+	if powercut.Full() {
+		cycles = 60
+	}
+	eachRemote(t, func(t *testing.T, r *distant) {
+		report := powercut.Begin("F10", 0)
+		c, err := client.Dial(r.gateway.Addr("data"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var all calling
+		calls := 0
+		var wg sync.WaitGroup
+		before := r.attempts.Load()
+		wg.Go(func() {
+			atRate(ctx, 5*time.Millisecond, func(n int) {
+				all.mu.Lock()
+				calls++
+				all.mu.Unlock()
+				one, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+				defer cancel()
+				begun := time.Now()
+				err := r.send(one, c, n%100)
+				all.note(begun, err, errors.Is(err, prism.ReasonBackendUnavailable) || errors.Is(err, prism.ReasonDeadlineExceeded))
+			})
+		})
+		for range cycles {
+			lasting(t, time.Second)
+			r.proxy.set(fault{down: true})
+			lasting(t, time.Second)
+			r.proxy.set(fault{})
+		}
+		report.More["green_ms"] = r.until("the backend is green", slack(10*time.Second), green).Milliseconds()
+		stop()
+		wg.Wait()
+		seen, opened := r.attempts.Load()-before, r.status().BreakerOpened
+		report.Rounds, report.Acked = cycles, int64(all.ok)
+		report.More["sent_again"] = c.Stats().Retries.Load()
+		report.More["calls"], report.More["attempts_seen"], report.More["breaker_opened"] = calls, seen, opened
+		report.Print()
+		if float64(seen) > 1.2*float64(calls) {
+			t.Errorf("the backend saw %d attempts of %d calls", seen, calls)
+		}
+		if opened == 0 || all.ok == 0 || len(all.bad) > 0 {
+			t.Errorf("the breaker opened %d times, %d calls were answered, and %d ended wrongly: %q", opened, all.ok, len(all.bad), all.bad[:min(len(all.bad), 1)])
+		}
+	})
+}
+
+// F12: packets to a server are dropped, and nobody is told.
+func TestFault_F12_HalfOpen(t *testing.T) {
+	eachRemote(t, func(t *testing.T, r *distant) {
+		report := powercut.Begin("F12", 0)
+		fill := func() error { // the pool
+			var wg sync.WaitGroup
+			errs := make([]error, 30)
+			for n := range errs {
+				wg.Go(func() { errs[n] = r.try(r.write, n, 10*time.Second) })
+			}
+			wg.Wait()
+			for _, err := range errs {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if err := fill(); err != nil {
+			t.Fatal(err)
+		}
+		for _, calling := range []bool{false, true} {
+			r.proxy.set(fault{held: true})
+			ctx, stop := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			if calling {
+				for range 8 {
+					wg.Go(func() {
+						for ctx.Err() == nil {
+							if err := r.try(r.read, 1, 10*time.Second); err != nil && !unavailable(err) {
+								t.Errorf("a call ended with %v", err)
+							}
+						}
+					})
+				}
+			}
+			word := map[bool]string{false: "idle", true: "under_calls"}[calling]
+			report.More["detected_ms_"+word] = r.until("the backend is red, "+word, slack(10*time.Second), red).Milliseconds()
+			stop()
+			wg.Wait()
+			r.proxy.set(fault{})
+			report.More["green_ms_"+word] = r.until("the backend is green, "+word, slack(10*time.Second), green).Milliseconds()
+			harness.Eventually(t, slack(10*time.Second), "the pool is full again", func() bool { return fill() == nil })
+			report.Rounds++
+		}
+		report.Print()
+	})
+}
+
+// F13: a server that is started again without its data, and with settings that
+// keep less. The gateway says at any time what acked means.
+func TestFault_F13_RestartWithLoss(t *testing.T) {
+	always := redistest.Seven().Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	never := redistest.Seven().Start(t, "--appendonly", "no")
+	r := newDistant(t, remoteRows()[0], always.Addr, always, "")
+	report := powercut.Begin("F13", 0)
+	acked := 0
+	for n := range 50 {
+		if r.try(r.write, n, 5*time.Second) == nil {
+			acked++
+		}
+	}
+	if b := r.status(); !b.Durable || !strings.Contains(b.Durability, "fsync") {
+		t.Errorf("a server that fsyncs always is told as durable %v: %s", b.Durable, b.Durability)
+	}
+	if err := always.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	r.proxy.point(never.Addr)
+	told := time.Now()
+	harness.Eventually(t, slack(10*time.Second), "the gateway no longer calls it durable", func() bool { return !r.status().Durable })
+	report.More["told_ms"] = time.Since(told).Milliseconds()
+	if b := r.status(); !strings.Contains(b.Durability, "memory") {
+		t.Errorf("a server that keeps nothing is told as: %s", b.Durability)
+	}
+	harness.Eventually(t, slack(2*time.Second), "calls are answered again", func() bool { return r.try(r.write, 1000, 5*time.Second) == nil })
+	lost := 0
+	for n := range 50 {
+		switch err := r.try(r.read, n, 5*time.Second); harness.Read(err).Code() {
+		case codes.NotFound:
+			lost++
+		default:
+			t.Errorf("a read of what is lost ended with %v", err)
+		}
+	}
+	report.Rounds, report.Acked = 1, int64(acked)
+	report.More["lost_with_the_server"] = lost
+	report.Print()
+}
+
+// Connections are reset in the middle of answers: no answer is ever given to
+// another request.
+func TestFault_F12_AnswersAreNotMixedUp(t *testing.T) {
+	rounds := 40
+	if powercut.Full() {
+		rounds = 1000
+	}
+	eachRemote(t, func(t *testing.T, r *distant) {
+		const keys = 64
+		report := powercut.Begin("F12-answers", 0)
+		for n := range keys {
+			if err := r.try(r.write, n, 10*time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.proxy.set(fault{resets: true})
+		var all calling
+		var wg sync.WaitGroup
+		for n := range keys {
+			wg.Go(func() {
+				for round := range rounds {
+					call := r.read
+					if round%8 == 0 {
+						call = r.write
+					}
+					begun := time.Now()
+					err := r.try(call, n, 10*time.Second)
+					all.note(begun, err, unavailable(err))
+					if err != nil {
+						lasting(t, 50*time.Millisecond) // as one who is told to wait
+					}
+				}
+			})
+		}
+		wg.Wait()
+		r.proxy.set(fault{})
+		r.until("the backend is green", slack(10*time.Second), green)
+		for n := range keys {
+			if err := r.try(r.read, n, 10*time.Second); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		}
+		report.Rounds, report.Acked = rounds, int64(all.ok)
+		report.More["answered"], report.More["refused"] = all.ok, all.failed
+		report.Print()
+		if len(all.bad) > 0 {
+			t.Errorf("%d calls ended wrongly, the first with %s", len(all.bad), all.bad[0])
+		}
+		if all.ok == 0 || all.failed == 0 {
+			t.Errorf("%d calls were answered and %d refused: nothing was tried", all.ok, all.failed)
+		}
+	})
+}

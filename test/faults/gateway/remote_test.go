@@ -1,0 +1,214 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	"github.com/prism-data-layer/prism/pkg/client"
+	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/driver/all"
+	"github.com/prism-data-layer/prism/pkg/driver/around"
+	"github.com/prism-data-layer/prism/pkg/driver/redis/redistest"
+	"github.com/prism-data-layer/prism/pkg/prism"
+	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
+	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	"github.com/prism-data-layer/prism/test/harness"
+)
+
+// A remote is a kind of server that the faults of backends are tried on: one
+// row, and each of them runs on it.
+type remote struct {
+	name  string
+	start func(t *testing.T) (addr string, s breakable)
+	// backend is its entry in prism.yaml, behind addr, without the braces; model
+	// is what its namespace is of.
+	backend func(addr string) string
+	model   string
+	// write and read are small calls on the namespace "far"; what n was written
+	// is read back.
+	write, read func(ctx context.Context, conn *grpc.ClientConn, n int) error
+	// send is write by the SDK, which tries again.
+	send func(ctx context.Context, c *client.Client, n int) error
+}
+
+// A breakable is a real server.
+type breakable interface {
+	Start() error
+	Stop() error
+	Kill() error
+	Freeze() error
+	Thaw() error
+}
+
+var errOther = errors.New("the answer of another request")
+
+func remoteRows() []remote {
+	name := func(n int) string { return fmt.Sprintf("key-%d", n) }
+	return []remote{{
+		name: "redis",
+		start: func(t *testing.T) (string, breakable) {
+			s := redistest.Seven().Start(t, "--appendonly", "yes", "--appendfsync", "everysec")
+			return s.Addr, s
+		},
+		backend: func(addr string) string {
+			return fmt.Sprintf("name: remote, driver: redis, options: {addrs: [%q], timeout: 1s, dial_timeout: 1s}", addr)
+		},
+		model: "keyvalue",
+		write: func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+			_, err := kvv1.NewKeyValueServiceClient(conn).Set(ctx, &kvv1.SetRequest{Namespace: "far", Key: name(n), Value: []byte(name(n))})
+			return err
+		},
+		read: func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+			r, err := kvv1.NewKeyValueServiceClient(conn).Get(ctx, &kvv1.GetRequest{Namespace: "far", Key: name(n)})
+			if err == nil && string(r.Value) != name(n) {
+				return fmt.Errorf("%w: %q for %q", errOther, r.Value, name(n))
+			}
+			return err
+		},
+		send: func(ctx context.Context, c *client.Client, n int) error {
+			_, err := c.KeyValue("far").Set(ctx, name(n), []byte(name(n)))
+			return err
+		},
+	}}
+}
+
+// eachRemote runs a test on every kind of server.
+func eachRemote(t *testing.T, f func(t *testing.T, r *distant)) {
+	for _, row := range remoteRows() {
+		t.Run(row.name, func(t *testing.T) {
+			addr, s := row.start(t)
+			f(t, newDistant(t, row, addr, s, ""))
+		})
+	}
+}
+
+// A distant is a gateway with one remote backend behind a proxy, and one store
+// in memory beside it.
+type distant struct {
+	remote
+	t        *testing.T
+	server   breakable
+	proxy    *proxy
+	gateway  *harness.Gateway
+	conn     *grpc.ClientConn
+	admin    adminv1.AdminServiceClient
+	attempts *atomic.Int64 // operations that the backend was asked for
+}
+
+// newDistant starts it; settings are of the backend's guard.
+func newDistant(t *testing.T, row remote, addr string, s breakable, settings string) *distant {
+	r := &distant{remote: row, t: t, server: s, proxy: startProxy(t, addr), attempts: new(atomic.Int64)}
+	r.gateway = harness.Start(t, harness.Options{Drivers: counted(r.attempts), File: fmt.Sprintf(`apiVersion: prism/v1
+auth: {mode: off}
+backends:
+  - {name: volatile, driver: memory}
+  - {%s%s}
+namespaces:
+  - {name: mem, model: keyvalue, backend: volatile, access: {owners: ["user:dev"]}}
+  - {name: far, model: %s, backend: remote, access: {owners: ["user:dev"]}}
+drain: {timeout: 5s}
+`, row.backend(r.proxy.addr()), settings, row.model)})
+	r.conn, r.admin = r.gateway.Dial(t, "data"), r.gateway.Admin(t)
+	harness.Eventually(t, time.Minute, "the backend answers", func() bool { return r.try(r.write, 0, 5*time.Second) == nil })
+	return r
+}
+
+// counted are the drivers of this build, with a count of the operations that
+// remote ones are asked for: what a backend sees of its guard.
+func counted(n *atomic.Int64) driver.Registry {
+	list := all.Drivers()
+	for i, spec := range list {
+		if spec.Name == "memory" {
+			continue
+		}
+		open := spec.Open
+		list[i].Open = func(ctx context.Context, c driver.Config) (driver.Set, error) {
+			set, err := open(ctx, c)
+			if err != nil {
+				return set, err
+			}
+			return around.Wrap(set, tally{n}), nil
+		}
+	}
+	return list
+}
+
+type tally struct{ n *atomic.Int64 }
+
+func (t tally) Begin(ctx context.Context, c around.Call) (context.Context, struct{}, error) {
+	t.n.Add(int64(c.Ops))
+	return ctx, struct{}{}, nil
+}
+
+func (tally) End(struct{}, error) {}
+
+// try makes a call with a deadline.
+func (r *distant) try(call func(context.Context, *grpc.ClientConn, int) error, n int, deadline time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	return call(ctx, r.conn, n)
+}
+
+// status is what the gateway knows of the backend.
+func (r *distant) status() *adminv1.Backend {
+	r.t.Helper()
+	got, err := r.admin.GetBackend(harness.Context(r.t), &adminv1.GetBackendRequest{Name: "remote"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return got.Backend
+}
+
+// until waits for a word of the gateway about the backend, and tells how long
+// that took.
+func (r *distant) until(what string, within time.Duration, is func(b *adminv1.Backend) bool) time.Duration {
+	r.t.Helper()
+	begin := time.Now()
+	harness.Eventually(r.t, within, what, func() bool { return is(r.status()) })
+	return time.Since(begin)
+}
+
+func red(b *adminv1.Backend) bool {
+	return b.Health == adminv1.HealthState_HEALTH_STATE_UNHEALTHY && b.Breaker == "open"
+}
+
+func green(b *adminv1.Backend) bool {
+	return b.Health == adminv1.HealthState_HEALTH_STATE_HEALTHY && b.Breaker == "closed"
+}
+
+// unavailable reports whether a call ended as calls on a backend that is away
+// must.
+func unavailable(err error) bool {
+	o := harness.Read(err)
+	return o.Code() == codes.Unavailable && o.Info.GetReason() == string(prism.ReasonBackendUnavailable) && o.Retry.GetRetryDelay().AsDuration() > 0
+}
+
+// atRate makes calls at a rate, whatever becomes of them, until ctx ends.
+func atRate(ctx context.Context, every time.Duration, call func(n int)) {
+	pace := time.NewTicker(every)
+	defer pace.Stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for n := 0; ctx.Err() == nil; n++ {
+		wg.Go(func() { call(n) })
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// lasting waits until something has lasted for d.
+func lasting(t *testing.T, d time.Duration) {
+	t.Helper()
+	begin := time.Now()
+	harness.Eventually(t, d+time.Minute, "time passes", func() bool { return time.Since(begin) >= d })
+}
