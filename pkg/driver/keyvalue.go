@@ -141,7 +141,7 @@ type KeyValueMove interface {
 	ExportReceipts(ctx context.Context, ns prism.Namespace, token []byte, limit int) (p Parcel, next []byte, err error)
 	// Import stores a parcel over what is there. An entry that has ended is
 	// stored all the same: like any other it is not there for any call, and
-	// leaves its ChangeExpire. Versions up to p.Version are used up.
+	// leaves its ChangeExpire. Versions up to p.UsedUp are used up.
 	Import(ctx context.Context, ns prism.Namespace, p Parcel) error
 }
 
@@ -152,6 +152,15 @@ type Parcel struct {
 	// Version is at least as large as every version that the namespace has given
 	// out; each change after it has a larger one.
 	Version uint64
+}
+
+// UsedUp is the largest version that a parcel tells of.
+func (p *Parcel) UsedUp() uint64 {
+	v := p.Version
+	for i := range p.Entries {
+		v = max(v, p.Entries[i].Version)
+	}
+	return v
 }
 
 // A ParcelEntry is an entry with the time to live that it was last given.

@@ -19,6 +19,7 @@ var movePromises = []promise{
 	{"Import replaces what is there", testImportReplaces, "keyvalue_scan"},
 	{"Import leaves no change, and what comes after it does", testImportHistory, "keyvalue_watch"},
 	{"versions up to the parcel's are used up", testImportVersion, ""},
+	{"the version of an imported entry is used up", testImportEntryVersion, "keyvalue_watch"},
 	{"versions that an Import used up stay so after a restart", testImportVersionReopen, "reopen"},
 	{"a parcel's version is no smaller than any that was given out", testExportVersion, ""},
 	{"an entry that ended before its Import is not there and leaves its expiry", testImportEnded, "keyvalue_watch keyvalue_ttl"},
@@ -121,6 +122,20 @@ func testImportVersion(t *T) {
 	t.imports(driver.Parcel{Version: floor})
 	if v := t.put("k", "w"); v <= floor {
 		t.Errorf("version %d was given out, %d is used up", v, floor)
+	}
+}
+
+func testImportEntryVersion(t *T) {
+	large := t.put("k", "v") + 1_000_000_000
+	t.imports(driver.Parcel{Entries: []driver.ParcelEntry{entry("e", "v", large)}})
+	w := t.watch("", nil)
+	version := t.delete("e").Version
+	if version <= large {
+		t.Errorf("the deletion has version %d, the entry had %d", version, large)
+	}
+	w.next(1, false)
+	if c := w.seen[0]; c.Kind != driver.ChangeDelete || c.Version != version || c.Previous != large {
+		t.Errorf("the change is %+v, want the deletion %d of version %d", c, version, large)
 	}
 }
 

@@ -90,8 +90,9 @@ func (s *store) Import(ctx context.Context, ns prism.Namespace, p driver.Parcel)
 		return err
 	}
 	defer sp.mu.Unlock()
-	for seq := s.seq.Load(); seq < p.Version; seq = s.seq.Load() {
-		s.seq.CompareAndSwap(seq, p.Version)
+	used := p.UsedUp()
+	for seq := s.seq.Load(); seq < used; seq = s.seq.Load() {
+		s.seq.CompareAndSwap(seq, used)
 	}
 	for i := range p.Entries {
 		sp.take(&p.Entries[i])

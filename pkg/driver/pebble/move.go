@@ -136,7 +136,7 @@ func (s *store) Import(ctx context.Context, ns prism.Namespace, p driver.Parcel)
 		if g.full && len(p.Entries)+len(p.Receipts) > 0 {
 			return g.s.refuseFull()
 		}
-		if err := g.useUp(p.Version); err != nil {
+		if err := g.useUp(p.UsedUp()); err != nil {
 			return err
 		}
 		n := g.namespace(ns)
@@ -212,7 +212,7 @@ func (g *group) takeReceipt(ns *namespace, k *driver.KeptReceipt) {
 	}
 	l := ns.lane(keep.Milliseconds())
 	t := g.touch(ns)
-	if p := t.lanePiece(l); p.count > 0 && ends-p.stamp > pieceSpan {
+	if p := t.lanePiece(l); p.count > 0 && ends/pieceSpan != p.stamp/pieceSpan {
 		g.writeReceipts(t, p)
 		p.entries = nil // what was entered points there
 	}

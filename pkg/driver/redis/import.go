@@ -131,8 +131,9 @@ func (s *store) Import(ctx context.Context, ns prism.Namespace, p driver.Parcel)
 		return err
 	}
 	defer s.leave()
+	version := p.UsedUp()
 	for {
-		part := driver.Parcel{Version: p.Version}
+		part := driver.Parcel{Version: version}
 		n := min(len(p.Receipts), stride)
 		part.Receipts, p.Receipts = p.Receipts[:n], p.Receipts[n:]
 		n = 0
