@@ -282,7 +282,7 @@ func (s *Service) GetOperation(ctx context.Context, r *adminv1.GetOperationReque
 		return nil, err
 	}
 	resp := &adminv1.GetOperationResponse{Operation: operationOf(o)}
-	if m := s.moves.find(o.Resource); m != nil && m.operation.ID == o.ID {
+	if m := s.moves.find(o.Resource); m != nil && m.operation.ID == o.ID && o.State == control.Running {
 		resp.Operation.Move = progressOf(m)
 		resp.Operation.Message = m.now().String()
 	}

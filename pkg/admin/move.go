@@ -41,6 +41,14 @@ func (m *moving) now() route.Progress {
 	return m.progress
 }
 
+// marks are where the histories were when an earlier try began.
+func (m *moving) marks() *route.Marks {
+	if m.spec.SourceMark == nil {
+		return nil
+	}
+	return &route.Marks{Source: m.spec.SourceMark, Target: m.spec.TargetMark}
+}
+
 // movings are the moves that run, by namespace.
 type movings struct {
 	mu   sync.Mutex
@@ -213,7 +221,11 @@ func (s *Service) tryMove(ctx context.Context, m *moving) error {
 	var left control.Operation
 	err := s.router.Move(ctx, route.Copy{
 		Name: name, To: m.spec.To.Backend, KeysPerSecond: m.spec.KeysPerSecond, BytesPerSecond: m.spec.BytesPerSecond,
-		Report: m.report,
+		Report: m.report, Marks: m.marks(),
+		Mark: func(at route.Marks) error {
+			m.spec.SourceMark, m.spec.TargetMark = at.Source, at.Target
+			return s.road.Control.SetOperationDetail(ctx, m.operation.ID, m.spec)
+		},
 		Exclusive: func(f func() error) error {
 			s.change.Lock()
 			defer s.change.Unlock()

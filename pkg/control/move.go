@@ -30,6 +30,10 @@ type MoveSpec struct {
 	BytesPerSecond int64         `json:"bytes_per_second,omitempty"`
 
 	Started bool `json:"started,omitempty"` // the target was emptied, and holds what was copied
+	// Where the histories of both sides were when the copy began; nil: it has not.
+	SourceMark []byte `json:"source_mark,omitempty"`
+	TargetMark []byte `json:"target_mark,omitempty"`
+
 	Aborted bool `json:"aborted,omitempty"`
 }
 

@@ -148,6 +148,7 @@ func nothingKept(ctx context.Context, ns prism.Namespace, from *backend, refuse 
 type (
 	Progress = keyvalue.Progress
 	Arrival  = keyvalue.Arrival
+	Marks    = keyvalue.Marks
 )
 
 // A Copy is the copy of a namespace of key-values to another backend.
@@ -159,6 +160,8 @@ type Copy struct {
 	// Settle makes the new binding durable.
 	Settle func(Arrival) error
 	Report func(Progress)
+	Marks  *Marks // of an earlier try that was interrupted
+	Mark   func(Marks) error
 }
 
 // Move copies a namespace and switches to the target. When it returns without
@@ -174,7 +177,7 @@ func (r *Router) Move(ctx context.Context, c Copy) error {
 	move := keyvalue.Move{
 		Place: n.home.place, Namespace: prism.Namespace(c.Name), To: target.set, Clock: r.clock,
 		KeysPerSecond: c.KeysPerSecond, BytesPerSecond: c.BytesPerSecond,
-		Exclusive: c.Exclusive, Report: c.Report,
+		Exclusive: c.Exclusive, Report: c.Report, Marks: c.Marks, Mark: c.Mark,
 		Settle: func(a Arrival) error {
 			if err := c.Settle(a); err != nil {
 				return err

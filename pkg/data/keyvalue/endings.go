@@ -17,9 +17,9 @@ type endings struct {
 
 	late []driver.Change // what the source told after last
 
-	// Ends that only one side has told, as versions by key.
-	told   map[string]uint64 // the source
-	target map[string]uint64 // the target, or nobody yet
+	// Versions that have ended, by key.
+	told   map[string]uint64 // as the source has told since the lag was last copied
+	target map[string]uint64 // as the target has told, or nobody yet, and the source has not
 }
 
 func newEndings(from, to *driver.Set) endings {
@@ -29,23 +29,17 @@ func newEndings(from, to *driver.Set) endings {
 	}
 }
 
-func (e *endings) listen(ctx context.Context, m *Move) (err error) {
-	if e.on {
-		e.at, err = m.changes(ctx, &m.To, nil, func(driver.Change) {})
-	}
-	return err
-}
-
 // source notes what the source tells.
 func (e *endings) source(c driver.Change) {
 	switch {
 	case !e.on:
 	case e.last != 0 && c.Version > e.last:
 		e.late = append(e.late, c)
-	case c.Previous != 0 && e.target[c.Key] == c.Previous:
-		delete(e.target, c.Key)
-	case c.Kind == driver.ChangeExpire:
+	case c.Previous != 0: // that version, and all before it, have ended
 		e.told[c.Key] = c.Previous
+		if e.target[c.Key] <= c.Previous {
+			delete(e.target, c.Key)
+		}
 	}
 }
 
@@ -59,29 +53,34 @@ func (e *endings) release() {
 }
 
 // gone notes which of the keys that the source does not have it has not told the
-// end of: they are about to be removed from the target, where they may never
-// have been.
-func (e *endings) gone(ctx context.Context, m *Move, keys []string) error {
+// end of, and returns those that are to be removed from the target: the others
+// have ended there too.
+func (e *endings) gone(ctx context.Context, m *Move, keys []string) ([]string, error) {
 	if !e.on {
-		return nil
+		return keys, nil
 	}
-	var quiet []string
+	var extra, quiet []string
 	for _, key := range keys {
-		switch c := m.lag[key]; c.Kind {
-		case driver.ChangeSet:
-			e.target[key] = c.Version
-		case 0:
+		switch c := m.lag[key]; {
+		case c.Kind == 0:
 			quiet = append(quiet, key)
+			continue
+		case c.Kind == driver.ChangeSet:
+			e.target[key] = c.Version
+		case c.Kind == driver.ChangeExpire && e.last != 0 && c.Version > e.last:
+			e.target[key] = c.Previous // told too late
 		}
+		extra = append(extra, key)
 	}
 	if len(quiet) == 0 {
-		return nil
+		return extra, nil
 	}
 	p, err := m.To.KeyValueMove.Export(ctx, m.Namespace, quiet, nil)
 	for i := range p.Entries {
 		e.target[p.Entries[i].Key] = p.Entries[i].Version
+		extra = append(extra, p.Entries[i].Key)
 	}
-	return err
+	return extra, err
 }
 
 // alive notes that a key was stored on the target again.
@@ -94,7 +93,7 @@ func (e *endings) settled(ctx context.Context, m *Move) (err error) {
 		return nil
 	}
 	e.at, err = m.changes(ctx, &m.To, e.at, func(c driver.Change) {
-		if c.Kind == driver.ChangeExpire && e.told[c.Key] != c.Previous {
+		if c.Kind == driver.ChangeExpire && c.Previous > e.told[c.Key] {
 			e.target[c.Key] = c.Previous
 		}
 	})
@@ -122,7 +121,7 @@ func (e *endings) retell(ctx context.Context, m *Move) (driver.Position, error) 
 	if err != nil {
 		return nil, err
 	}
-	var again []driver.ParcelEntry
+	again := p.Entries // by the source's clock they have not ended yet
 	for _, key := range absent(keys, p.Entries) {
 		again = append(again, driver.ParcelEntry{Entry: driver.Entry{
 			Key: key, Version: e.target[key], ExpiresAt: time.UnixMilli(1),

@@ -2,6 +2,7 @@
 
 package keyvalue
 
-// held is what keeps writes waiting. With the build tag prism_nohold nothing
-// does, and the test of faults must then find writes that are lost.
-func held(h *hold) *hold { return h }
+// holds is false with the build tag prism_nohold: writes then go on while a move
+// switches, and nothing is compared, so that the test of faults must find what is
+// lost.
+const holds = true

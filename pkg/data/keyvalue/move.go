@@ -36,6 +36,10 @@ type Progress struct {
 	Held     time.Duration
 }
 
+// Marks are where a move began to listen: what ended on one side since then and
+// not on the other is found in the histories.
+type Marks struct{ Source, Target driver.Position }
+
 // An Arrival is what must be kept of a move that is about to be done.
 type Arrival struct {
 	Former
@@ -61,9 +65,15 @@ type Move struct {
 	// Report is told how it goes; nil: nobody asks.
 	Report func(Progress)
 
+	// Marks are where an earlier Run began, which was interrupted and has left
+	// its copy on the target; nil: there was none, and the target is empty.
+	Marks *Marks
+	// Mark keeps where this one begins; nil: nobody would go on with it.
+	Mark func(Marks) error
+
 	from     *driver.Set
 	tail     *tail
-	at       driver.Position // of the source's history
+	at       driver.Position          // of the source's history
 	lag      map[string]driver.Change // the last that the source told of what was changed; zero: only the tail did
 	receipts []driver.KeptReceipt
 	unsure   []driver.ReceiptID
@@ -97,8 +107,11 @@ func (m *Move) Run(ctx context.Context) error {
 		if !errors.Is(err, prism.ReasonCompacted) {
 			return err
 		}
-		// It fell behind the source's history: what it missed is found by
-		// looking at everything again.
+		// It fell behind a history, and begins anew.
+		m.Marks = nil
+		if err := m.To.Store.Drop(ctx, m.Namespace); err != nil {
+			return err
+		}
 	}
 }
 
@@ -144,15 +157,28 @@ func (m *Move) pass(ctx context.Context) error {
 	return m.switchOver(ctx)
 }
 
-// listen finds where the histories are now.
+// listen finds where the histories are to be followed from.
 func (m *Move) listen(ctx context.Context) (err error) {
 	if m.from.KeyValueWatch == nil {
+		return nil
+	}
+	if m.Marks != nil {
+		m.at, m.ends.at = m.Marks.Source, m.Marks.Target
 		return nil
 	}
 	if m.at, err = m.changes(ctx, m.from, nil, func(driver.Change) {}); err != nil {
 		return err
 	}
-	return m.ends.listen(ctx, m)
+	if m.ends.on {
+		if m.ends.at, err = m.changes(ctx, &m.To, nil, func(driver.Change) {}); err != nil {
+			return err
+		}
+	}
+	m.Marks = &Marks{Source: m.at, Target: m.ends.at}
+	if m.Mark != nil {
+		return m.Mark(*m.Marks)
+	}
+	return nil
 }
 
 // changes calls f with everything that a history holds after a position, and
@@ -286,7 +312,7 @@ func (m *Move) sync(ctx context.Context, keys []string) error {
 	if err := m.store(ctx, p.Entries); err != nil {
 		return err
 	}
-	if err := m.ends.gone(ctx, m, gone); err != nil {
+	if gone, err = m.ends.gone(ctx, m, gone); err != nil {
 		return err
 	}
 	if err := m.remove(ctx, gone); err != nil {
@@ -315,9 +341,19 @@ func (m *Move) store(ctx context.Context, entries []driver.ParcelEntry) error {
 	return nil
 }
 
+// remove takes keys from the target, those too that have ended there and were
+// not told of yet: a store may leave such a key to its sweeper, and the end would
+// be told after the switch.
 func (m *Move) remove(ctx context.Context, keys []string) error {
 	if len(keys) == 0 {
 		return nil
+	}
+	endless := make([]driver.ParcelEntry, len(keys))
+	for i, key := range keys {
+		endless[i] = driver.ParcelEntry{Entry: driver.Entry{Key: key, Version: 1}}
+	}
+	if err := m.To.KeyValueMove.Import(ctx, m.Namespace, driver.Parcel{Entries: endless}); err != nil {
+		return err
 	}
 	ops, results := make([]Op, len(keys)), make([]Result, len(keys))
 	for i, key := range keys {
@@ -386,7 +422,11 @@ func (m *Move) hold(ctx context.Context) error {
 	defer close(h.over)
 	start := m.Clock.Now()
 	defer func() { m.progress.Held += m.Clock.Now().Sub(start) }()
-	m.Place.change(func(st *stay) { st.hold = held(h) })
+	m.Place.change(func(st *stay) {
+		if holds {
+			st.hold = h
+		}
+	})
 
 	limited, cancel := context.WithTimeoutCause(ctx, holdTime, errShort)
 	defer cancel()
@@ -449,7 +489,7 @@ func (m *Move) arrive(ctx context.Context) (a Arrival, err error) {
 	if err := m.compareSuspects(ctx); err != nil {
 		return a, err
 	}
-	if n := len(m.suspects); n > 0 {
+	if n := len(m.suspects); n > 0 && holds {
 		return a, m.differs(n)
 	}
 	if err := m.To.KeyValueMove.Import(ctx, m.Namespace, driver.Parcel{Version: p.Version}); err != nil {

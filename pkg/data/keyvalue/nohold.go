@@ -2,4 +2,4 @@
 
 package keyvalue
 
-func held(*hold) *hold { return nil }
+const holds = false
