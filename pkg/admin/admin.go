@@ -32,6 +32,11 @@ type Service struct {
 	// and the router agree.
 	change sync.Mutex
 	work   sync.WaitGroup // operations under way
+
+	moves   movings
+	leaving sync.Mutex      // one backend is left at a time
+	life    context.Context // of moves; they go on after the next start
+	end     context.CancelFunc
 }
 
 // A Server is asked for what only it knows.
@@ -43,7 +48,9 @@ type Server struct {
 
 // New returns the service.
 func New(r *Road, sessions *session.Manager, router *route.Router, server Server) *Service {
-	return &Service{road: r, sessions: sessions, router: router, server: server}
+	s := &Service{road: r, sessions: sessions, router: router, server: server}
+	s.life, s.end = context.WithCancel(context.Background())
+	return s
 }
 
 // Register serves the operator's API; its server must use the road's
@@ -53,8 +60,12 @@ func (s *Service) Register(to grpc.ServiceRegistrar, configs *Configs) {
 	configv1.RegisterConfigServiceServer(to, configs)
 }
 
-// Wait returns when the operations under way have ended.
-func (s *Service) Wait() { s.work.Wait() }
+// Stop interrupts moves, which go on after the next start, and returns when all
+// other operations under way have ended.
+func (s *Service) Stop() {
+	s.end()
+	s.work.Wait()
+}
 
 // GetStatus answers what this gateway is and how it does.
 func (s *Service) GetStatus(ctx context.Context, _ *adminv1.GetStatusRequest) (*adminv1.GetStatusResponse, error) {
@@ -222,7 +233,12 @@ func (s *Service) GetOperation(ctx context.Context, r *adminv1.GetOperationReque
 	if err != nil {
 		return nil, err
 	}
-	return &adminv1.GetOperationResponse{Operation: operationOf(o)}, nil
+	resp := &adminv1.GetOperationResponse{Operation: operationOf(o)}
+	if m := s.moves.find(o.Resource); m != nil && m.operation.ID == o.ID && o.State == control.Running {
+		resp.Operation.Move = progressOf(m)
+		resp.Operation.Message = m.now().String()
+	}
+	return resp, nil
 }
 
 func operationOf(o control.Operation) *adminv1.Operation {

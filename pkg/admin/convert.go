@@ -64,6 +64,12 @@ func (s *Service) describe(ctx context.Context, n control.Namespace) *adminv1.Na
 	if n.Backend != "" && n.Backend != n.Binding.Backend {
 		out.Notes = append(out.Notes, fmt.Sprintf("the data is on backend %s, not on %s as declared: only a move changes that", n.Binding.Backend, n.Backend))
 	}
+	if m := s.moves.find(n.Name); m != nil {
+		out.Notes = append(out.Notes, fmt.Sprintf("moving to backend %s: %s", m.spec.To.Backend, m.now()))
+	}
+	if f := n.Former; f != nil && !f.Left {
+		out.Notes = append(out.Notes, fmt.Sprintf("backend %s still holds the data from before the move", f.Binding.Backend))
+	}
 	st, inForce := s.router.Namespace(ctx, n.Name)
 	if !inForce {
 		if n.State == control.Active {

@@ -194,9 +194,10 @@ func (s *Service) Declare(ctx context.Context, n control.Namespace) error {
 		if err := check(want); err != nil {
 			return err
 		}
-		state, revision, created := to.State, to.Revision, to.CreatedAt
+		now := *to // a move may have changed the binding since it was read
 		*to = want
-		to.State, to.Revision, to.CreatedAt = state, revision, created
+		to.State, to.Revision, to.CreatedAt = now.State, now.Revision, now.CreatedAt
+		to.Binding, to.Moves, to.Former = now.Binding, now.Moves, now.Former
 		return nil
 	})
 	if err != nil {
@@ -219,6 +220,9 @@ func (s *Service) DeleteNamespace(ctx context.Context, r *adminv1.DeleteNamespac
 	}
 	if n.State == control.Deleting {
 		return nil, prism.New(prism.ReasonNamespaceBusy, "namespace %q is being deleted already", n.Name)
+	}
+	if err := s.moves.refuse(n.Name); err != nil {
+		return nil, err
 	}
 	if r.DryRun {
 		return &adminv1.DeleteNamespaceResponse{Operation: &adminv1.Operation{Kind: deleteKind, Resource: n.Name}}, nil
@@ -267,7 +271,7 @@ func (s *Service) finishDelete(ctx context.Context, o control.Operation, n contr
 	return nil
 }
 
-// Resume goes on with the deletions that a stop of the gateway has
+// Resume goes on with the deletions and moves that a stop of the gateway has
 // interrupted.
 func (s *Service) Resume(ctx context.Context) error {
 	running, err := s.road.Control.RunningOperations(ctx)
@@ -275,21 +279,31 @@ func (s *Service) Resume(ctx context.Context) error {
 		return err
 	}
 	for _, o := range running {
-		if o.Kind != deleteKind {
-			continue
+		var err error
+		switch o.Kind {
+		case deleteKind:
+			err = s.resumeDelete(ctx, o)
+		case control.MoveKind:
+			err = s.resumeMove(ctx, o)
+		case control.LeaveKind:
+			err = s.resumeLeave(ctx, o)
 		}
-		n, err := s.road.Control.Namespace(ctx, o.Resource)
-		if err != nil { // gone already: only the last line was missing
-			if _, err := s.road.Control.FinishOperation(ctx, o.ID, nil); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := s.finishDelete(ctx, o, n); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	return s.road.Control.AbandonOperations(ctx, func(o control.Operation) bool { return o.Kind == deleteKind })
+	return s.road.Control.AbandonOperations(ctx, func(o control.Operation) bool {
+		return o.Kind == deleteKind || o.Kind == control.MoveKind || o.Kind == control.LeaveKind
+	})
+}
+
+func (s *Service) resumeDelete(ctx context.Context, o control.Operation) error {
+	n, err := s.road.Control.Namespace(ctx, o.Resource)
+	if err != nil { // gone already: only the last line was missing
+		_, err := s.road.Control.FinishOperation(ctx, o.ID, nil)
+		return err
+	}
+	return s.finishDelete(ctx, o, n)
 }
 
 // ListNamespaceHistory pages through what happened to a namespace, deleted ones

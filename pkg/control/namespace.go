@@ -50,6 +50,8 @@ type Namespace struct {
 
 	State      NamespaceState `json:"state"`
 	Binding    Binding        `json:"binding,omitzero"`
+	Moves      int64          `json:"moves,omitempty"` // how often the binding was changed by a move
+	Former     *Former        `json:"former,omitempty"`
 	DeclaredIn string         `json:"declared_in,omitempty"` // "prism.yaml:14"; empty: by the admin API
 
 	Revision  int64     `json:"revision"` // of all but State; grows by one with each change
@@ -103,6 +105,7 @@ const (
 	EventCreated  = "created"
 	EventUpdated  = "updated"
 	EventBound    = "bound"
+	EventMoved    = "moved"
 	EventDeleting = "deleting"
 	EventDeleted  = "deleted"
 )

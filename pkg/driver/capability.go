@@ -28,6 +28,7 @@ var capabilities = []Capability{
 	{"keyvalue_cas", "compare-and-swap, compare-and-delete", func(s *Set) bool { return s.KeyValueCAS != nil }, func(s *Set) { s.KeyValueCAS = nil }},
 	{"keyvalue_transactional", "several keys at once, all or nothing", func(s *Set) bool { return s.KeyValueTransactional != nil }, func(s *Set) { s.KeyValueTransactional = nil }},
 	{"keyvalue_watch", "changes in order, from a position", func(s *Set) bool { return s.KeyValueWatch != nil }, func(s *Set) { s.KeyValueWatch = nil }},
+	{"keyvalue_move", "a namespace goes to another backend with versions, expiries and receipts", func(s *Set) bool { return s.KeyValueMove != nil }, func(s *Set) { s.KeyValueMove = nil }},
 	{"cache_basic", "get, set, delete, exists, touch, increment, many at once", func(s *Set) bool { return s.Cache != nil }, func(s *Set) { s.Cache = nil }},
 	{"cache_bounded", "a bound on memory, with figures of what it evicts", func(s *Set) bool { return s.CacheBounded != nil }, func(s *Set) { s.CacheBounded = nil }},
 	{"cache_lock", "one caller fills a missing entry while the others wait", func(s *Set) bool { return s.CacheLock != nil }, func(s *Set) { s.CacheLock = nil }},

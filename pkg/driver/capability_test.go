@@ -33,6 +33,7 @@ type everything struct {
 	driver.KeyValueCAS
 	driver.KeyValueTransactional
 	driver.KeyValueWatch
+	driver.KeyValueMove
 }
 
 // parts are for the models beside key-value: methods of one name meet in none.
@@ -160,8 +161,8 @@ func capabilityName(field string) string {
 }
 
 // unasked are what a request cannot ask for by a field alone: a bound is the
-// operator's, a wildcard is in the text of a pattern.
-var unasked = map[string]bool{"cache_bounded": true, "pubsub_wildcards": true}
+// operator's, and so is a move; a wildcard is in the text of a pattern.
+var unasked = map[string]bool{"cache_bounded": true, "keyvalue_move": true, "pubsub_wildcards": true}
 
 func TestTheTableAndTheProtoOptionsAgreeBothWays(t *testing.T) {
 	t.Parallel()

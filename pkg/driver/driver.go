@@ -40,6 +40,7 @@ type Set struct {
 	KeyValueCAS           KeyValueCAS
 	KeyValueTransactional KeyValueTransactional
 	KeyValueWatch         KeyValueWatch
+	KeyValueMove          KeyValueMove
 
 	Cache        Cache
 	CacheBounded CacheBounded
@@ -134,13 +135,16 @@ type Usage struct {
 //
 // The zero Receipt asks for none.
 type Receipt struct {
-	ID   [16]byte // hash of principal, RPC and the caller's key; unique in a namespace
-	Body [16]byte // hash of the request
+	ID   ReceiptID // hash of principal, RPC and the caller's key; unique in a namespace
+	Body [16]byte  // hash of the request
 	Keep time.Duration
 	// Max bounds the receipts of the namespace; 0, or more than the store
 	// keeps by itself: the store's own bound.
 	Max int64
 }
+
+// A ReceiptID tells one receipt of a namespace from all others.
+type ReceiptID = [16]byte
 
 // IsZero reports whether no receipt is asked for.
 func (r Receipt) IsZero() bool { return r.Keep == 0 }

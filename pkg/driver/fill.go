@@ -18,6 +18,7 @@ func Fill(info Info, store Store, parts ...any) Set {
 		fill(&s.KeyValueCAS, part)
 		fill(&s.KeyValueTransactional, part)
 		fill(&s.KeyValueWatch, part)
+		fill(&s.KeyValueMove, part)
 		fill(&s.Cache, part)
 		fill(&s.CacheBounded, part)
 		fill(&s.CacheLock, part)

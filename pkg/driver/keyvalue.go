@@ -128,6 +128,56 @@ type KeyValueWatch interface {
 	Watch(ctx context.Context, ns prism.Namespace, prefix string, after Position) (Watcher, error)
 }
 
+// KeyValueMove is capability keyvalue_move: taking a namespace to another store
+// as it is, so that whoever holds a version, an expiry or an idempotency key of
+// it does not notice. Nothing of it leaves a change in the history.
+type KeyValueMove interface {
+	// Export returns what stands under these keys, in their order, and the
+	// receipts with these ids; what is not there is left out.
+	Export(ctx context.Context, ns prism.Namespace, keys []string, receipts []ReceiptID) (Parcel, error)
+	// ExportReceipts returns a page of the receipts, in an order of the store's
+	// own; token nil begins, next nil is the end. One that is there during the
+	// whole walk is seen.
+	ExportReceipts(ctx context.Context, ns prism.Namespace, token []byte, limit int) (p Parcel, next []byte, err error)
+	// Import stores a parcel over what is there. An entry that has ended is
+	// stored all the same: like any other it is not there for any call, and
+	// leaves its ChangeExpire. Versions up to p.UsedUp are used up.
+	Import(ctx context.Context, ns prism.Namespace, p Parcel) error
+}
+
+// A Parcel is what one store hands to another.
+type Parcel struct {
+	Entries  []ParcelEntry
+	Receipts []KeptReceipt
+	// Version is at least as large as every version that the namespace has given
+	// out; each change after it has a larger one.
+	Version uint64
+}
+
+// UsedUp is the largest version that a parcel tells of.
+func (p *Parcel) UsedUp() uint64 {
+	v := p.Version
+	for i := range p.Entries {
+		v = max(v, p.Entries[i].Version)
+	}
+	return v
+}
+
+// A ParcelEntry is an entry with the time to live that it was last given.
+type ParcelEntry struct {
+	Entry
+	TTL time.Duration // 0: none
+}
+
+// A KeptReceipt is a receipt with the answers that it gives: one, or those of a
+// transaction.
+type KeptReceipt struct {
+	ID      ReceiptID
+	Body    [16]byte
+	Ends    time.Time
+	Answers []Result
+}
+
 // A Watcher hands out changes when asked. It is used by one caller at a time.
 type Watcher interface {
 	// Next returns what is ready, waiting for at least one change, the first

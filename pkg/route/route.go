@@ -37,6 +37,7 @@ type namespace struct {
 	rules   rules
 	limiter *limiter
 
+	home      *home // of key-values: of all versions, wherever they move
 	keyvalue  *keyvalue.Store
 	cache     *cache.Store
 	queue     *queue.Store

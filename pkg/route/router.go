@@ -107,22 +107,24 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 		return nil, prism.New(prism.ReasonFailedPrecond, "namespace %q is bound to backend %q, which is not declared", record.Name, record.Binding.Backend)
 	}
 	n := &namespace{record: record, backend: be, rules: rulesOf(record.Access), inflight: new(atomic.Int64)}
-	if was != nil && was.backend == be {
+	stays := was != nil && (was.backend == be || was.home.isAt(be)) // calls and streams go on
+	if stays {
 		n.inflight = was.inflight
 	}
-	if was != nil && was.backend == be && was.record.Limits == record.Limits {
+	if stays && was.record.Limits == record.Limits {
 		n.limiter = was.limiter
 	} else {
 		n.limiter = newLimiter(record.Name, record.Limits.RequestRPS, record.Limits.Burst, r.clock.Now())
 	}
-	if was != nil && was.backend == be && was.state.cause.Load() == nil && reflect.DeepEqual(was.record.Access, record.Access) {
+	if stays && was.state.cause.Load() == nil && reflect.DeepEqual(was.record.Access, record.Access) {
 		n.state = was.state
 	} else {
 		n.state = &liveness{done: make(chan struct{})}
 	}
 	switch record.Model {
 	case "keyvalue":
-		n.keyvalue = keyvalue.New(be.set, prism.Namespace(record.Name),
+		n.home = r.home(record, be, was)
+		n.keyvalue = keyvalue.At(n.home.place, prism.Namespace(record.Name),
 			keyvalue.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL, Receipts: record.Limits.Receipts}, r.sealer, r.clock)
 	case "queue":
 		if n.hub, n.names = new(queue.Hub), data.NewNames(); was != nil && was.backend == be && was.hub != nil {
@@ -184,7 +186,18 @@ func (r *Router) Drop(ctx context.Context, record control.Namespace, held Held) 
 			return prism.New(prism.ReasonDeadlineExceeded, "%d calls still hold namespace %q", held.inflight.Load(), record.Name)
 		}
 	}
+	if f := record.Former; f != nil && !f.Left && r.isOpen(f.Binding.Backend) {
+		if err := r.Clear(ctx, record.Name, f.Binding.Backend); err != nil {
+			return err
+		}
+	}
 	return be.set.Store.Drop(ctx, prism.Namespace(record.Name))
+}
+
+func (r *Router) isOpen(backend string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.backends[backend] != nil
 }
 
 // Held counts the calls that hold a namespace, for Drop to wait on.

@@ -127,7 +127,7 @@ func (s *Server) release() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if s.admin != nil {
-		s.admin.Wait()
+		s.admin.Stop()
 	}
 	if s.router != nil {
 		errs = append(errs, s.router.Close())

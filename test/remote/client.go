@@ -291,6 +291,21 @@ func (c *client) Watch(ctx context.Context, ns prism.Namespace, prefix string, a
 	return &watcher{c, a.Handle}, nil
 }
 
+func (c *client) Export(ctx context.Context, ns prism.Namespace, keys []string, receipts []driver.ReceiptID) (driver.Parcel, error) {
+	a, err := c.call(ctx, request{Call: callExport, Namespace: ns, Keys: keys, Receipts: receipts})
+	return a.Parcel, err
+}
+
+func (c *client) ExportReceipts(ctx context.Context, ns prism.Namespace, token []byte, limit int) (driver.Parcel, []byte, error) {
+	a, err := c.call(ctx, request{Call: callExportReceipts, Namespace: ns, Token: seal(token), Query: driver.Query{Limit: limit}})
+	return a.Parcel, a.Token.open(), err
+}
+
+func (c *client) Import(ctx context.Context, ns prism.Namespace, p driver.Parcel) error {
+	_, err := c.call(ctx, request{Call: callImport, Namespace: ns, Parcel: p})
+	return err
+}
+
 // watcher is a handle on one of the other side's.
 type watcher struct {
 	c      *client

@@ -144,6 +144,14 @@ func (s *server) answer(ctx context.Context, q *request) (a response) {
 		a.Changes, a.Token = c.Changes, seal(c.Position)
 	case callCloseWatch:
 		err = s.watcher(q.Handle).Close()
+	case callExport:
+		a.Parcel, err = s.set.KeyValueMove.Export(ctx, q.Namespace, q.Keys, q.Receipts)
+	case callExportReceipts:
+		var next []byte
+		a.Parcel, next, err = s.set.KeyValueMove.ExportReceipts(ctx, q.Namespace, q.Token.open(), q.Query.Limit)
+		a.Token = seal(next)
+	case callImport:
+		err = s.set.KeyValueMove.Import(ctx, q.Namespace, q.Parcel)
 	default:
 		err = prism.New(prism.ReasonUnimplemented, "no call %d", q.Call)
 	}

@@ -41,6 +41,9 @@ const (
 	callWatch
 	callNext
 	callCloseWatch
+	callExport
+	callExportReceipts
+	callImport
 )
 
 // A request is one call with whatever arguments it has.
@@ -56,6 +59,9 @@ type request struct {
 	Prefix    string
 	Token     opaque // of a scan, or the position of a watch
 	Handle    uint64 // of a watcher
+	Keys      []string
+	Receipts  []driver.ReceiptID
+	Parcel    driver.Parcel
 }
 
 // A response answers the request with the same ID.
@@ -74,6 +80,7 @@ type response struct {
 	Changes []driver.Change
 	Token   opaque // the next page, or the position after a batch
 	Handle  uint64
+	Parcel  driver.Parcel
 }
 
 // opaque keeps nil apart from empty, which gob does not.

@@ -320,7 +320,47 @@ func (g *Gateway) DeleteNamespace(_ context.Context, r *adminv1.DeleteNamespaceR
 	return &adminv1.DeleteNamespaceResponse{Operation: op}, nil
 }
 
-// SetOperation makes deletions answer with op.
+func (g *Gateway) MoveNamespace(_ context.Context, r *adminv1.MoveNamespaceRequest) (*adminv1.MoveNamespaceResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, err := g.find(r.Name)
+	if err != nil {
+		return nil, err
+	}
+	if n.Spec.Model == "queue" {
+		return nil, prism.New(prism.ReasonFailedPrecond, "namespace %q is of model queue, whose messages cannot be moved", r.Name)
+	}
+	resp := &adminv1.MoveNamespaceResponse{Notes: []string{"acknowledged writes are less safe on " + r.To}}
+	if r.To == "narrow" {
+		if !r.AllowFewer {
+			return nil, prism.New(prism.ReasonFailedPrecond, "on backend %q namespace %q would lack keyvalue_watch", r.To, r.Name).WithMeta("fewer", "keyvalue_watch")
+		}
+		resp.Fewer = []string{"keyvalue_watch"}
+	}
+	resp.Operation = &adminv1.Operation{OperationId: "op-2", Kind: "namespace.move", Resource: r.Name, State: adminv1.OperationState_OPERATION_STATE_RUNNING, StartedAtMs: g.now.UnixMilli()}
+	if !r.DryRun {
+		resp.Operation.State, resp.Operation.EndedAtMs = adminv1.OperationState_OPERATION_STATE_DONE, g.now.UnixMilli()
+		resp.Operation.Message = "3 keys and 1 receipts copied, 3 verified"
+	}
+	if g.operation != nil {
+		resp.Operation = g.operation
+	}
+	return resp, nil
+}
+
+func (g *Gateway) AbortMove(_ context.Context, r *adminv1.AbortMoveRequest) (*adminv1.AbortMoveResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, err := g.find(r.Name); err != nil {
+		return nil, err
+	}
+	if g.operation == nil {
+		return nil, prism.New(prism.ReasonFailedPrecond, "namespace %q is not being moved", r.Name)
+	}
+	return &adminv1.AbortMoveResponse{Operation: g.operation}, nil
+}
+
+// SetOperation makes deletions and moves answer with op.
 func (g *Gateway) SetOperation(op *adminv1.Operation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -32,7 +32,7 @@ type deleteOptions struct {
 	NoWait bool
 }
 
-// pollEvery is how often a running deletion is asked about.
+// pollEvery is how often a running operation is asked about.
 const pollEvery = 200 * time.Millisecond
 
 func newDelete(f *cli.Factory, run func(context.Context, *deleteOptions) error) *cobra.Command {
@@ -91,22 +91,32 @@ func runDelete(ctx context.Context, o *deleteOptions) error {
 }
 
 func (o *deleteOptions) wait(ctx context.Context, c deleter, op *adminv1.Operation) (*adminv1.Operation, error) {
+	return follow(ctx, o.Clock, c.GetOperation, op, func(*adminv1.Operation) {}, "deleting", o.Name)
+}
+
+// follow asks about an operation until it has ended, and tells what it heard.
+func follow(
+	ctx context.Context, c clock.Clock,
+	get func(context.Context, *adminv1.GetOperationRequest, ...grpc.CallOption) (*adminv1.GetOperationResponse, error),
+	op *adminv1.Operation, heard func(*adminv1.Operation), what, name string,
+) (*adminv1.Operation, error) {
 	for {
+		heard(op)
 		switch op.GetState() {
 		case adminv1.OperationState_OPERATION_STATE_DONE:
 			return op, nil
 		case adminv1.OperationState_OPERATION_STATE_FAILED:
-			err := prism.New(prism.ReasonFailedPrecond, "deleting namespace %s failed: %s", o.Name, op.GetMessage())
-			return op, cli.WithFix(err, "prismctl namespace describe %s", o.Name)
+			err := prism.New(prism.ReasonFailedPrecond, "%s namespace %s failed: %s", what, name, op.GetMessage())
+			return op, cli.WithFix(err, "prismctl namespace describe %s", name)
 		}
-		timer := o.Clock.NewTimer(pollEvery)
+		timer := c.NewTimer(pollEvery)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return op, context.Cause(ctx)
 		case <-timer.C:
 		}
-		r, err := c.GetOperation(ctx, &adminv1.GetOperationRequest{OperationId: op.GetOperationId()})
+		r, err := get(ctx, &adminv1.GetOperationRequest{OperationId: op.GetOperationId()})
 		if err != nil {
 			return op, err
 		}

@@ -16,10 +16,10 @@ import (
 // New is the noun.
 func New(f *cli.Factory) *cobra.Command {
 	cmd := cli.Group("namespace", "Manage namespaces, the named datasets of a gateway",
-		"A namespace is the unit of configuration, access, quota and isolation. Its data is on one\nbackend, chosen when it is created.",
+		"A namespace is the unit of configuration, access, quota and isolation. Its data is on one\nbackend, chosen when it is created; a move takes it to another.",
 		"  prismctl namespace list\n  prismctl namespace create orders --backend local",
 		newList(f, runList), newDescribe(f), newCreate(f, runCreate),
-		newUpdate(f, runUpdate), newDelete(f, runDelete), newHistory(f, runHistory))
+		newUpdate(f, runUpdate), newMove(f, runMove), newDelete(f, runDelete), newHistory(f, runHistory))
 	cmd.Aliases = []string{"ns"}
 	return cmd
 }
@@ -130,7 +130,7 @@ type event = *adminv1.NamespaceEvent
 
 func eventKind() cli.Kind[event] {
 	return cli.Kind[event]{Name: "NamespaceEvent", Fields: []cli.Field[event]{
-		cli.Text("event", "EVENT", "created, updated, bound, deleting or deleted", func(e event) string { return e.GetKind() }),
+		cli.Text("event", "EVENT", "created, updated, bound, moved, deleting or deleted", func(e event) string { return e.GetKind() }),
 		cli.Int("revision", "REVISION", "of the namespace after it", func(e event) int64 { return e.GetRevision() }),
 		cli.Time("time", "TIME", "when", func(e event) int64 { return e.GetTimeMs() }),
 		cli.Text("actor", "ACTOR", "who", func(e event) string { return e.GetActor() }),

@@ -46,13 +46,21 @@ func TestWhatIsPrinted(t *testing.T) {
 		"delete-dry":       {"namespace", "delete", "scratch", "--dry-run"},
 		"delete-missing":   {"namespace", "delete", "orders", "--yes"},
 		"delete-no-wait":   {"namespace", "delete", "scratch", "--yes", "--no-wait"},
+		"move":             {"namespace", "move", "kv", "--to", "volatile"},
+		"move-json":        {"namespace", "move", "kv", "--to", "volatile", "--keep-source", "1h", "--rate", "1000", "-o", "json"},
+		"move-dry":         {"namespace", "move", "kv", "--to", "volatile", "--dry-run"},
+		"move-fewer":       {"namespace", "move", "kv", "--to", "narrow"},
+		"move-allow-fewer": {"namespace", "move", "kv", "--to", "narrow", "--allow-fewer", "--no-wait"},
+		"move-missing":     {"namespace", "move", "orders", "--to", "volatile"},
+		"move-nowhere":     {"namespace", "move", "kv"},
+		"move-abort":       {"namespace", "move", "kv", "--abort"},
 		"history":          {"namespace", "history", "kv"},
 		"history-missing":  {"namespace", "history", "nothing"},
 		"history-limit":    {"namespace", "history", "kv", "--limit", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := clitest.New(t)
-			if strings.HasPrefix(name, "delete") || strings.HasPrefix(name, "create") || strings.HasPrefix(name, "update") {
+			if strings.HasPrefix(name, "delete") || strings.HasPrefix(name, "create") || strings.HasPrefix(name, "update") || strings.HasPrefix(name, "move") {
 				pair(t, name, args)
 				return
 			}
@@ -131,6 +139,43 @@ func TestDeleteWaitsForTheOperationAndTellsItsFailure(t *testing.T) {
 	got := <-done
 	if got.Code != 5 || !strings.Contains(got.ErrOut, "disk on fire") {
 		t.Errorf("got exit %d, want 5 and the message:\n%s", got.Code, got.ErrOut)
+	}
+}
+
+func TestMoveTellsItsPhasesAndItsFailure(t *testing.T) {
+	r := clitest.New(t)
+	fake := clock.NewFake(r.Gateway.Now())
+	r.Prepare = func(f *cli.Factory) { f.Clock = fake }
+	running := func(phase string) *adminv1.Operation {
+		return &adminv1.Operation{
+			OperationId: "op-2", Kind: "namespace.move", State: adminv1.OperationState_OPERATION_STATE_RUNNING,
+			Move: &adminv1.MoveProgress{Phase: phase},
+		}
+	}
+	r.Gateway.SetOperation(running("copying"))
+	done := make(chan clitest.Result)
+	go func() { done <- r.Run("namespace", "move", "kv", "--to", "volatile") }()
+	for asked := 0; asked < 3; asked++ {
+		for fake.Timers() == 0 {
+			select {
+			case got := <-done:
+				t.Fatalf("it did not wait: %+v", got)
+			default:
+			}
+		}
+		switch asked {
+		case 1:
+			r.Gateway.SetOperation(running("verifying"))
+		case 2:
+			r.Gateway.SetOperation(&adminv1.Operation{OperationId: "op-2", State: adminv1.OperationState_OPERATION_STATE_FAILED, Message: "2 keys are not the same"})
+		}
+		fake.Advance(clitest.Second)
+	}
+	got := <-done
+	for _, want := range []string{"to backend volatile: copying", "to backend volatile: verifying", "moving namespace kv failed: 2 keys are not the same"} {
+		if got.Code != 5 || !strings.Contains(got.ErrOut, want) {
+			t.Errorf("got exit %d, want 5 and %q:\n%s", got.Code, want, got.ErrOut)
+		}
 	}
 }
 

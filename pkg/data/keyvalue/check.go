@@ -29,7 +29,9 @@ var needs = [...]string{
 
 // Check says what is wrong with an operation, every field at once, and gives a
 // write the namespace's default time to live where it asks for none.
-func (s *Store) Check(op *Op) error {
+func (s *Store) Check(op *Op) error { return s.here().check(op) }
+
+func (s call) check(op *Op) error {
 	if int(op.Kind) >= len(needs) || needs[op.Kind] == "" {
 		return prism.InvalidField("op", "must be set")
 	}
@@ -57,7 +59,7 @@ func (s *Store) Check(op *Op) error {
 }
 
 // has reports whether the backend can do k; the usual answer is one load.
-func (s *Store) has(k OpKind) bool {
+func (s call) has(k OpKind) bool {
 	switch k {
 	case OpGet, OpExists, OpSet, OpDelete:
 		return s.set.KeyValue != nil
@@ -72,7 +74,7 @@ func (s *Store) has(k OpKind) bool {
 	}
 }
 
-func (s *Store) checkExpiry(op *Op) error {
+func (s call) checkExpiry(op *Op) error {
 	o := &op.Options
 	switch op.Kind {
 	case OpSet, OpSetIf, OpSetIfAbsent, OpGetAndSet:
@@ -129,13 +131,15 @@ func join(e *prism.Error, err error) *prism.Error {
 }
 
 // missing is the refusal of a call that the backend cannot serve.
-func (s *Store) missing(capability string) *prism.Error {
-	return data.Missing(&s.set, s.ns, capability)
+func (s call) missing(capability string) *prism.Error {
+	return data.Missing(s.set, s.ns, capability)
 }
 
 // Require refuses when the backend lacks a capability: for fields that ask for
 // more than their method.
-func (s *Store) Require(capability string) error {
+func (s *Store) Require(capability string) error { return s.here().require(capability) }
+
+func (s call) require(capability string) error {
 	if !s.set.Has(capability) {
 		return s.missing(capability)
 	}
@@ -143,4 +147,4 @@ func (s *Store) Require(capability string) error {
 }
 
 // Capabilities lists what the namespace can do.
-func (s *Store) Capabilities() []string { return s.set.NamesOf("keyvalue") }
+func (s *Store) Capabilities() []string { return s.here().set.NamesOf("keyvalue") }

@@ -23,7 +23,7 @@ func (s *Store) keeps(op *Op) bool {
 
 // checkKeep says what a write with keep_ttl needs where keys must end. A write
 // that can only make its key has nothing to keep, and gets an end at once.
-func (s *Store) checkKeep(op *Op) error {
+func (s call) checkKeep(op *Op) error {
 	switch {
 	case !op.Options.KeepTTL || op.Options.TTL != 0 || s.end() == 0:
 		return nil
@@ -42,7 +42,7 @@ func (s *Store) checkKeep(op *Op) error {
 // again when it is not: so no key is made without an end, whoever deletes it
 // meanwhile. A refused condition leaves no receipt, and one that was kept is
 // answered before any condition is looked at.
-func (s *Store) keep(ctx context.Context, op *Op) (Result, error) {
+func (s call) keep(ctx context.Context, op *Op) (Result, error) {
 	key := s.key(op.Key)
 	for {
 		e, found, err := s.set.KeyValue.Get(ctx, key)
@@ -65,7 +65,7 @@ func (s *Store) keep(ctx context.Context, op *Op) (Result, error) {
 
 // batch runs operations that were found valid, as few batches as there can be:
 // those that keep stand alone between them, so that the order on a key holds.
-func (s *Store) batch(ctx context.Context, ops []Op, results []Result) error {
+func (s call) batch(ctx context.Context, ops []Op, results []Result) error {
 	if s.end() == 0 {
 		return s.set.KeyValueBatch.Batch(ctx, s.ns, ops, results)
 	}

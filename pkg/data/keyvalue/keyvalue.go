@@ -65,7 +65,7 @@ type Policy struct {
 
 // A Store is one key-value namespace.
 type Store struct {
-	set    driver.Set
+	place  *Place
 	ns     prism.Namespace
 	policy Policy
 	sealer *data.Sealer
@@ -75,15 +75,26 @@ type Store struct {
 // New returns the namespace ns of set. The sealer authenticates its cursors
 // and positions.
 func New(set driver.Set, ns prism.Namespace, p Policy, s *data.Sealer, c clock.Clock) *Store {
-	return &Store{set: set, ns: ns, policy: p, sealer: s, clock: c}
+	return At(NewPlace(set), ns, p, s, c)
+}
+
+// At is New for a namespace whose data may move.
+func At(place *Place, ns prism.Namespace, p Policy, s *data.Sealer, c clock.Clock) *Store {
+	return &Store{place: place, ns: ns, policy: p, sealer: s, clock: c}
 }
 
 // Do checks and runs one operation. A missing key of a Get is NOT_FOUND.
 func (s *Store) Do(ctx context.Context, op *Op) (Result, error) {
-	if err := s.Check(op); err != nil {
+	c, err := s.enter(ctx, op)
+	if err != nil {
 		return Result{}, err
 	}
-	r, err := s.run(ctx, op)
+	defer c.leave()
+	if err := c.check(op); err != nil {
+		return Result{}, err
+	}
+	r, err := c.run(ctx, op)
+	c.note(op, &r, err)
 	if err != nil {
 		return Result{}, err
 	}
@@ -98,10 +109,12 @@ func (s *Store) Get(ctx context.Context, key string) (Entry, error) {
 	if err := prism.CheckKey("key", key); err != nil {
 		return Entry{}, err
 	}
-	if s.set.KeyValue == nil {
-		return Entry{}, s.missing("keyvalue_basic")
+	c := s.reading()
+	defer c.leave()
+	if c.set.KeyValue == nil {
+		return Entry{}, c.missing("keyvalue_basic")
 	}
-	e, found, err := s.set.KeyValue.Get(ctx, s.key(key))
+	e, found, err := c.set.KeyValue.Get(ctx, s.key(key))
 	if err != nil {
 		return Entry{}, err
 	}
@@ -117,10 +130,29 @@ func (s *Store) Batch(ctx context.Context, ops []Op, results []Result) error {
 	if len(ops) > prism.MaxBatchItems {
 		return prism.InvalidField("items", "must be at most 1000")
 	}
+	c, err := s.enterAll(ctx, ops)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	err = c.checkAndRun(ctx, ops, results)
+	c.noteAll(ops, results, err)
+	if err != nil {
+		return err
+	}
+	for i := range ops {
+		if r := &results[i]; r.Err == nil && ops[i].Kind == OpGet && !r.Found {
+			r.Err = notFound(ops[i].Key)
+		}
+	}
+	return nil
+}
+
+func (s call) checkAndRun(ctx context.Context, ops []Op, results []Result) error {
 	bad := 0
 	for i := range ops {
 		results[i] = Result{}
-		if err := s.Check(&ops[i]); err != nil {
+		if err := s.check(&ops[i]); err != nil {
 			results[i].Err = err
 			bad++
 		}
@@ -134,24 +166,15 @@ func (s *Store) Batch(ctx context.Context, ops []Op, results []Result) error {
 			}
 		}
 	case bad == 0:
-		if err := s.batch(ctx, ops, results); err != nil {
-			return err
-		}
+		return s.batch(ctx, ops, results)
 	default:
-		if err := s.batchGood(ctx, ops, results, len(ops)-bad); err != nil {
-			return err
-		}
-	}
-	for i := range ops {
-		if r := &results[i]; r.Err == nil && ops[i].Kind == OpGet && !r.Found {
-			r.Err = notFound(ops[i].Key)
-		}
+		return s.batchGood(ctx, ops, results, len(ops)-bad)
 	}
 	return nil
 }
 
 // batchGood runs only the operations that were found valid.
-func (s *Store) batchGood(ctx context.Context, ops []Op, results []Result, n int) error {
+func (s call) batchGood(ctx context.Context, ops []Op, results []Result, n int) error {
 	good, at := make([]Op, 0, n), make([]int, 0, n)
 	for i := range ops {
 		if results[i].Err == nil {
@@ -168,7 +191,7 @@ func (s *Store) batchGood(ctx context.Context, ops []Op, results []Result, n int
 	return nil
 }
 
-func (s *Store) run(ctx context.Context, op *Op) (r Result, err error) {
+func (s call) run(ctx context.Context, op *Op) (r Result, err error) {
 	key := s.key(op.Key)
 	switch op.Kind {
 	case OpGet:
@@ -220,7 +243,7 @@ func (s *Store) run(ctx context.Context, op *Op) (r Result, err error) {
 
 // alone runs an operation as a batch of one: for what the single method has no
 // argument for.
-func (s *Store) alone(ctx context.Context, op *Op) (Result, error) {
+func (s call) alone(ctx context.Context, op *Op) (Result, error) {
 	var results [1]Result
 	if err := s.set.KeyValueBatch.Batch(ctx, s.ns, []Op{*op}, results[:]); err != nil {
 		return Result{}, err
@@ -235,7 +258,7 @@ func (s *Store) TTLLeft(at time.Time) time.Duration {
 }
 
 // Instant reports whether the store never waits; see driver.Info.
-func (s *Store) Instant() bool { return s.set.Info.Instant }
+func (s *Store) Instant() bool { return s.here().set.Info.Instant }
 
 func (s *Store) key(name string) prism.Key { return prism.Key{Namespace: s.ns, Name: name} }
 

@@ -2,6 +2,8 @@ package keyvalue
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -40,23 +42,27 @@ const slice = 256
 // Scan returns a page. It returns early, with a cursor, rather than miss the
 // deadline: when half of the time is used up.
 func (s *Store) Scan(ctx context.Context, principal string, q Query) (Page, error) {
-	if err := s.checkQuery(&q); err != nil {
+	c := s.reading()
+	defer c.leave()
+	if err := c.checkQuery(&q); err != nil {
 		return Page{}, err
 	}
-	var token []byte
 	owner := s.walkOf(principal, q)
-	if q.Cursor != "" {
-		var err error
-		if token, err = s.sealer.Open("cursor", q.Cursor, owner); err != nil {
-			return Page{}, err
-		}
+	at, err := c.openCursor(&q, owner)
+	if err != nil {
+		return Page{}, err
 	}
+	return c.scan(ctx, q, owner, at)
+}
+
+// scan walks on from a cursor.
+func (s call) scan(ctx context.Context, q Query, owner string, at cursor) (Page, error) {
 	enough := s.enough(ctx)
 	limit, room := int(q.Limit), int(q.MaxBytes)
 	var page Page
 	for {
 		dq := q.driver(min(slice, limit), room)
-		part, err := s.set.KeyValueScan.Scan(ctx, s.ns, dq, token)
+		part, err := s.set.KeyValueScan.Scan(ctx, s.ns, dq, at.token)
 		if err != nil {
 			return Page{}, err
 		}
@@ -67,7 +73,7 @@ func (s *Store) Scan(ctx context.Context, principal string, q Query) (Page, erro
 		if size > room && len(page.Entries) > 0 {
 			// A store gives one entry however little room there is: it is the
 			// first of the next page.
-			page.Cursor = s.sealer.Seal(token, owner)
+			page.Cursor = s.sealCursor(at, owner)
 			return page, nil
 		}
 		room -= size
@@ -76,24 +82,75 @@ func (s *Store) Scan(ctx context.Context, principal string, q Query) (Page, erro
 		} else {
 			page.Entries = append(page.Entries, part.Entries...)
 		}
-		limit -= len(part.Entries)
-		token = part.Next
-		if token == nil {
+		if n := len(part.Entries); n > 0 {
+			limit, at.last = limit-n, part.Entries[n-1].Key
+		}
+		if at.token = part.Next; at.token == nil {
 			return page, nil
 		}
 		if limit <= 0 || room <= 0 || len(part.Entries) == 0 || enough() {
-			page.Cursor = s.sealer.Seal(token, owner)
+			page.Cursor = s.sealCursor(at, owner)
 			return page, nil
 		}
 	}
 }
 
+// A cursor is where a walk goes on: the driver's token, and the last key, from
+// which it goes on where the namespace has moved meanwhile.
+type cursor struct {
+	token []byte
+	last  string
+}
+
+func (s call) sealCursor(c cursor, owner string) string {
+	b := binary.AppendUvarint(nil, uint64(s.at.moves))
+	b = binary.AppendUvarint(b, uint64(len(c.last)))
+	return s.sealer.Seal(append(append(b, c.last...), c.token...), owner)
+}
+
+// openCursor finds where a walk goes on. One from before a move goes on behind
+// its last key, for which both backends must walk in the order of keys.
+func (s call) openCursor(q *Query, owner string) (c cursor, err error) {
+	if q.Cursor == "" {
+		return c, nil
+	}
+	b, err := s.sealer.Open("cursor", q.Cursor, owner)
+	if err != nil {
+		return c, err
+	}
+	moves, n := binary.Uvarint(b)
+	size, m := binary.Uvarint(b[max(n, 0):])
+	if n <= 0 || m <= 0 || size > uint64(len(b)-n-m) {
+		return c, prism.Internal(errors.New("a sealed cursor is malformed"))
+	}
+	b = b[n+m:]
+	c.last = string(b[:size])
+	if moves == uint64(s.at.moves) {
+		c.token = b[size:]
+		return c, nil
+	}
+	if before := s.at.before; before == nil || !before.ordered || moves+1 != uint64(s.at.moves) || s.set.KeyValueOrderedScan == nil {
+		return c, prism.New(prism.ReasonInvalidCursor, "the namespace has moved since the page before, to a backend with another order: begin again").
+			WithField("cursor", "is from before the namespace moved")
+	}
+	switch {
+	case c.last == "": // nothing was seen yet
+	case q.Reverse:
+		q.End = c.last
+	default:
+		q.Start = c.last + "\x00"
+	}
+	return c, nil
+}
+
 // Count counts the keys of a query.
 func (s *Store) Count(ctx context.Context, q Query) (int64, error) {
-	if err := s.checkQuery(&q); err != nil {
+	c := s.reading()
+	defer c.leave()
+	if err := c.checkQuery(&q); err != nil {
 		return 0, err
 	}
-	return s.set.KeyValueScan.Count(ctx, s.ns, q.driver(prism.MaxPageItems, prism.MaxPageBytes))
+	return c.set.KeyValueScan.Count(ctx, s.ns, q.driver(prism.MaxPageItems, prism.MaxPageBytes))
 }
 
 func (q Query) driver(limit, room int) driver.Query {
@@ -103,7 +160,7 @@ func (q Query) driver(limit, room int) driver.Query {
 	}
 }
 
-func (s *Store) checkQuery(q *Query) error {
+func (s call) checkQuery(q *Query) error {
 	if s.set.KeyValueScan == nil {
 		return s.missing("keyvalue_scan")
 	}
@@ -144,7 +201,7 @@ func (s *Store) checkQuery(q *Query) error {
 // walkOf is what a cursor is bound to: everything of the query but the size of
 // its pages.
 func (s *Store) walkOf(principal string, q Query) string {
-	return fmt.Sprintf("scan\x00%q\x00%q\x00%q\x00%q\x00%q\x00%t\x00%t", principal, s.ns, q.Prefix, q.Start, q.End, q.Reverse, q.KeysOnly)
+	return fmt.Sprintf("walk\x00%q\x00%q\x00%q\x00%q\x00%q\x00%t\x00%t", principal, s.ns, q.Prefix, q.Start, q.End, q.Reverse, q.KeysOnly)
 }
 
 // enough reports, from half of the caller's time on, that a page should end.

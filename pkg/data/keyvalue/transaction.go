@@ -60,7 +60,9 @@ func (t *Tx) Get(ctx context.Context, key string) (e Entry, found bool, err erro
 	if len(t.checks) >= prism.MaxTransactionReads {
 		return Entry{}, false, prism.InvalidField("reads", "must be at most 1000 keys in a transaction")
 	}
-	e, found, err = t.store.set.KeyValue.Get(ctx, t.store.key(key))
+	c := t.store.reading()
+	defer c.leave()
+	e, found, err = c.set.KeyValue.Get(ctx, t.store.key(key))
 	if err != nil {
 		return Entry{}, false, err
 	}
@@ -111,7 +113,16 @@ func (t *Tx) Commit(ctx context.Context) ([]Written, error) {
 	if !t.once.IsZero() {
 		t.once.Body, t.once.Max = t.body(), t.store.policy.Receipts
 	}
-	results, err := t.store.set.KeyValueTransactional.Commit(ctx, t.store.ns, t.checks, t.writes, t.once)
+	c, err := t.store.enterAll(ctx, t.writes)
+	if err != nil {
+		return nil, err
+	}
+	defer c.leave()
+	if err := c.require("keyvalue_transactional"); err != nil { // it has moved to where there is none
+		return nil, err
+	}
+	results, err := c.set.KeyValueTransactional.Commit(ctx, t.store.ns, t.checks, t.writes, t.once)
+	c.noteCommit(t.writes, t.once, results, err)
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,9 @@ func Wrap[S any, H Hook[S]](set driver.Set, hook H) driver.Set {
 	if set.KeyValueWatch != nil {
 		set.KeyValueWatch = &keyValueWatch[S, H]{set.KeyValueWatch, hook}
 	}
+	if set.KeyValueMove != nil {
+		set.KeyValueMove = &keyValueMove[S, H]{set.KeyValueMove, hook}
+	}
 	if set.Cache != nil {
 		set.Cache = &cache[S, H]{set.Cache, hook}
 	}
@@ -458,6 +461,44 @@ func (w *keyValueWatch[S, H]) Watch(ctx context.Context, ns prism.Namespace, pre
 		r0 = &watcher[S, H]{r0, w.hook, "keyvalue_watch", ns}
 	}
 	return r0, err
+}
+
+type keyValueMove[S any, H Hook[S]] struct {
+	inner driver.KeyValueMove
+	hook  H
+}
+
+func (w *keyValueMove[S, H]) Export(ctx context.Context, ns prism.Namespace, keys []string, receipts []driver.ReceiptID) (r0 driver.Parcel, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_move", Method: "Export", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Export(ctx, ns, keys, receipts)
+	return r0, err
+}
+
+func (w *keyValueMove[S, H]) ExportReceipts(ctx context.Context, ns prism.Namespace, token []byte, limit int) (r0 driver.Parcel, r1 []byte, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_move", Method: "ExportReceipts", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, r1, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, r1, err = w.inner.ExportReceipts(ctx, ns, token, limit)
+	return r0, r1, err
+}
+
+func (w *keyValueMove[S, H]) Import(ctx context.Context, ns prism.Namespace, p driver.Parcel) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_move", Method: "Import", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.Import(ctx, ns, p)
+	return err
 }
 
 type cache[S any, H Hook[S]] struct {

@@ -64,6 +64,7 @@ func suites() []suite {
 		{"keyvalue_cas", casPromises},
 		{"keyvalue_transactional", transactionalPromises},
 		{"keyvalue_watch", watchPromises},
+		{"keyvalue_move", movePromises},
 		{"cache_basic", cachePromises},
 		{"cache_bounded", cacheBoundedPromises},
 		{"cache_lock", cacheLockPromises},

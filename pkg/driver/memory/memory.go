@@ -43,6 +43,7 @@ var (
 	_ driver.KeyValueCAS           = (*store)(nil)
 	_ driver.KeyValueTransactional = (*store)(nil)
 	_ driver.KeyValueWatch         = (*store)(nil)
+	_ driver.KeyValueMove          = (*store)(nil)
 )
 
 // A part is the store as one more model.

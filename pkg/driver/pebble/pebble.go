@@ -56,6 +56,7 @@ var (
 	_ driver.KeyValueCAS           = (*store)(nil)
 	_ driver.KeyValueTransactional = (*store)(nil)
 	_ driver.KeyValueWatch         = (*store)(nil)
+	_ driver.KeyValueMove          = (*store)(nil)
 )
 
 type store struct {

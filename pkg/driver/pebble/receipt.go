@@ -142,8 +142,13 @@ func (s *store) receipts(ns prism.Namespace, keep int64, from uint64, each func(
 
 // keep adds a receipt with its answers to what the group writes.
 func (g *group) keep(ns *namespace, r driver.Receipt, answers []driver.Result) {
+	g.keepIn(ns, ns.lane(ttlMillis(r.Keep)), r, g.expiry(r.Keep), answers)
+}
+
+// keepIn adds a receipt that ends at a time, with all others of the group in
+// this lane, or before those that come after.
+func (g *group) keepIn(ns *namespace, l *lane, r driver.Receipt, ends int64, answers []driver.Result) {
 	t := g.touch(ns)
-	l := ns.lane(ttlMillis(r.Keep))
 	before := uint64(0)
 	switch in, seq := ns.find(r.ID); in {
 	case nil:
@@ -161,7 +166,7 @@ func (g *group) keep(ns *namespace, r driver.Receipt, answers []driver.Result) {
 	}
 	g.s.seq++
 	p := t.lanePiece(l)
-	p.stamp = g.expiry(r.Keep)
+	p.stamp = ends
 	p.begin(g.s.seq)
 	g.buf = appendAnswers(g.buf[:0], answers)
 	k := kept{id: r.ID, body: r.Body, answers: g.buf}

@@ -32,6 +32,7 @@ const (
 	kindMeta       = "m"
 	kindIndex      = "i"
 	kindChanges    = "c"
+	kindReceipts   = "r"
 	kindOrder      = "o"
 	kindCacheOrder = "q"
 	kindEntry      = "h"

@@ -28,6 +28,9 @@ var scanText string
 //go:embed lua/drop.lua
 var dropText string
 
+//go:embed lua/import.lua
+var importText string
+
 //go:embed lua/cache.lua
 var cacheText string
 
@@ -49,10 +52,11 @@ var (
 	sweepScript  = newScript(prelude + sweepText)
 	scanScript   = newScript(scanText)
 	dropScript   = newScript(dropText)
+	importScript = newScript(prelude + importText)
 	cacheScript  = newScript(prelude + cacheText)
 	lockScript   = newScript(lockText)
 
-	scripts = []*script{batchScript, commitScript, sweepScript, scanScript, dropScript, cacheScript, lockScript}
+	scripts = []*script{batchScript, commitScript, sweepScript, scanScript, dropScript, importScript, cacheScript, lockScript}
 )
 
 // loadScripts gives the scripts to the server, which forgets them when it

@@ -403,6 +403,7 @@ var effects = map[string]effect{
 	"Scan": never, "Count": never, "First": never, "Batch": byOps, "Commit": always, "Watch": never, "Next": never,
 	"Increment": always, "Append": always, "SetIfAbsent": always, "GetAndSet": always,
 	"CompareAndSwap": always, "CompareAndDelete": always,
+	"Export": never, "ExportReceipts": never, "Import": always,
 
 	"Do": byOps, "Stats": never, "Lock": always, "Fill": always, "Unlock": always,
 

@@ -1334,6 +1334,265 @@ func (x *DeleteNamespaceResponse) GetOperation() *Operation {
 	return nil
 }
 
+type MoveNamespaceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Of the backend to move to.
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Move although the namespace then lacks capabilities that it has.
+	AllowFewer bool `protobuf:"varint,3,opt,name=allow_fewer,json=allowFewer,proto3" json:"allow_fewer,omitempty"`
+	// Move although the backend holds data of a namespace of this name, which is
+	// dropped.
+	Overwrite bool `protobuf:"varint,4,opt,name=overwrite,proto3" json:"overwrite,omitempty"`
+	// How long the data that was left is kept, for those who watch from before the
+	// move; 0: ten minutes.
+	KeepSourceMs int64 `protobuf:"varint,5,opt,name=keep_source_ms,json=keepSourceMs,proto3" json:"keep_source_ms,omitempty"`
+	// Bounds of the copy; 0: none.
+	KeysPerSecond  int64 `protobuf:"varint,6,opt,name=keys_per_second,json=keysPerSecond,proto3" json:"keys_per_second,omitempty"`
+	BytesPerSecond int64 `protobuf:"varint,7,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	// Check and answer what would be, change nothing.
+	DryRun        bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveNamespaceRequest) Reset() {
+	*x = MoveNamespaceRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveNamespaceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveNamespaceRequest) ProtoMessage() {}
+
+func (x *MoveNamespaceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveNamespaceRequest.ProtoReflect.Descriptor instead.
+func (*MoveNamespaceRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *MoveNamespaceRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MoveNamespaceRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *MoveNamespaceRequest) GetAllowFewer() bool {
+	if x != nil {
+		return x.AllowFewer
+	}
+	return false
+}
+
+func (x *MoveNamespaceRequest) GetOverwrite() bool {
+	if x != nil {
+		return x.Overwrite
+	}
+	return false
+}
+
+func (x *MoveNamespaceRequest) GetKeepSourceMs() int64 {
+	if x != nil {
+		return x.KeepSourceMs
+	}
+	return 0
+}
+
+func (x *MoveNamespaceRequest) GetKeysPerSecond() int64 {
+	if x != nil {
+		return x.KeysPerSecond
+	}
+	return 0
+}
+
+func (x *MoveNamespaceRequest) GetBytesPerSecond() int64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+func (x *MoveNamespaceRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type MoveNamespaceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Follow it with GetOperation.
+	Operation *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	// Capabilities that the namespace has and will not have.
+	Fewer []string `protobuf:"bytes,2,rep,name=fewer,proto3" json:"fewer,omitempty"`
+	// What an operator should know.
+	Notes         []string `protobuf:"bytes,3,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveNamespaceResponse) Reset() {
+	*x = MoveNamespaceResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveNamespaceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveNamespaceResponse) ProtoMessage() {}
+
+func (x *MoveNamespaceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveNamespaceResponse.ProtoReflect.Descriptor instead.
+func (*MoveNamespaceResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *MoveNamespaceResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+func (x *MoveNamespaceResponse) GetFewer() []string {
+	if x != nil {
+		return x.Fewer
+	}
+	return nil
+}
+
+func (x *MoveNamespaceResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+type AbortMoveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbortMoveRequest) Reset() {
+	*x = AbortMoveRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbortMoveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbortMoveRequest) ProtoMessage() {}
+
+func (x *AbortMoveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbortMoveRequest.ProtoReflect.Descriptor instead.
+func (*AbortMoveRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *AbortMoveRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type AbortMoveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operation     *Operation             `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbortMoveResponse) Reset() {
+	*x = AbortMoveResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbortMoveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbortMoveResponse) ProtoMessage() {}
+
+func (x *AbortMoveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbortMoveResponse.ProtoReflect.Descriptor instead.
+func (*AbortMoveResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *AbortMoveResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
 type ListNamespaceHistoryRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1345,7 +1604,7 @@ type ListNamespaceHistoryRequest struct {
 
 func (x *ListNamespaceHistoryRequest) Reset() {
 	*x = ListNamespaceHistoryRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1616,7 @@ func (x *ListNamespaceHistoryRequest) String() string {
 func (*ListNamespaceHistoryRequest) ProtoMessage() {}
 
 func (x *ListNamespaceHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1629,7 @@ func (x *ListNamespaceHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamespaceHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ListNamespaceHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListNamespaceHistoryRequest) GetName() string {
@@ -1405,7 +1664,7 @@ type ListNamespaceHistoryResponse struct {
 
 func (x *ListNamespaceHistoryResponse) Reset() {
 	*x = ListNamespaceHistoryResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1676,7 @@ func (x *ListNamespaceHistoryResponse) String() string {
 func (*ListNamespaceHistoryResponse) ProtoMessage() {}
 
 func (x *ListNamespaceHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1689,7 @@ func (x *ListNamespaceHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamespaceHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ListNamespaceHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListNamespaceHistoryResponse) GetEvents() []*NamespaceEvent {
@@ -1461,7 +1720,7 @@ type NamespaceEvent struct {
 
 func (x *NamespaceEvent) Reset() {
 	*x = NamespaceEvent{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +1732,7 @@ func (x *NamespaceEvent) String() string {
 func (*NamespaceEvent) ProtoMessage() {}
 
 func (x *NamespaceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,7 +1745,7 @@ func (x *NamespaceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceEvent.ProtoReflect.Descriptor instead.
 func (*NamespaceEvent) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *NamespaceEvent) GetRevision() int64 {
@@ -1573,7 +1832,7 @@ type Backend struct {
 
 func (x *Backend) Reset() {
 	*x = Backend{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1844,7 @@ func (x *Backend) String() string {
 func (*Backend) ProtoMessage() {}
 
 func (x *Backend) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1857,7 @@ func (x *Backend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backend.ProtoReflect.Descriptor instead.
 func (*Backend) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Backend) GetName() string {
@@ -1800,7 +2059,7 @@ type MissingCapability struct {
 
 func (x *MissingCapability) Reset() {
 	*x = MissingCapability{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +2071,7 @@ func (x *MissingCapability) String() string {
 func (*MissingCapability) ProtoMessage() {}
 
 func (x *MissingCapability) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +2084,7 @@ func (x *MissingCapability) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingCapability.ProtoReflect.Descriptor instead.
 func (*MissingCapability) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MissingCapability) GetName() string {
@@ -1850,7 +2109,7 @@ type ListBackendsRequest struct {
 
 func (x *ListBackendsRequest) Reset() {
 	*x = ListBackendsRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +2121,7 @@ func (x *ListBackendsRequest) String() string {
 func (*ListBackendsRequest) ProtoMessage() {}
 
 func (x *ListBackendsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +2134,7 @@ func (x *ListBackendsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBackendsRequest.ProtoReflect.Descriptor instead.
 func (*ListBackendsRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 type ListBackendsResponse struct {
@@ -1887,7 +2146,7 @@ type ListBackendsResponse struct {
 
 func (x *ListBackendsResponse) Reset() {
 	*x = ListBackendsResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +2158,7 @@ func (x *ListBackendsResponse) String() string {
 func (*ListBackendsResponse) ProtoMessage() {}
 
 func (x *ListBackendsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +2171,7 @@ func (x *ListBackendsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBackendsResponse.ProtoReflect.Descriptor instead.
 func (*ListBackendsResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListBackendsResponse) GetBackends() []*Backend {
@@ -1931,7 +2190,7 @@ type GetBackendRequest struct {
 
 func (x *GetBackendRequest) Reset() {
 	*x = GetBackendRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2202,7 @@ func (x *GetBackendRequest) String() string {
 func (*GetBackendRequest) ProtoMessage() {}
 
 func (x *GetBackendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2215,7 @@ func (x *GetBackendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackendRequest.ProtoReflect.Descriptor instead.
 func (*GetBackendRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetBackendRequest) GetName() string {
@@ -1975,7 +2234,7 @@ type GetBackendResponse struct {
 
 func (x *GetBackendResponse) Reset() {
 	*x = GetBackendResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2246,7 @@ func (x *GetBackendResponse) String() string {
 func (*GetBackendResponse) ProtoMessage() {}
 
 func (x *GetBackendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2259,7 @@ func (x *GetBackendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackendResponse.ProtoReflect.Descriptor instead.
 func (*GetBackendResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetBackendResponse) GetBackend() *Backend {
@@ -2020,7 +2279,7 @@ type CheckBackendHealthRequest struct {
 
 func (x *CheckBackendHealthRequest) Reset() {
 	*x = CheckBackendHealthRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2032,7 +2291,7 @@ func (x *CheckBackendHealthRequest) String() string {
 func (*CheckBackendHealthRequest) ProtoMessage() {}
 
 func (x *CheckBackendHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2045,7 +2304,7 @@ func (x *CheckBackendHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckBackendHealthRequest.ProtoReflect.Descriptor instead.
 func (*CheckBackendHealthRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CheckBackendHealthRequest) GetName() string {
@@ -2064,7 +2323,7 @@ type CheckBackendHealthResponse struct {
 
 func (x *CheckBackendHealthResponse) Reset() {
 	*x = CheckBackendHealthResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2335,7 @@ func (x *CheckBackendHealthResponse) String() string {
 func (*CheckBackendHealthResponse) ProtoMessage() {}
 
 func (x *CheckBackendHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2348,7 @@ func (x *CheckBackendHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckBackendHealthResponse.ProtoReflect.Descriptor instead.
 func (*CheckBackendHealthResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CheckBackendHealthResponse) GetBackends() []*Backend {
@@ -2108,7 +2367,7 @@ type TestBackendRequest struct {
 
 func (x *TestBackendRequest) Reset() {
 	*x = TestBackendRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2379,7 @@ func (x *TestBackendRequest) String() string {
 func (*TestBackendRequest) ProtoMessage() {}
 
 func (x *TestBackendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2392,7 @@ func (x *TestBackendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestBackendRequest.ProtoReflect.Descriptor instead.
 func (*TestBackendRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TestBackendRequest) GetName() string {
@@ -2153,7 +2412,7 @@ type TestBackendResponse struct {
 
 func (x *TestBackendResponse) Reset() {
 	*x = TestBackendResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2424,7 @@ func (x *TestBackendResponse) String() string {
 func (*TestBackendResponse) ProtoMessage() {}
 
 func (x *TestBackendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2437,7 @@ func (x *TestBackendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestBackendResponse.ProtoReflect.Descriptor instead.
 func (*TestBackendResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TestBackendResponse) GetSteps() []*TestStep {
@@ -2211,7 +2470,7 @@ type TestStep struct {
 
 func (x *TestStep) Reset() {
 	*x = TestStep{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2223,7 +2482,7 @@ func (x *TestStep) String() string {
 func (*TestStep) ProtoMessage() {}
 
 func (x *TestStep) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2236,7 +2495,7 @@ func (x *TestStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestStep.ProtoReflect.Descriptor instead.
 func (*TestStep) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *TestStep) GetModel() string {
@@ -2287,7 +2546,7 @@ type AddBackendRequest struct {
 
 func (x *AddBackendRequest) Reset() {
 	*x = AddBackendRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2558,7 @@ func (x *AddBackendRequest) String() string {
 func (*AddBackendRequest) ProtoMessage() {}
 
 func (x *AddBackendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2571,7 @@ func (x *AddBackendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddBackendRequest.ProtoReflect.Descriptor instead.
 func (*AddBackendRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AddBackendRequest) GetName() string {
@@ -2346,7 +2605,7 @@ type AddBackendResponse struct {
 
 func (x *AddBackendResponse) Reset() {
 	*x = AddBackendResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2358,7 +2617,7 @@ func (x *AddBackendResponse) String() string {
 func (*AddBackendResponse) ProtoMessage() {}
 
 func (x *AddBackendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2371,7 +2630,7 @@ func (x *AddBackendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddBackendResponse.ProtoReflect.Descriptor instead.
 func (*AddBackendResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AddBackendResponse) GetBackend() *Backend {
@@ -2397,7 +2656,7 @@ type RemoveBackendRequest struct {
 
 func (x *RemoveBackendRequest) Reset() {
 	*x = RemoveBackendRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2668,7 @@ func (x *RemoveBackendRequest) String() string {
 func (*RemoveBackendRequest) ProtoMessage() {}
 
 func (x *RemoveBackendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2681,7 @@ func (x *RemoveBackendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveBackendRequest.ProtoReflect.Descriptor instead.
 func (*RemoveBackendRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RemoveBackendRequest) GetName() string {
@@ -2440,7 +2699,7 @@ type RemoveBackendResponse struct {
 
 func (x *RemoveBackendResponse) Reset() {
 	*x = RemoveBackendResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2452,7 +2711,7 @@ func (x *RemoveBackendResponse) String() string {
 func (*RemoveBackendResponse) ProtoMessage() {}
 
 func (x *RemoveBackendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2465,7 +2724,7 @@ func (x *RemoveBackendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveBackendResponse.ProtoReflect.Descriptor instead.
 func (*RemoveBackendResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 type Session struct {
@@ -2489,7 +2748,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2760,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2773,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Session) GetSessionId() string {
@@ -2613,7 +2872,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2625,7 +2884,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2638,7 +2897,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListSessionsRequest) GetNamespace() string {
@@ -2680,7 +2939,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +2951,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +2964,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -2738,7 +2997,7 @@ type GetSessionRequest struct {
 
 func (x *GetSessionRequest) Reset() {
 	*x = GetSessionRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +3009,7 @@ func (x *GetSessionRequest) String() string {
 func (*GetSessionRequest) ProtoMessage() {}
 
 func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +3022,7 @@ func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionRequest.ProtoReflect.Descriptor instead.
 func (*GetSessionRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetSessionRequest) GetSessionId() string {
@@ -2782,7 +3041,7 @@ type GetSessionResponse struct {
 
 func (x *GetSessionResponse) Reset() {
 	*x = GetSessionResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +3053,7 @@ func (x *GetSessionResponse) String() string {
 func (*GetSessionResponse) ProtoMessage() {}
 
 func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +3066,7 @@ func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionResponse.ProtoReflect.Descriptor instead.
 func (*GetSessionResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetSessionResponse) GetSession() *Session {
@@ -2827,7 +3086,7 @@ type TerminateSessionRequest struct {
 
 func (x *TerminateSessionRequest) Reset() {
 	*x = TerminateSessionRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +3098,7 @@ func (x *TerminateSessionRequest) String() string {
 func (*TerminateSessionRequest) ProtoMessage() {}
 
 func (x *TerminateSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +3111,7 @@ func (x *TerminateSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateSessionRequest.ProtoReflect.Descriptor instead.
 func (*TerminateSessionRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *TerminateSessionRequest) GetSessionId() string {
@@ -2878,7 +3137,7 @@ type TerminateSessionResponse struct {
 
 func (x *TerminateSessionResponse) Reset() {
 	*x = TerminateSessionResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +3149,7 @@ func (x *TerminateSessionResponse) String() string {
 func (*TerminateSessionResponse) ProtoMessage() {}
 
 func (x *TerminateSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +3162,7 @@ func (x *TerminateSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateSessionResponse.ProtoReflect.Descriptor instead.
 func (*TerminateSessionResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *TerminateSessionResponse) GetPendingOperations() int32 {
@@ -2932,7 +3191,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2944,7 +3203,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2957,7 +3216,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Key) GetKeyId() string {
@@ -3029,7 +3288,7 @@ type CreateKeyRequest struct {
 
 func (x *CreateKeyRequest) Reset() {
 	*x = CreateKeyRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3041,7 +3300,7 @@ func (x *CreateKeyRequest) String() string {
 func (*CreateKeyRequest) ProtoMessage() {}
 
 func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3054,7 +3313,7 @@ func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CreateKeyRequest) GetPrincipal() string {
@@ -3095,7 +3354,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +3366,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +3379,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -3146,7 +3405,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3158,7 +3417,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3171,7 +3430,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListKeysRequest) GetIncludeRevoked() bool {
@@ -3190,7 +3449,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3202,7 +3461,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3215,7 +3474,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -3234,7 +3493,7 @@ type RevokeKeyRequest struct {
 
 func (x *RevokeKeyRequest) Reset() {
 	*x = RevokeKeyRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3246,7 +3505,7 @@ func (x *RevokeKeyRequest) String() string {
 func (*RevokeKeyRequest) ProtoMessage() {}
 
 func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3259,7 +3518,7 @@ func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeKeyRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RevokeKeyRequest) GetKeyId() string {
@@ -3278,7 +3537,7 @@ type RevokeKeyResponse struct {
 
 func (x *RevokeKeyResponse) Reset() {
 	*x = RevokeKeyResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3290,7 +3549,7 @@ func (x *RevokeKeyResponse) String() string {
 func (*RevokeKeyResponse) ProtoMessage() {}
 
 func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3303,7 +3562,7 @@ func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeKeyResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RevokeKeyResponse) GetKey() *Key {
@@ -3335,7 +3594,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3347,7 +3606,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3360,7 +3619,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AuditRecord) GetId() int64 {
@@ -3455,7 +3714,7 @@ type ListAuditRequest struct {
 
 func (x *ListAuditRequest) Reset() {
 	*x = ListAuditRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3467,7 +3726,7 @@ func (x *ListAuditRequest) String() string {
 func (*ListAuditRequest) ProtoMessage() {}
 
 func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3480,7 +3739,7 @@ func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListAuditRequest) GetActor() string {
@@ -3542,7 +3801,7 @@ type ListAuditResponse struct {
 
 func (x *ListAuditResponse) Reset() {
 	*x = ListAuditResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3554,7 +3813,7 @@ func (x *ListAuditResponse) String() string {
 func (*ListAuditResponse) ProtoMessage() {}
 
 func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3567,7 +3826,7 @@ func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ListAuditResponse) GetRecords() []*AuditRecord {
@@ -3592,7 +3851,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3604,7 +3863,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3617,7 +3876,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 type GetStatusResponse struct {
@@ -3651,7 +3910,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3663,7 +3922,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3676,7 +3935,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -3827,7 +4086,7 @@ type GetStatsRequest struct {
 
 func (x *GetStatsRequest) Reset() {
 	*x = GetStatsRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3839,7 +4098,7 @@ func (x *GetStatsRequest) String() string {
 func (*GetStatsRequest) ProtoMessage() {}
 
 func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3852,7 +4111,7 @@ func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetStatsRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 type GetStatsResponse struct {
@@ -3866,7 +4125,7 @@ type GetStatsResponse struct {
 
 func (x *GetStatsResponse) Reset() {
 	*x = GetStatsResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3878,7 +4137,7 @@ func (x *GetStatsResponse) String() string {
 func (*GetStatsResponse) ProtoMessage() {}
 
 func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3891,7 +4150,7 @@ func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetStatsResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetStatsResponse) GetTimeMs() int64 {
@@ -3928,7 +4187,7 @@ type MethodStats struct {
 
 func (x *MethodStats) Reset() {
 	*x = MethodStats{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3940,7 +4199,7 @@ func (x *MethodStats) String() string {
 func (*MethodStats) ProtoMessage() {}
 
 func (x *MethodStats) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3953,7 +4212,7 @@ func (x *MethodStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MethodStats.ProtoReflect.Descriptor instead.
 func (*MethodStats) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *MethodStats) GetMethod() string {
@@ -3997,7 +4256,7 @@ type NamespaceStats struct {
 
 func (x *NamespaceStats) Reset() {
 	*x = NamespaceStats{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4009,7 +4268,7 @@ func (x *NamespaceStats) String() string {
 func (*NamespaceStats) ProtoMessage() {}
 
 func (x *NamespaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4022,7 +4281,7 @@ func (x *NamespaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceStats.ProtoReflect.Descriptor instead.
 func (*NamespaceStats) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *NamespaceStats) GetNamespace() string {
@@ -4073,7 +4332,7 @@ type LatencyHistogram struct {
 
 func (x *LatencyHistogram) Reset() {
 	*x = LatencyHistogram{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4085,7 +4344,7 @@ func (x *LatencyHistogram) String() string {
 func (*LatencyHistogram) ProtoMessage() {}
 
 func (x *LatencyHistogram) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4098,7 +4357,7 @@ func (x *LatencyHistogram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LatencyHistogram.ProtoReflect.Descriptor instead.
 func (*LatencyHistogram) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LatencyHistogram) GetBoundsUs() []int64 {
@@ -4125,20 +4384,22 @@ func (x *LatencyHistogram) GetSumUs() int64 {
 type Operation struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	OperationId string                 `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
-	// "namespace.delete".
-	Kind          string         `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	Resource      string         `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
-	State         OperationState `protobuf:"varint,4,opt,name=state,proto3,enum=prism.admin.v1.OperationState" json:"state,omitempty"`
-	Message       string         `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
-	StartedAtMs   int64          `protobuf:"varint,6,opt,name=started_at_ms,json=startedAtMs,proto3" json:"started_at_ms,omitempty"`
-	EndedAtMs     int64          `protobuf:"varint,7,opt,name=ended_at_ms,json=endedAtMs,proto3" json:"ended_at_ms,omitempty"`
+	// "namespace.delete", "namespace.move", "namespace.leave".
+	Kind        string         `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Resource    string         `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	State       OperationState `protobuf:"varint,4,opt,name=state,proto3,enum=prism.admin.v1.OperationState" json:"state,omitempty"`
+	Message     string         `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	StartedAtMs int64          `protobuf:"varint,6,opt,name=started_at_ms,json=startedAtMs,proto3" json:"started_at_ms,omitempty"`
+	EndedAtMs   int64          `protobuf:"varint,7,opt,name=ended_at_ms,json=endedAtMs,proto3" json:"ended_at_ms,omitempty"`
+	// Of a move that is running in this gateway.
+	Move          *MoveProgress `protobuf:"bytes,8,opt,name=move,proto3" json:"move,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4150,7 +4411,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4163,7 +4424,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Operation) GetOperationId() string {
@@ -4215,6 +4476,144 @@ func (x *Operation) GetEndedAtMs() int64 {
 	return 0
 }
 
+func (x *Operation) GetMove() *MoveProgress {
+	if x != nil {
+		return x.Move
+	}
+	return nil
+}
+
+// How far a move is. Counts begin anew when the gateway is restarted.
+type MoveProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "copying", "catching up", "verifying", "switching".
+	Phase string `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"`
+	// Of the phase, as far as it can be known.
+	Percent   int32 `protobuf:"varint,2,opt,name=percent,proto3" json:"percent,omitempty"`
+	TotalKeys int64 `protobuf:"varint,3,opt,name=total_keys,json=totalKeys,proto3" json:"total_keys,omitempty"`
+	// Keys that this phase has looked at.
+	SeenKeys int64 `protobuf:"varint,4,opt,name=seen_keys,json=seenKeys,proto3" json:"seen_keys,omitempty"`
+	// Keys and bytes that were stored on the target, receipts too.
+	CopiedKeys     int64 `protobuf:"varint,5,opt,name=copied_keys,json=copiedKeys,proto3" json:"copied_keys,omitempty"`
+	CopiedBytes    int64 `protobuf:"varint,6,opt,name=copied_bytes,json=copiedBytes,proto3" json:"copied_bytes,omitempty"`
+	CopiedReceipts int64 `protobuf:"varint,7,opt,name=copied_receipts,json=copiedReceipts,proto3" json:"copied_receipts,omitempty"`
+	// Keys that were changed and are not copied yet.
+	Lag          int64 `protobuf:"varint,8,opt,name=lag,proto3" json:"lag,omitempty"`
+	VerifiedKeys int64 `protobuf:"varint,9,opt,name=verified_keys,json=verifiedKeys,proto3" json:"verified_keys,omitempty"`
+	// How often writes were held, and for how long together.
+	Holds         int64 `protobuf:"varint,10,opt,name=holds,proto3" json:"holds,omitempty"`
+	HeldMs        int64 `protobuf:"varint,11,opt,name=held_ms,json=heldMs,proto3" json:"held_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveProgress) Reset() {
+	*x = MoveProgress{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveProgress) ProtoMessage() {}
+
+func (x *MoveProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveProgress.ProtoReflect.Descriptor instead.
+func (*MoveProgress) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *MoveProgress) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *MoveProgress) GetPercent() int32 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetTotalKeys() int64 {
+	if x != nil {
+		return x.TotalKeys
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetSeenKeys() int64 {
+	if x != nil {
+		return x.SeenKeys
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetCopiedKeys() int64 {
+	if x != nil {
+		return x.CopiedKeys
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetCopiedBytes() int64 {
+	if x != nil {
+		return x.CopiedBytes
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetCopiedReceipts() int64 {
+	if x != nil {
+		return x.CopiedReceipts
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetLag() int64 {
+	if x != nil {
+		return x.Lag
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetVerifiedKeys() int64 {
+	if x != nil {
+		return x.VerifiedKeys
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetHolds() int64 {
+	if x != nil {
+		return x.Holds
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetHeldMs() int64 {
+	if x != nil {
+		return x.HeldMs
+	}
+	return 0
+}
+
 type GetOperationRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	OperationId   string                 `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
@@ -4224,7 +4623,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4236,7 +4635,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4249,7 +4648,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *GetOperationRequest) GetOperationId() string {
@@ -4268,7 +4667,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4280,7 +4679,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4293,7 +4692,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -4406,6 +4805,24 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"R\n" +
 	"\x17DeleteNamespaceResponse\x127\n" +
+	"\toperation\x18\x01 \x01(\v2\x19.prism.admin.v1.OperationR\toperation\"\xb0\x02\n" +
+	"\x14MoveNamespaceRequest\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\x12\x18\n" +
+	"\x02to\x18\x02 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x02to\x12\x1f\n" +
+	"\vallow_fewer\x18\x03 \x01(\bR\n" +
+	"allowFewer\x12\x1c\n" +
+	"\toverwrite\x18\x04 \x01(\bR\toverwrite\x12*\n" +
+	"\x0ekeep_source_ms\x18\x05 \x01(\x03B\x04\xa8\xd4\x18\x04R\fkeepSourceMs\x12,\n" +
+	"\x0fkeys_per_second\x18\x06 \x01(\x03B\x04\xa8\xd4\x18\x04R\rkeysPerSecond\x12.\n" +
+	"\x10bytes_per_second\x18\a \x01(\x03B\x04\xa8\xd4\x18\x04R\x0ebytesPerSecond\x12\x17\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRun\"|\n" +
+	"\x15MoveNamespaceResponse\x127\n" +
+	"\toperation\x18\x01 \x01(\v2\x19.prism.admin.v1.OperationR\toperation\x12\x14\n" +
+	"\x05fewer\x18\x02 \x03(\tR\x05fewer\x12\x14\n" +
+	"\x05notes\x18\x03 \x03(\tR\x05notes\"0\n" +
+	"\x10AbortMoveRequest\x12\x1c\n" +
+	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\"L\n" +
+	"\x11AbortMoveResponse\x127\n" +
 	"\toperation\x18\x01 \x01(\v2\x19.prism.admin.v1.OperationR\toperation\"u\n" +
 	"\x1bListNamespaceHistoryRequest\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\x12\x1a\n" +
@@ -4650,7 +5067,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x10LatencyHistogram\x12\x1b\n" +
 	"\tbounds_us\x18\x01 \x03(\x03R\bboundsUs\x12\x16\n" +
 	"\x06counts\x18\x02 \x03(\x03R\x06counts\x12\x15\n" +
-	"\x06sum_us\x18\x03 \x01(\x03R\x05sumUs\"\xf2\x01\n" +
+	"\x06sum_us\x18\x03 \x01(\x03R\x05sumUs\"\xa4\x02\n" +
 	"\tOperation\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
@@ -4658,7 +5075,23 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2\x1e.prism.admin.v1.OperationStateR\x05state\x12\x18\n" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\"\n" +
 	"\rstarted_at_ms\x18\x06 \x01(\x03R\vstartedAtMs\x12\x1e\n" +
-	"\vended_at_ms\x18\a \x01(\x03R\tendedAtMs\"B\n" +
+	"\vended_at_ms\x18\a \x01(\x03R\tendedAtMs\x120\n" +
+	"\x04move\x18\b \x01(\v2\x1c.prism.admin.v1.MoveProgressR\x04move\"\xcd\x02\n" +
+	"\fMoveProgress\x12\x14\n" +
+	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x18\n" +
+	"\apercent\x18\x02 \x01(\x05R\apercent\x12\x1d\n" +
+	"\n" +
+	"total_keys\x18\x03 \x01(\x03R\ttotalKeys\x12\x1b\n" +
+	"\tseen_keys\x18\x04 \x01(\x03R\bseenKeys\x12\x1f\n" +
+	"\vcopied_keys\x18\x05 \x01(\x03R\n" +
+	"copiedKeys\x12!\n" +
+	"\fcopied_bytes\x18\x06 \x01(\x03R\vcopiedBytes\x12'\n" +
+	"\x0fcopied_receipts\x18\a \x01(\x03R\x0ecopiedReceipts\x12\x10\n" +
+	"\x03lag\x18\b \x01(\x03R\x03lag\x12#\n" +
+	"\rverified_keys\x18\t \x01(\x03R\fverifiedKeys\x12\x14\n" +
+	"\x05holds\x18\n" +
+	" \x01(\x03R\x05holds\x12\x17\n" +
+	"\aheld_ms\x18\v \x01(\x03R\x06heldMs\"B\n" +
 	"\x13GetOperationRequest\x12+\n" +
 	"\foperation_id\x18\x01 \x01(\tB\b\xa8\xd4\x18\n" +
 	"\xb0\xd4\x18\x01R\voperationId\"O\n" +
@@ -4680,13 +5113,15 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OPERATION_STATE_RUNNING\x10\x01\x12\x18\n" +
 	"\x14OPERATION_STATE_DONE\x10\x02\x12\x1a\n" +
-	"\x16OPERATION_STATE_FAILED\x10\x032\xc5\x11\n" +
+	"\x16OPERATION_STATE_FAILED\x10\x032\x89\x13\n" +
 	"\fAdminService\x12i\n" +
 	"\x0eListNamespaces\x12%.prism.admin.v1.ListNamespacesRequest\x1a&.prism.admin.v1.ListNamespacesResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +
 	"\fGetNamespace\x12#.prism.admin.v1.GetNamespaceRequest\x1a$.prism.admin.v1.GetNamespaceResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12l\n" +
 	"\x0fCreateNamespace\x12&.prism.admin.v1.CreateNamespaceRequest\x1a'.prism.admin.v1.CreateNamespaceResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12l\n" +
 	"\x0fUpdateNamespace\x12&.prism.admin.v1.UpdateNamespaceRequest\x1a'.prism.admin.v1.UpdateNamespaceResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12l\n" +
-	"\x0fDeleteNamespace\x12&.prism.admin.v1.DeleteNamespaceRequest\x1a'.prism.admin.v1.DeleteNamespaceResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12{\n" +
+	"\x0fDeleteNamespace\x12&.prism.admin.v1.DeleteNamespaceRequest\x1a'.prism.admin.v1.DeleteNamespaceResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12f\n" +
+	"\rMoveNamespace\x12$.prism.admin.v1.MoveNamespaceRequest\x1a%.prism.admin.v1.MoveNamespaceResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12Z\n" +
+	"\tAbortMove\x12 .prism.admin.v1.AbortMoveRequest\x1a!.prism.admin.v1.AbortMoveResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12{\n" +
 	"\x14ListNamespaceHistory\x12+.prism.admin.v1.ListNamespaceHistoryRequest\x1a,.prism.admin.v1.ListNamespaceHistoryResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +
 	"\fListBackends\x12#.prism.admin.v1.ListBackendsRequest\x1a$.prism.admin.v1.ListBackendsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12]\n" +
 	"\n" +
@@ -4721,7 +5156,7 @@ func file_prism_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_prism_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
+var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(NamespaceState)(0),                  // 0: prism.admin.v1.NamespaceState
 	(HealthState)(0),                     // 1: prism.admin.v1.HealthState
@@ -4743,56 +5178,61 @@ var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(*UpdateNamespaceResponse)(nil),      // 17: prism.admin.v1.UpdateNamespaceResponse
 	(*DeleteNamespaceRequest)(nil),       // 18: prism.admin.v1.DeleteNamespaceRequest
 	(*DeleteNamespaceResponse)(nil),      // 19: prism.admin.v1.DeleteNamespaceResponse
-	(*ListNamespaceHistoryRequest)(nil),  // 20: prism.admin.v1.ListNamespaceHistoryRequest
-	(*ListNamespaceHistoryResponse)(nil), // 21: prism.admin.v1.ListNamespaceHistoryResponse
-	(*NamespaceEvent)(nil),               // 22: prism.admin.v1.NamespaceEvent
-	(*Backend)(nil),                      // 23: prism.admin.v1.Backend
-	(*MissingCapability)(nil),            // 24: prism.admin.v1.MissingCapability
-	(*ListBackendsRequest)(nil),          // 25: prism.admin.v1.ListBackendsRequest
-	(*ListBackendsResponse)(nil),         // 26: prism.admin.v1.ListBackendsResponse
-	(*GetBackendRequest)(nil),            // 27: prism.admin.v1.GetBackendRequest
-	(*GetBackendResponse)(nil),           // 28: prism.admin.v1.GetBackendResponse
-	(*CheckBackendHealthRequest)(nil),    // 29: prism.admin.v1.CheckBackendHealthRequest
-	(*CheckBackendHealthResponse)(nil),   // 30: prism.admin.v1.CheckBackendHealthResponse
-	(*TestBackendRequest)(nil),           // 31: prism.admin.v1.TestBackendRequest
-	(*TestBackendResponse)(nil),          // 32: prism.admin.v1.TestBackendResponse
-	(*TestStep)(nil),                     // 33: prism.admin.v1.TestStep
-	(*AddBackendRequest)(nil),            // 34: prism.admin.v1.AddBackendRequest
-	(*AddBackendResponse)(nil),           // 35: prism.admin.v1.AddBackendResponse
-	(*RemoveBackendRequest)(nil),         // 36: prism.admin.v1.RemoveBackendRequest
-	(*RemoveBackendResponse)(nil),        // 37: prism.admin.v1.RemoveBackendResponse
-	(*Session)(nil),                      // 38: prism.admin.v1.Session
-	(*ListSessionsRequest)(nil),          // 39: prism.admin.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 40: prism.admin.v1.ListSessionsResponse
-	(*GetSessionRequest)(nil),            // 41: prism.admin.v1.GetSessionRequest
-	(*GetSessionResponse)(nil),           // 42: prism.admin.v1.GetSessionResponse
-	(*TerminateSessionRequest)(nil),      // 43: prism.admin.v1.TerminateSessionRequest
-	(*TerminateSessionResponse)(nil),     // 44: prism.admin.v1.TerminateSessionResponse
-	(*Key)(nil),                          // 45: prism.admin.v1.Key
-	(*CreateKeyRequest)(nil),             // 46: prism.admin.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),            // 47: prism.admin.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),              // 48: prism.admin.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),             // 49: prism.admin.v1.ListKeysResponse
-	(*RevokeKeyRequest)(nil),             // 50: prism.admin.v1.RevokeKeyRequest
-	(*RevokeKeyResponse)(nil),            // 51: prism.admin.v1.RevokeKeyResponse
-	(*AuditRecord)(nil),                  // 52: prism.admin.v1.AuditRecord
-	(*ListAuditRequest)(nil),             // 53: prism.admin.v1.ListAuditRequest
-	(*ListAuditResponse)(nil),            // 54: prism.admin.v1.ListAuditResponse
-	(*GetStatusRequest)(nil),             // 55: prism.admin.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),            // 56: prism.admin.v1.GetStatusResponse
-	(*GetStatsRequest)(nil),              // 57: prism.admin.v1.GetStatsRequest
-	(*GetStatsResponse)(nil),             // 58: prism.admin.v1.GetStatsResponse
-	(*MethodStats)(nil),                  // 59: prism.admin.v1.MethodStats
-	(*NamespaceStats)(nil),               // 60: prism.admin.v1.NamespaceStats
-	(*LatencyHistogram)(nil),             // 61: prism.admin.v1.LatencyHistogram
-	(*Operation)(nil),                    // 62: prism.admin.v1.Operation
-	(*GetOperationRequest)(nil),          // 63: prism.admin.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),         // 64: prism.admin.v1.GetOperationResponse
-	nil,                                  // 65: prism.admin.v1.Backend.FactsEntry
-	nil,                                  // 66: prism.admin.v1.Backend.ErrorsByReasonEntry
-	nil,                                  // 67: prism.admin.v1.AddBackendRequest.OptionsEntry
-	(v1.SessionStatus)(0),                // 68: prism.session.v1.SessionStatus
-	(*v1.SessionMetrics)(nil),            // 69: prism.session.v1.SessionMetrics
+	(*MoveNamespaceRequest)(nil),         // 20: prism.admin.v1.MoveNamespaceRequest
+	(*MoveNamespaceResponse)(nil),        // 21: prism.admin.v1.MoveNamespaceResponse
+	(*AbortMoveRequest)(nil),             // 22: prism.admin.v1.AbortMoveRequest
+	(*AbortMoveResponse)(nil),            // 23: prism.admin.v1.AbortMoveResponse
+	(*ListNamespaceHistoryRequest)(nil),  // 24: prism.admin.v1.ListNamespaceHistoryRequest
+	(*ListNamespaceHistoryResponse)(nil), // 25: prism.admin.v1.ListNamespaceHistoryResponse
+	(*NamespaceEvent)(nil),               // 26: prism.admin.v1.NamespaceEvent
+	(*Backend)(nil),                      // 27: prism.admin.v1.Backend
+	(*MissingCapability)(nil),            // 28: prism.admin.v1.MissingCapability
+	(*ListBackendsRequest)(nil),          // 29: prism.admin.v1.ListBackendsRequest
+	(*ListBackendsResponse)(nil),         // 30: prism.admin.v1.ListBackendsResponse
+	(*GetBackendRequest)(nil),            // 31: prism.admin.v1.GetBackendRequest
+	(*GetBackendResponse)(nil),           // 32: prism.admin.v1.GetBackendResponse
+	(*CheckBackendHealthRequest)(nil),    // 33: prism.admin.v1.CheckBackendHealthRequest
+	(*CheckBackendHealthResponse)(nil),   // 34: prism.admin.v1.CheckBackendHealthResponse
+	(*TestBackendRequest)(nil),           // 35: prism.admin.v1.TestBackendRequest
+	(*TestBackendResponse)(nil),          // 36: prism.admin.v1.TestBackendResponse
+	(*TestStep)(nil),                     // 37: prism.admin.v1.TestStep
+	(*AddBackendRequest)(nil),            // 38: prism.admin.v1.AddBackendRequest
+	(*AddBackendResponse)(nil),           // 39: prism.admin.v1.AddBackendResponse
+	(*RemoveBackendRequest)(nil),         // 40: prism.admin.v1.RemoveBackendRequest
+	(*RemoveBackendResponse)(nil),        // 41: prism.admin.v1.RemoveBackendResponse
+	(*Session)(nil),                      // 42: prism.admin.v1.Session
+	(*ListSessionsRequest)(nil),          // 43: prism.admin.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 44: prism.admin.v1.ListSessionsResponse
+	(*GetSessionRequest)(nil),            // 45: prism.admin.v1.GetSessionRequest
+	(*GetSessionResponse)(nil),           // 46: prism.admin.v1.GetSessionResponse
+	(*TerminateSessionRequest)(nil),      // 47: prism.admin.v1.TerminateSessionRequest
+	(*TerminateSessionResponse)(nil),     // 48: prism.admin.v1.TerminateSessionResponse
+	(*Key)(nil),                          // 49: prism.admin.v1.Key
+	(*CreateKeyRequest)(nil),             // 50: prism.admin.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),            // 51: prism.admin.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),              // 52: prism.admin.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),             // 53: prism.admin.v1.ListKeysResponse
+	(*RevokeKeyRequest)(nil),             // 54: prism.admin.v1.RevokeKeyRequest
+	(*RevokeKeyResponse)(nil),            // 55: prism.admin.v1.RevokeKeyResponse
+	(*AuditRecord)(nil),                  // 56: prism.admin.v1.AuditRecord
+	(*ListAuditRequest)(nil),             // 57: prism.admin.v1.ListAuditRequest
+	(*ListAuditResponse)(nil),            // 58: prism.admin.v1.ListAuditResponse
+	(*GetStatusRequest)(nil),             // 59: prism.admin.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),            // 60: prism.admin.v1.GetStatusResponse
+	(*GetStatsRequest)(nil),              // 61: prism.admin.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),             // 62: prism.admin.v1.GetStatsResponse
+	(*MethodStats)(nil),                  // 63: prism.admin.v1.MethodStats
+	(*NamespaceStats)(nil),               // 64: prism.admin.v1.NamespaceStats
+	(*LatencyHistogram)(nil),             // 65: prism.admin.v1.LatencyHistogram
+	(*Operation)(nil),                    // 66: prism.admin.v1.Operation
+	(*MoveProgress)(nil),                 // 67: prism.admin.v1.MoveProgress
+	(*GetOperationRequest)(nil),          // 68: prism.admin.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),         // 69: prism.admin.v1.GetOperationResponse
+	nil,                                  // 70: prism.admin.v1.Backend.FactsEntry
+	nil,                                  // 71: prism.admin.v1.Backend.ErrorsByReasonEntry
+	nil,                                  // 72: prism.admin.v1.AddBackendRequest.OptionsEntry
+	(v1.SessionStatus)(0),                // 73: prism.session.v1.SessionStatus
+	(*v1.SessionMetrics)(nil),            // 74: prism.session.v1.SessionMetrics
 }
 var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	4,  // 0: prism.admin.v1.NamespaceSpec.needs:type_name -> prism.admin.v1.Needs
@@ -4808,82 +5248,89 @@ var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	8,  // 10: prism.admin.v1.CreateNamespaceResponse.namespace:type_name -> prism.admin.v1.Namespace
 	3,  // 11: prism.admin.v1.UpdateNamespaceRequest.spec:type_name -> prism.admin.v1.NamespaceSpec
 	8,  // 12: prism.admin.v1.UpdateNamespaceResponse.namespace:type_name -> prism.admin.v1.Namespace
-	62, // 13: prism.admin.v1.DeleteNamespaceResponse.operation:type_name -> prism.admin.v1.Operation
-	22, // 14: prism.admin.v1.ListNamespaceHistoryResponse.events:type_name -> prism.admin.v1.NamespaceEvent
-	1,  // 15: prism.admin.v1.Backend.health:type_name -> prism.admin.v1.HealthState
-	65, // 16: prism.admin.v1.Backend.facts:type_name -> prism.admin.v1.Backend.FactsEntry
-	66, // 17: prism.admin.v1.Backend.errors_by_reason:type_name -> prism.admin.v1.Backend.ErrorsByReasonEntry
-	24, // 18: prism.admin.v1.Backend.missing:type_name -> prism.admin.v1.MissingCapability
-	23, // 19: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
-	23, // 20: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
-	23, // 21: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
-	33, // 22: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	67, // 23: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
-	23, // 24: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
-	33, // 25: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	68, // 26: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
-	69, // 27: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
-	38, // 28: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
-	38, // 29: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
-	45, // 30: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
-	45, // 31: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
-	45, // 32: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
-	52, // 33: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
-	59, // 34: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
-	60, // 35: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
-	61, // 36: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	61, // 37: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	2,  // 38: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
-	62, // 39: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
-	10, // 40: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
-	12, // 41: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
-	14, // 42: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
-	16, // 43: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
-	18, // 44: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
-	20, // 45: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
-	25, // 46: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
-	27, // 47: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
-	29, // 48: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
-	31, // 49: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
-	34, // 50: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
-	36, // 51: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
-	39, // 52: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
-	41, // 53: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
-	43, // 54: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
-	46, // 55: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
-	48, // 56: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
-	50, // 57: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
-	53, // 58: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
-	55, // 59: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
-	57, // 60: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
-	63, // 61: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
-	11, // 62: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
-	13, // 63: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
-	15, // 64: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
-	17, // 65: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
-	19, // 66: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
-	21, // 67: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
-	26, // 68: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
-	28, // 69: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
-	30, // 70: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
-	32, // 71: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
-	35, // 72: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
-	37, // 73: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
-	40, // 74: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
-	42, // 75: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
-	44, // 76: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
-	47, // 77: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
-	49, // 78: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
-	51, // 79: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
-	54, // 80: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
-	56, // 81: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
-	58, // 82: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
-	64, // 83: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
-	62, // [62:84] is the sub-list for method output_type
-	40, // [40:62] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	66, // 13: prism.admin.v1.DeleteNamespaceResponse.operation:type_name -> prism.admin.v1.Operation
+	66, // 14: prism.admin.v1.MoveNamespaceResponse.operation:type_name -> prism.admin.v1.Operation
+	66, // 15: prism.admin.v1.AbortMoveResponse.operation:type_name -> prism.admin.v1.Operation
+	26, // 16: prism.admin.v1.ListNamespaceHistoryResponse.events:type_name -> prism.admin.v1.NamespaceEvent
+	1,  // 17: prism.admin.v1.Backend.health:type_name -> prism.admin.v1.HealthState
+	70, // 18: prism.admin.v1.Backend.facts:type_name -> prism.admin.v1.Backend.FactsEntry
+	71, // 19: prism.admin.v1.Backend.errors_by_reason:type_name -> prism.admin.v1.Backend.ErrorsByReasonEntry
+	28, // 20: prism.admin.v1.Backend.missing:type_name -> prism.admin.v1.MissingCapability
+	27, // 21: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
+	27, // 22: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	27, // 23: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
+	37, // 24: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	72, // 25: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
+	27, // 26: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	37, // 27: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	73, // 28: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
+	74, // 29: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
+	42, // 30: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
+	42, // 31: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
+	49, // 32: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
+	49, // 33: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
+	49, // 34: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
+	56, // 35: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
+	63, // 36: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
+	64, // 37: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
+	65, // 38: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	65, // 39: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	2,  // 40: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
+	67, // 41: prism.admin.v1.Operation.move:type_name -> prism.admin.v1.MoveProgress
+	66, // 42: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
+	10, // 43: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
+	12, // 44: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
+	14, // 45: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
+	16, // 46: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
+	18, // 47: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
+	20, // 48: prism.admin.v1.AdminService.MoveNamespace:input_type -> prism.admin.v1.MoveNamespaceRequest
+	22, // 49: prism.admin.v1.AdminService.AbortMove:input_type -> prism.admin.v1.AbortMoveRequest
+	24, // 50: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
+	29, // 51: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
+	31, // 52: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
+	33, // 53: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
+	35, // 54: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
+	38, // 55: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
+	40, // 56: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
+	43, // 57: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
+	45, // 58: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
+	47, // 59: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
+	50, // 60: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
+	52, // 61: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
+	54, // 62: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
+	57, // 63: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
+	59, // 64: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
+	61, // 65: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
+	68, // 66: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
+	11, // 67: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
+	13, // 68: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
+	15, // 69: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
+	17, // 70: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
+	19, // 71: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
+	21, // 72: prism.admin.v1.AdminService.MoveNamespace:output_type -> prism.admin.v1.MoveNamespaceResponse
+	23, // 73: prism.admin.v1.AdminService.AbortMove:output_type -> prism.admin.v1.AbortMoveResponse
+	25, // 74: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
+	30, // 75: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
+	32, // 76: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
+	34, // 77: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
+	36, // 78: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
+	39, // 79: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
+	41, // 80: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
+	44, // 81: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
+	46, // 82: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
+	48, // 83: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
+	51, // 84: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
+	53, // 85: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
+	55, // 86: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
+	58, // 87: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
+	60, // 88: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
+	62, // 89: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
+	69, // 90: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
+	67, // [67:91] is the sub-list for method output_type
+	43, // [43:67] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_prism_admin_v1_admin_proto_init() }
@@ -4897,7 +5344,7 @@ func file_prism_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_prism_admin_v1_admin_proto_rawDesc), len(file_prism_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   65,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,8 @@ const (
 	AdminService_CreateNamespace_FullMethodName      = "/prism.admin.v1.AdminService/CreateNamespace"
 	AdminService_UpdateNamespace_FullMethodName      = "/prism.admin.v1.AdminService/UpdateNamespace"
 	AdminService_DeleteNamespace_FullMethodName      = "/prism.admin.v1.AdminService/DeleteNamespace"
+	AdminService_MoveNamespace_FullMethodName        = "/prism.admin.v1.AdminService/MoveNamespace"
+	AdminService_AbortMove_FullMethodName            = "/prism.admin.v1.AdminService/AbortMove"
 	AdminService_ListNamespaceHistory_FullMethodName = "/prism.admin.v1.AdminService/ListNamespaceHistory"
 	AdminService_ListBackends_FullMethodName         = "/prism.admin.v1.AdminService/ListBackends"
 	AdminService_GetBackend_FullMethodName           = "/prism.admin.v1.AdminService/GetBackend"
@@ -59,6 +61,12 @@ type AdminServiceClient interface {
 	// DeleteNamespace refuses new calls, ends open streams, drops the data and
 	// keeps the history.
 	DeleteNamespace(ctx context.Context, in *DeleteNamespaceRequest, opts ...grpc.CallOption) (*DeleteNamespaceResponse, error)
+	// MoveNamespace takes a namespace with its data to another backend while it is
+	// used: calls and streams go along.
+	MoveNamespace(ctx context.Context, in *MoveNamespaceRequest, opts ...grpc.CallOption) (*MoveNamespaceResponse, error)
+	// AbortMove ends a move that has not switched yet: everything stays where it
+	// is, and what was copied is dropped.
+	AbortMove(ctx context.Context, in *AbortMoveRequest, opts ...grpc.CallOption) (*AbortMoveResponse, error)
 	ListNamespaceHistory(ctx context.Context, in *ListNamespaceHistoryRequest, opts ...grpc.CallOption) (*ListNamespaceHistoryResponse, error)
 	ListBackends(ctx context.Context, in *ListBackendsRequest, opts ...grpc.CallOption) (*ListBackendsResponse, error)
 	GetBackend(ctx context.Context, in *GetBackendRequest, opts ...grpc.CallOption) (*GetBackendResponse, error)
@@ -143,6 +151,26 @@ func (c *adminServiceClient) DeleteNamespace(ctx context.Context, in *DeleteName
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteNamespaceResponse)
 	err := c.cc.Invoke(ctx, AdminService_DeleteNamespace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) MoveNamespace(ctx context.Context, in *MoveNamespaceRequest, opts ...grpc.CallOption) (*MoveNamespaceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MoveNamespaceResponse)
+	err := c.cc.Invoke(ctx, AdminService_MoveNamespace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) AbortMove(ctx context.Context, in *AbortMoveRequest, opts ...grpc.CallOption) (*AbortMoveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AbortMoveResponse)
+	err := c.cc.Invoke(ctx, AdminService_AbortMove_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -332,6 +360,12 @@ type AdminServiceServer interface {
 	// DeleteNamespace refuses new calls, ends open streams, drops the data and
 	// keeps the history.
 	DeleteNamespace(context.Context, *DeleteNamespaceRequest) (*DeleteNamespaceResponse, error)
+	// MoveNamespace takes a namespace with its data to another backend while it is
+	// used: calls and streams go along.
+	MoveNamespace(context.Context, *MoveNamespaceRequest) (*MoveNamespaceResponse, error)
+	// AbortMove ends a move that has not switched yet: everything stays where it
+	// is, and what was copied is dropped.
+	AbortMove(context.Context, *AbortMoveRequest) (*AbortMoveResponse, error)
 	ListNamespaceHistory(context.Context, *ListNamespaceHistoryRequest) (*ListNamespaceHistoryResponse, error)
 	ListBackends(context.Context, *ListBackendsRequest) (*ListBackendsResponse, error)
 	GetBackend(context.Context, *GetBackendRequest) (*GetBackendResponse, error)
@@ -386,6 +420,12 @@ func (UnimplementedAdminServiceServer) UpdateNamespace(context.Context, *UpdateN
 }
 func (UnimplementedAdminServiceServer) DeleteNamespace(context.Context, *DeleteNamespaceRequest) (*DeleteNamespaceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteNamespace not implemented")
+}
+func (UnimplementedAdminServiceServer) MoveNamespace(context.Context, *MoveNamespaceRequest) (*MoveNamespaceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveNamespace not implemented")
+}
+func (UnimplementedAdminServiceServer) AbortMove(context.Context, *AbortMoveRequest) (*AbortMoveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AbortMove not implemented")
 }
 func (UnimplementedAdminServiceServer) ListNamespaceHistory(context.Context, *ListNamespaceHistoryRequest) (*ListNamespaceHistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNamespaceHistory not implemented")
@@ -545,6 +585,42 @@ func _AdminService_DeleteNamespace_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServiceServer).DeleteNamespace(ctx, req.(*DeleteNamespaceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_MoveNamespace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MoveNamespaceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).MoveNamespace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_MoveNamespace_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).MoveNamespace(ctx, req.(*MoveNamespaceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_AbortMove_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AbortMoveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).AbortMove(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_AbortMove_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).AbortMove(ctx, req.(*AbortMoveRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -881,6 +957,14 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteNamespace",
 			Handler:    _AdminService_DeleteNamespace_Handler,
+		},
+		{
+			MethodName: "MoveNamespace",
+			Handler:    _AdminService_MoveNamespace_Handler,
+		},
+		{
+			MethodName: "AbortMove",
+			Handler:    _AdminService_AbortMove_Handler,
 		},
 		{
 			MethodName: "ListNamespaceHistory",

@@ -1,0 +1,5 @@
+//go:build prism_nohold
+
+package keyvalue
+
+const holds = false
