@@ -55,16 +55,16 @@ func (c *calling) note(begun time.Time, err error, expected bool) {
 	}
 }
 
-// refusals are the 99th percentile of how long calls that failed took, and the
-// longest, which is also what the machine had to do besides.
-func (c *calling) refusals() (p99, worst time.Duration) {
+// refusals are how many calls failed, the 99th percentile of how long that took,
+// and the longest, which is also what the machine had to do besides.
+func (c *calling) refusals() (n int, p99, worst time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.took) == 0 {
-		return 0, 0
+		return 0, 0, 0
 	}
 	list := slices.Sorted(slices.Values(c.took))
-	return list[len(list)*99/100], list[len(list)-1]
+	return len(list), list[len(list)*99/100], list[len(list)-1]
 }
 
 // F8: a server is stopped under 200 calls a second. Once the breaker is open
@@ -115,8 +115,7 @@ func stopped(t *testing.T, r *distant, hold time.Duration) {
 	report.More["red_ms"] = r.until("the backend is red", slack(5*time.Second), red).Milliseconds()
 	into(&open)
 	lasting(t, hold)
-	p99, worst := open.refusals()
-	refused := len(open.took)
+	refused, p99, worst := open.refusals()
 	into(&all)
 	if err := r.server.Start(); err != nil {
 		t.Fatal(err)
