@@ -1,0 +1,255 @@
+-- What every script of a work queue shares. A script runs alone, so what it
+-- reads, checks and writes is one step.
+--
+-- KEYS[1] the queue's meta: v the last number used up, b bytes, e when to look
+--         for what is past its retention, w set while someone waits for news,
+--         the settings l (lease), x (attempts), r (retention), and the counts n
+--         (published), d (delivered), z (again), a (acknowledged)
+-- ARGV[1] what the queue's keys begin with
+-- ARGV[2] the channel on which receivers wait
+-- ARGV[3] receipts to keep
+--
+-- s what the queue knows of a message, by id; b what it does not: its body
+-- r ready messages that may go, w those that wait behind one of their key,
+-- both by priority and age; d delayed ones and l leased ones by their time; x
+-- dead letters by age. All are sorted sets of one score, in the order of bytes.
+-- g the messages of keys that are ready or delayed, by key and age; h the
+-- leased message of a key.
+local P = ARGV[1]
+local call, pack, unpack_, sub = redis.call, struct.pack, struct.unpack, string.sub
+local S, B, R, W, D, L, X, G, H = P .. 's', P .. 'b', P .. 'r', P .. 'w', P .. 'd', P .. 'l', P .. 'x', P .. 'g', P .. 'h'
+local READY, LATER, LEASED, DEAD = 1, 2, 3, 4
+
+-- Numbers are doubles: exact up to 2^53, which microseconds reach in 2255.
+local function text(n) return string.format('%.0f', n) end
+
+local meta = call('HMGET', KEYS[1], 'v', 'b', 'e', 'w', 'l', 'x', 'r')
+if not meta[5] then return false end -- there is no such queue
+local clock = call('TIME')
+local us = clock[1] * 1000000 + clock[2]
+local ms = math.floor(us / 1000)
+local v, bytes, look, flag = tonumber(meta[1]), tonumber(meta[2]), tonumber(meta[3]), meta[4]
+local v0, bytes0, look0 = v, bytes, look
+local attempts_max, retention = tonumber(meta[6]), tonumber(meta[7])
+local tally = { n = 0, d = 0, z = 0, a = 0 }
+local news = false
+
+local replay, keep = ledger(P .. 'i', P .. 'o', us, tonumber(ARGV[3]))
+
+-- number uses up one: of a message, or of a lease.
+local function number()
+  v = math.max(v + 1, us)
+  return v
+end
+
+-- after is the time that comes so many milliseconds later: rounded up, so that
+-- nothing ends early.
+local function after(time) return math.ceil(us / 1000) + time end
+
+local HEAD = '>BBI4I4I8I8I8I8I4'
+
+local function parse(id, raw)
+  local c = { id = id }
+  local n
+  c.state, c.priority, c.attempts, c.size, c.published, c.born, c.at, c.fence, n = unpack_(HEAD, raw)
+  c.key, c.reason = sub(raw, 47, 46 + n), sub(raw, 47 + n)
+  return c
+end
+
+local function load(id)
+  local raw = call('HGET', S, id)
+  return raw and parse(id, raw)
+end
+
+local function save(c)
+  c.raw = pack(HEAD, c.state, c.priority, c.attempts, c.size, c.published, c.born, c.at, c.fence, #c.key) .. c.key .. c.reason
+  call('HSET', S, c.id, c.raw)
+end
+
+-- Where a message stands in r and w, in d and l, and in g.
+local function rank(c) return string.char(9 - c.priority) .. c.id end
+local function due(c) return pack('>I8', c.at) .. c.id end
+local function line(key) return pack('>I4', #key) .. key end
+
+-- head is the first member of a sorted set whose members begin with these bytes.
+local function head(set, prefix)
+  return call('ZRANGEBYLEX', set, '[' .. prefix, '[' .. prefix .. '\255', 'LIMIT', 0, 1)[1]
+end
+
+-- front is the first of a key that is ready or delayed.
+local function front(key)
+  local member = head(G, line(key))
+  return member and load(sub(member, -8))
+end
+
+-- offer lets a ready message go.
+local function offer(c)
+  call('ZADD', R, 0, rank(c))
+  if retention > 0 then look = math.min(look, c.born + retention) end
+  news = true
+end
+
+-- promote lets the first of a key go, unless one is leased.
+local function promote(key)
+  if key == '' or call('HEXISTS', H, key) == 1 then return end
+  local c = front(key)
+  if c and c.state == READY and call('ZREM', W, rank(c)) == 1 then offer(c) end
+end
+
+-- queue_up puts a message into the line of its key, which it may lead.
+local function queue_up(c)
+  local first = front(c.key)
+  if first and unpack_('>I8', c.id) < unpack_('>I8', first.id) and call('ZREM', R, rank(first)) == 1 then
+    call('ZADD', W, 0, rank(first))
+  end
+  call('ZADD', G, 0, line(c.key) .. c.id)
+end
+
+-- make_ready and make_later put a message that stands nowhere into its place.
+local function make_ready(c)
+  c.state, c.at, c.fence = READY, 0, 0
+  save(c)
+  if c.key == '' then return offer(c) end
+  queue_up(c)
+  call('ZADD', W, 0, rank(c))
+  promote(c.key)
+end
+
+local function make_later(c, at)
+  c.state, c.at, c.fence = LATER, at, 0
+  save(c)
+  call('ZADD', D, 0, due(c))
+  if call('ZRANGE', D, 0, 0)[1] == due(c) then news = true end -- who waits must look sooner
+  if c.key ~= '' then
+    queue_up(c)
+    promote(c.key)
+  end
+end
+
+local function make_dead(c, reason)
+  c.state, c.at, c.fence, c.reason = DEAD, 0, 0, reason
+  save(c)
+  call('ZADD', X, 0, c.id)
+  promote(c.key)
+end
+
+-- unlease takes a message out of its lease, and leaves its key without one.
+local function unlease(c)
+  call('ZREM', L, due(c))
+  if c.key ~= '' then call('HDEL', H, c.key) end
+end
+
+-- forget ends a message that stands nowhere.
+local function forget(c)
+  call('HDEL', S, c.id)
+  call('HDEL', B, c.id)
+  bytes = bytes - c.size
+end
+
+-- draw takes a message that may go out of where it stands.
+local function draw(c)
+  call('ZREM', R, rank(c))
+  if c.key ~= '' then call('ZREM', G, line(c.key) .. c.id) end
+end
+
+local function last(c) return attempts_max > 0 and c.attempts >= attempts_max end
+
+local function stale(c) return retention > 0 and c.born + retention <= ms end
+
+-- expire ends a message that may go and is past its retention.
+local function expire(c)
+  draw(c)
+  forget(c)
+  promote(c.key)
+end
+
+-- ripen makes delayed messages ready whose time has come.
+local function ripen(most)
+  local members = call('ZRANGEBYLEX', D, '-', '(' .. pack('>I8', ms + 1), 'LIMIT', 0, most)
+  for _, member in ipairs(members) do
+    call('ZREM', D, member)
+    local c = load(sub(member, 9))
+    c.state, c.at = READY, 0
+    save(c)
+    if c.key == '' then
+      offer(c)
+    else
+      call('ZADD', W, 0, rank(c))
+      promote(c.key)
+    end
+  end
+  return #members
+end
+
+-- lapse ends leases whose time is over.
+local function lapse(most)
+  local members = call('ZRANGEBYLEX', L, '-', '(' .. pack('>I8', ms + 1), 'LIMIT', 0, most)
+  for _, member in ipairs(members) do
+    local c = load(sub(member, 9))
+    unlease(c)
+    if last(c) then
+      make_dead(c, 'not acknowledged in ' .. text(c.attempts) .. ' deliveries')
+    else
+      make_ready(c)
+    end
+  end
+  return #members
+end
+
+-- rot ends what goes next, of each priority, and is past its retention. What
+-- is behind it is looked at when it is gone.
+local function rot(most)
+  if retention == 0 or ms < look then return 0 end
+  look = ms + retention
+  local gone = 0
+  for p = 0, 9 do
+    local member = head(R, string.char(p))
+    while member do
+      local c = load(sub(member, 2))
+      if not stale(c) or gone == most then
+        look = math.min(look, c.born + retention)
+        break
+      end
+      expire(c)
+      gone = gone + 1
+      member = head(R, string.char(p))
+    end
+  end
+  return gone
+end
+
+-- advance does what time has brought, up to a bound; true if there is more.
+local function advance()
+  local most = 500
+  local ripe, lapsed, rotten = ripen(most), lapse(most), rot(most)
+  return ripe == most or lapsed == most or rotten == most
+end
+
+-- soonest is when the first delayed message is due or the first lease ends.
+local function soonest()
+  local at
+  for _, set in ipairs({ D, L }) do
+    local member = call('ZRANGE', set, 0, 0)[1]
+    if member then
+      local t = unpack_('>I8', member)
+      if not at or t < at then at = t end
+    end
+  end
+  return at
+end
+
+-- finish writes down what the script has used up, and wakes who waits. A server
+-- without memory refuses only what comes before a script's first write: then
+-- nothing was used up.
+local function finish()
+  if v ~= v0 or bytes ~= bytes0 or look ~= look0 then
+    redis.pcall('HSET', KEYS[1], 'v', text(v), 'b', text(bytes), 'e', text(look))
+  end
+  for field, n in pairs(tally) do
+    if n > 0 then call('HINCRBY', KEYS[1], field, n) end
+  end
+  if news and flag then
+    call('HDEL', KEYS[1], 'w')
+    call('PUBLISH', ARGV[2], '')
+  end
+end

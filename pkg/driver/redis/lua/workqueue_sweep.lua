@@ -1,0 +1,11 @@
+-- Does what time has brought where nobody looks, and says in how many
+-- milliseconds to come again.
+local more = advance()
+local old = call('ZRANGEBYSCORE', P .. 'o', '-inf', text(us), 'LIMIT', 0, 500)
+for _, id in ipairs(old) do
+  call('ZREM', P .. 'o', id)
+  call('HDEL', P .. 'i', id)
+end
+finish()
+if more or #old == 500 then return 0 end
+return call('EXISTS', S, P .. 'o') > 0 and 60000 or 600000
