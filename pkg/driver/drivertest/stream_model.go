@@ -292,7 +292,7 @@ func (m *streamModel) topics(s *driver.Set) (any, error) {
 func (m *streamModel) compareAll() {
 	m.settle()
 	m.both("topics", func(_ int, s *driver.Set) (any, error) { return m.topics(s) })
-	m.both("usage", func(i int, s *driver.Set) (any, error) {
+	m.both("usage", func(_ int, s *driver.Set) (any, error) {
 		u, err := s.Store.Usage(m.ctx, m.ns)
 		return u.Keys, err // bytes may be estimates
 	})

@@ -220,7 +220,7 @@ end
 
 -- advance does what time has brought, up to a bound; true if there is more.
 local function advance()
-  local most = 500
+  local most = 200 -- one or two milliseconds
   local ripe, lapsed, rotten = ripen(most), lapse(most), rot(most)
   return ripe == most or lapsed == most or rotten == most
 end

@@ -8,4 +8,5 @@ for _, id in ipairs(old) do
 end
 finish()
 if more or #old == 500 then return 0 end
-return call('EXISTS', S, P .. 'o') > 0 and 60000 or 600000
+if call('EXISTS', S, P .. 'o') == 0 then return 600000 end
+return retention > 0 and math.max(1000, math.min(60000, look - ms)) or 60000
