@@ -15,11 +15,11 @@ import (
 
 // Work queues and topics are lines: each has a hash tag of its own,
 // {p1:<length>:<namespace>:q:<queue>} or {p1:<length>:<namespace>:t:<topic>}, so
-// that a cluster spreads them, and what one script touches lies in one slot. The
-// first bucket of the namespace lists their names.
+// that a cluster spreads them, and what one script touches lies in one slot. A
+// hash in the namespace's own slot has their names, and of what kind each is.
 type lineKind struct {
-	tag   string // in their keys
-	list  string // the key of the namespace with their names
+	tag   string // in their keys, and with their names
+	word  string // in what is told of them
 	sweep *script
 	drop  *script
 }
@@ -38,13 +38,24 @@ var (
 	nextScript  = newScript(nextText)
 	lineScripts = slices.Concat([]*script{claimScript, nextScript}, queueScripts, topicScripts)
 
-	queueLines = &lineKind{tag: "q", list: "Q", sweep: queueSweepScript, drop: queueDropScript}
-	topicLines = &lineKind{tag: "t", list: "T", sweep: topicSweepScript, drop: topicDropScript}
+	queueLines = &lineKind{tag: "q", word: "work", sweep: queueSweepScript, drop: queueDropScript}
+	topicLines = &lineKind{tag: "t", word: "log", sweep: topicSweepScript, drop: topicDropScript}
 )
+
+// lineOf is the kind with a tag.
+func lineOf(tag string) *lineKind {
+	if tag == topicLines.tag {
+		return topicLines
+	}
+	return queueLines
+}
 
 // linesKey lists the queues and topics of all namespaces by when to look at
 // them: each as the tag of its kind and the prefix of its keys.
 const linesKey = "{p1}lines"
+
+// kindNames is the key of a namespace with its lines by name.
+const kindNames = "N"
 
 // prefix is what the keys of a line begin with.
 func (k *lineKind) prefix(ns prism.Namespace, name string) string {
@@ -52,15 +63,21 @@ func (k *lineKind) prefix(ns prism.Namespace, name string) string {
 }
 
 // makeLine makes a queue or a topic with a script that answers 1 if it was not
-// there. Its name is listed before, so that Drop meets whatever there is, and
-// after, should a Drop have come between.
+// there. Its name is noted before, so that Drop meets whatever there is and a
+// name that two gateways make at once is of one kind, and after, should a Drop
+// have come between.
 func (s *store) makeLine(ctx context.Context, k *lineKind, ns prism.Namespace, name string, script *script, args ...any) (int64, error) {
 	home, p := prefix(ns), k.prefix(ns, name)
 	pipe := s.client.Pipeline()
 	used := pipe.HGet(ctx, home+kindMeta, "v")
-	pipe.SAdd(ctx, home+k.list, name)
+	pipe.HSetNX(ctx, home+kindNames, name, k.tag)
+	tag := pipe.HGet(ctx, home+kindNames, name)
 	if _, err := pipe.Exec(ctx); err != nil && !missing(err) {
 		return 0, s.classify(ctx, err)
+	}
+	if tag.Val() != k.tag {
+		is := lineOf(tag.Val()).word
+		return 0, prism.New(prism.ReasonWrongKind, "%q is there, of kind %s", name, is).WithMeta("kind", is).WithNamespace(ns)
 	}
 	floor, _ := used.Uint64()
 	made, err := s.run(ctx, script, []string{p + kindMeta}, append(args, floor)...).Int64()
@@ -68,20 +85,35 @@ func (s *store) makeLine(ctx context.Context, k *lineKind, ns prism.Namespace, n
 		return made, s.classify(ctx, err)
 	}
 	pipe = s.client.Pipeline()
-	pipe.SAdd(ctx, home+k.list, name)
+	pipe.HSetNX(ctx, home+kindNames, name, k.tag)
 	pipe.ZAdd(ctx, linesKey, redis.Z{Member: k.tag + p})
 	_, err = pipe.Exec(ctx)
 	return made, s.classify(ctx, err)
 }
 
+// notedLines lists what is noted of a kind, by name.
+func (s *store) notedLines(ctx context.Context, k *lineKind, ns prism.Namespace) ([]string, error) {
+	noted, err := s.client.HGetAll(ctx, prefix(ns)+kindNames).Result()
+	if err != nil {
+		return nil, s.classify(ctx, err)
+	}
+	var names []string
+	for name, tag := range noted {
+		if tag == k.tag {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
 // lineNames lists the queues or topics of a namespace by name. One whose making
 // was cut short is not there.
 func (s *store) lineNames(ctx context.Context, k *lineKind, ns prism.Namespace) ([]string, error) {
-	names, err := s.client.SMembers(ctx, prefix(ns)+k.list).Result()
+	names, err := s.notedLines(ctx, k, ns)
 	if err != nil || len(names) == 0 {
-		return nil, s.classify(ctx, err)
+		return nil, err
 	}
-	slices.Sort(names)
 	pipe := s.client.Pipeline()
 	there := make([]*redis.IntCmd, len(names))
 	for i, name := range names {
@@ -103,9 +135,9 @@ func (s *store) lineNames(ctx context.Context, k *lineKind, ns prism.Namespace) 
 // number that any of them used up.
 func (s *store) dropLines(ctx context.Context, ns prism.Namespace) (used uint64, err error) {
 	for _, k := range []*lineKind{queueLines, topicLines} {
-		names, err := s.client.SMembers(ctx, prefix(ns)+k.list).Result()
+		names, err := s.notedLines(ctx, k, ns)
 		if err != nil {
-			return 0, s.classify(ctx, err)
+			return 0, err
 		}
 		for _, name := range names {
 			p := k.prefix(ns, name)
@@ -178,11 +210,7 @@ func (s *store) sweepLines(ctx context.Context) error {
 		return s.classify(ctx, err)
 	}
 	for _, member := range claimed[1:] {
-		k := queueLines
-		if member[:1] == topicLines.tag {
-			k = topicLines
-		}
-		again, err := s.sweepLine(ctx, k, member[1:])
+		again, err := s.sweepLine(ctx, lineOf(member[:1]), member[1:])
 		if err == nil {
 			err = s.run(ctx, nextScript, []string{linesKey}, member, claimed[0], again).Err()
 		}

@@ -31,7 +31,7 @@ import (
 func Spec() driver.Spec {
 	return driver.Spec{
 		Name: "redis",
-		Doc:  "a Redis server, 7.0 or later: key-value, caches, live events; its own settings say what acked means",
+		Doc:  "a Redis server, 7.0 or later: key-value, caches, work queues, logs, live events; its own settings say what acked means",
 		Open: open,
 	}
 }

@@ -430,3 +430,29 @@ func TestWhatIsDoneLeavesNothingBehind(t *testing.T) {
 		t.Errorf("Drop leaves %q, want the key that knows which numbers are used up", got)
 	}
 }
+
+func TestANameThatTwoGatewaysMakeIsOfOneKind(t *testing.T) {
+	t.Parallel()
+	server := shared.get(t, redistest.Eight())
+	gateways := []driver.Set{open(t, server, ""), open(t, server, "")}
+	for round := range 20 {
+		ns := prism.Namespace(fmt.Sprint("kinds-", round))
+		errs := make([]error, 2)
+		var calls sync.WaitGroup
+		calls.Go(func() {
+			_, errs[0] = gateways[0].Queue.CreateQueue(t.Context(), ns, jobs, driver.QueueOptions{Lease: time.Minute})
+		})
+		calls.Go(func() {
+			_, errs[1] = gateways[1].Stream.CreateTopic(t.Context(), ns, jobs, driver.TopicOptions{Partitions: 1})
+		})
+		calls.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), prism.ReasonWrongKind) {
+			t.Errorf("a queue and a topic of one name: %v and %v, want one of them and WRONG_KIND", errs[0], errs[1])
+		}
+		queues, err := gateways[1].Queue.Queues(t.Context(), ns)
+		topics, err2 := gateways[0].Stream.Topics(t.Context(), ns)
+		if len(queues)+len(topics) != 1 || err != nil || err2 != nil {
+			t.Errorf("there are queues %q and topics %q, %v %v", queues, topics, err, err2)
+		}
+	}
+}
