@@ -18,7 +18,7 @@ import (
 
 // The driver's calls beside the plain commands on the same server, 64 callers and one.
 func BenchmarkBesidePlainCommands(b *testing.B) {
-	server := redistest.Seven().Start(b, "--appendonly", "no")
+	server := redistest.Seven().Start(b)
 	set, err := redis.Spec().Open(b.Context(), settings(server, "pool_size: 64"))
 	if err != nil {
 		b.Fatal(err)
@@ -76,7 +76,7 @@ func BenchmarkBesidePlainCommands(b *testing.B) {
 // Work queues and logs beside a list and a stream of the same server, 64 callers
 // and one. What is published is worked off by the same callers.
 func BenchmarkQueuesBesidePlainCommands(b *testing.B) {
-	server := redistest.Seven().Start(b, "--appendonly", "no")
+	server := redistest.Seven().Start(b)
 	set, err := redis.Spec().Open(b.Context(), settings(server, "pool_size: 64"))
 	if err != nil {
 		b.Fatal(err)

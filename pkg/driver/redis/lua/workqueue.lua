@@ -61,10 +61,11 @@ local function load(id)
   return raw and parse(id, raw)
 end
 
-local function save(c)
-  c.raw = pack(HEAD, c.state, c.priority, c.attempts, c.size, c.published, c.born, c.at, c.fence, #c.key) .. c.key .. c.reason
-  call('HSET', S, c.id, c.raw)
+local function record(c)
+  return pack(HEAD, c.state, c.priority, c.attempts, c.size, c.published, c.born, c.at, c.fence, #c.key) .. c.key .. c.reason
 end
+
+local function save(c) call('HSET', S, c.id, record(c)) end
 
 -- Where a message stands in r and w, in d and l, and in g.
 local function rank(c) return string.char(9 - c.priority) .. c.id end
@@ -82,11 +83,15 @@ local function front(key)
   return member and load(sub(member, -8))
 end
 
--- offer lets a ready message go.
-local function offer(c)
-  call('ZADD', R, 0, rank(c))
+-- offers notes that a ready message may go; offer lets it.
+local function offers(c)
   if retention > 0 then look = math.min(look, c.born + retention) end
   news = true
+end
+
+local function offer(c)
+  call('ZADD', R, 0, rank(c))
+  offers(c)
 end
 
 -- promote lets the first of a key go, unless one is leased.
@@ -105,25 +110,29 @@ local function queue_up(c)
   call('ZADD', G, 0, line(c.key) .. c.id)
 end
 
--- make_ready and make_later put a message that stands nowhere into its place.
+-- stand puts a message into its place that stands nowhere: ready or delayed.
+local function stand(c)
+  if c.key == '' and c.state == READY then return offer(c) end
+  if c.key ~= '' then queue_up(c) end
+  if c.state == READY then
+    call('ZADD', W, 0, rank(c))
+  else
+    call('ZADD', D, 0, due(c))
+    if call('ZRANGE', D, 0, 0)[1] == due(c) then news = true end -- who waits must look sooner
+  end
+  promote(c.key)
+end
+
 local function make_ready(c)
   c.state, c.at, c.fence = READY, 0, 0
   save(c)
-  if c.key == '' then return offer(c) end
-  queue_up(c)
-  call('ZADD', W, 0, rank(c))
-  promote(c.key)
+  stand(c)
 end
 
 local function make_later(c, at)
   c.state, c.at, c.fence = LATER, at, 0
   save(c)
-  call('ZADD', D, 0, due(c))
-  if call('ZRANGE', D, 0, 0)[1] == due(c) then news = true end -- who waits must look sooner
-  if c.key ~= '' then
-    queue_up(c)
-    promote(c.key)
-  end
+  stand(c)
 end
 
 local function make_dead(c, reason)
@@ -146,19 +155,14 @@ local function forget(c)
   bytes = bytes - c.size
 end
 
--- draw takes a message that may go out of where it stands.
-local function draw(c)
-  call('ZREM', R, rank(c))
-  if c.key ~= '' then call('ZREM', G, line(c.key) .. c.id) end
-end
-
 local function last(c) return attempts_max > 0 and c.attempts >= attempts_max end
 
 local function stale(c) return retention > 0 and c.born + retention <= ms end
 
 -- expire ends a message that may go and is past its retention.
 local function expire(c)
-  draw(c)
+  call('ZREM', R, rank(c))
+  if c.key ~= '' then call('ZREM', G, line(c.key) .. c.id) end
   forget(c)
   promote(c.key)
 end

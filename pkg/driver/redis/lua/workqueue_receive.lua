@@ -15,32 +15,62 @@ if time == 0 then time = tonumber(meta[5]) end
 local ends = after(time)
 advance()
 
-local out, looked = { 0, -1 }, 0
-while true do
-  if looked == limit or budget <= 0 then
-    out[1] = 1
-    break
-  end
-  local member = call('ZRANGE', R, 0, 0)[1]
-  if not member then break end
-  looked = looked + 1
-  local c = load(sub(member, 2))
-  if stale(c) then
-    expire(c)
-  else
-    if bounded and taken and c.size > room then break end
+-- choose takes what may go, in order, up to what is past its retention: when
+-- that is gone, another may be before what comes next. True to choose anew.
+local chosen, more = {}, false
+local function choose()
+  local members, ids = call('ZRANGE', R, 0, limit - 1), {}
+  for i, member in ipairs(members) do ids[i] = sub(member, 2) end
+  local known = #ids > 0 and call('HMGET', S, unpack(ids))
+  for i = 1, #ids do
+    local c = parse(ids[i], known[i])
+    if stale(c) then
+      if i == 1 then expire(c) end
+      more = true
+      return i == 1
+    end
+    more = budget <= 0
+    if more or (bounded and taken and c.size > room) then return false end
     room, budget, taken = room - c.size, budget - c.size, true
-    draw(c)
-    if c.key ~= '' then call('HSET', H, c.key, c.id) end
+    chosen[i] = c
+  end
+  more = #ids == limit
+  return false
+end
+local looks = 0
+repeat looks = looks + 1 until not choose() or looks == limit
+
+-- lease takes the chosen out of where they stand, and leases them.
+local out = { more and 1 or 0, -1 }
+local function lease()
+  local ids, ranks, known, leased, lines, keys = {}, {}, {}, {}, {}, {}
+  for i, c in ipairs(chosen) do
+    ids[i], ranks[i] = c.id, rank(c)
     c.state, c.attempts, c.at, c.fence = LEASED, c.attempts + 1, ends, number()
-    save(c)
-    call('ZADD', L, 0, due(c))
+    local n = #known
+    known[n + 1], known[n + 2] = c.id, record(c)
+    leased[n + 1], leased[n + 2] = 0, due(c)
+    if c.key ~= '' then
+      lines[#lines + 1] = line(c.key) .. c.id
+      keys[#keys + 1], keys[#keys + 2] = c.key, c.id
+    end
     tally.d = tally.d + 1
     if c.attempts > 1 then tally.z = tally.z + 1 end
+  end
+  call('ZREM', R, unpack(ranks))
+  call('HSET', S, unpack(known))
+  call('ZADD', L, unpack(leased))
+  if #lines > 0 then
+    call('ZREM', G, unpack(lines))
+    call('HSET', H, unpack(keys))
+  end
+  local bodies = call('HMGET', B, unpack(ids))
+  for i = 1, #ids do
     local n = #out
-    out[n + 1], out[n + 2], out[n + 3] = c.id, c.raw, call('HGET', B, c.id)
+    out[n + 1], out[n + 2], out[n + 3] = ids[i], known[2 * i], bodies[i] or ''
   end
 end
+if #chosen > 0 then lease() end
 
 news = call('EXISTS', R) == 1
 if #out == 2 and ARGV[8] == '1' then

@@ -6,12 +6,30 @@
 -- ARGV[7…] receipts: the message's id and the lease's number
 local what, time, reason = ARGV[4], tonumber(ARGV[5]), ARGV[6]
 
-local function settle(receipt)
-  local id = sub(receipt, 1, 8)
-  local raw = call('HGET', S, id)
-  if not raw then return 'L' end
+local ids, known, done, leases = {}, {}, {}, {}
+for i = 7, #ARGV do ids[#ids + 1] = sub(ARGV[i], 1, 8) end
+if #ids > 0 then known = call('HMGET', S, unpack(ids)) end
+
+-- acknowledge ends a message; what it leaves behind goes with that of others.
+local function acknowledge(c)
+  done[#done + 1], leases[#leases + 1] = c.id, due(c)
+  bytes, tally.a = bytes - c.size, tally.a + 1
+  if c.key ~= '' then
+    call('HDEL', H, c.key)
+    promote(c.key)
+  end
+  return 'R'
+end
+
+local seen = {}
+local function settle(i, receipt)
+  local id, raw = ids[i], known[i]
+  if seen[id] then raw = call('HGET', S, id) end -- it was named before
+  if not raw or seen[id] == 'a' then return 'L' end
   local c = parse(id, raw)
   if c.state ~= LEASED or sub(raw, 35, 42) ~= sub(receipt, 9) or c.at <= ms then return 'L' end
+  seen[id] = what
+  if what == 'a' then return acknowledge(c) end
   if what == 'e' then
     call('ZREM', L, due(c))
     c.at = after(time)
@@ -21,12 +39,6 @@ local function settle(receipt)
     return 'R' .. pack('>I8', c.at)
   end
   unlease(c)
-  if what == 'a' then
-    forget(c)
-    promote(c.key)
-    tally.a = tally.a + 1
-    return 'R'
-  end
   c.reason = reason
   if what == 'j' or last(c) then
     make_dead(c, reason)
@@ -41,8 +53,13 @@ local function settle(receipt)
 end
 
 local out = {}
-for i = 7, #ARGV do
-  out[#out + 1] = settle(ARGV[i])
+for i = 1, #ids do
+  out[i] = settle(i, ARGV[i + 6])
+end
+if #done > 0 then
+  call('ZREM', L, unpack(leases))
+  call('HDEL', S, unpack(done))
+  call('HDEL', B, unpack(done))
 end
 finish()
 return out
