@@ -42,14 +42,14 @@ var topicDropText string
 var (
 	topicMakeScript     = newScript(topicMakeText)
 	topicAppendScript   = newScript(ledgerText + topicText + topicAppendText)
-	topicReadScript     = newScript(ledgerText + topicText + topicReadText)
-	topicInfoScript     = newScript(ledgerText + topicText + topicInfoText)
-	topicAtScript       = newScript(ledgerText + topicText + topicAtText)
-	topicRetainScript   = newScript(ledgerText + topicText + topicRetainText)
-	topicTruncateScript = newScript(ledgerText + topicText + topicTruncateText)
-	topicCommitScript   = newScript(ledgerText + topicText + topicCommitText)
-	topicGroupsScript   = newScript(ledgerText + topicText + topicGroupsText)
-	topicSweepScript    = newScript(ledgerText + topicText + topicSweepText)
+	topicReadScript     = newScript(topicText + topicReadText)
+	topicInfoScript     = newScript(topicText + topicInfoText)
+	topicAtScript       = newScript(topicText + topicAtText)
+	topicRetainScript   = newScript(topicText + topicRetainText)
+	topicTruncateScript = newScript(topicText + topicTruncateText)
+	topicCommitScript   = newScript(topicText + topicCommitText)
+	topicGroupsScript   = newScript(topicText + topicGroupsText)
+	topicSweepScript    = newScript(topicText + topicSweepText)
 	topicDropScript     = newScript(topicDropText)
 
 	topicScripts = []*script{

@@ -5,6 +5,9 @@ import _ "embed" // the scripts
 //go:embed lua/workqueue.lua
 var queueText string
 
+//go:embed lua/workqueue_time.lua
+var queueTimeText string
+
 //go:embed lua/workqueue_make.lua
 var queueMakeText string
 
@@ -32,16 +35,17 @@ var queueSweepText string
 //go:embed lua/workqueue_drop.lua
 var queueDropText string
 
-// The scripts of work queues, in their own words or after what they share.
+// The scripts of work queues, in their own words or after what they share. What
+// one does not need it does not have: to begin costs as much as some commands.
 var (
 	queueMakeScript    = newScript(queueMakeText)
 	queuePublishScript = newScript(ledgerText + queueText + queuePublishText)
-	queueReceiveScript = newScript(ledgerText + queueText + queueReceiveText)
-	queueSettleScript  = newScript(ledgerText + queueText + queueSettleText)
-	queueDeadScript    = newScript(ledgerText + queueText + queueDeadText)
-	queueInfoScript    = newScript(ledgerText + queueText + queueInfoText)
-	queuePeekScript    = newScript(ledgerText + queueText + queuePeekText)
-	queueSweepScript   = newScript(ledgerText + queueText + queueSweepText)
+	queueReceiveScript = newScript(queueText + queueTimeText + queueReceiveText)
+	queueSettleScript  = newScript(queueText + queueSettleText)
+	queueDeadScript    = newScript(queueText + queueTimeText + queueDeadText)
+	queueInfoScript    = newScript(queueText + queueTimeText + queueInfoText)
+	queuePeekScript    = newScript(queueText + queueTimeText + queuePeekText)
+	queueSweepScript   = newScript(queueText + queueTimeText + queueSweepText)
 	queueDropScript    = newScript(queueDropText)
 
 	queueScripts = []*script{

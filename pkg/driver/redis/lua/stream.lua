@@ -26,8 +26,6 @@ local ms = math.floor(us / 1000)
 local partitions, age, most = tonumber(meta[1]), math.ceil(meta[2] / 1000000), tonumber(meta[3])
 local messages, bytes = 0, 0 -- more than there were
 
-local replay, keep = ledger(P .. 'i', P .. 'o', us, tonumber(ARGV[3]))
-
 local function id(offset) return text(offset) .. '-1' end
 
 -- part is what a partition holds: offsets from first up to, not including, next;

@@ -11,6 +11,8 @@ if named and not has(named) then
   return out
 end
 
+local replay, keep = ledger(P .. 'i', P .. 'o', us, tonumber(ARGV[3]))
+
 -- choose is the partition of a key's hash, of 64 bits, or the next in turn.
 local turn
 local function choose(hash, keyed)

@@ -21,8 +21,6 @@ local S, B, R, W, D, L, X, G, H = P .. 's', P .. 'b', P .. 'r', P .. 'w', P .. '
 local READY, LATER, LEASED, DEAD = 1, 2, 3, 4
 
 -- Numbers are doubles: exact up to 2^53, which microseconds reach in 2255.
-local function text(n) return string.format('%.0f', n) end
-
 local meta = call('HMGET', KEYS[1], 'v', 'b', 'e', 'w', 'l', 'x', 'r')
 if not meta[5] then return false end -- there is no such queue
 local clock = call('TIME')
@@ -33,8 +31,6 @@ local v0, bytes0, look0 = v, bytes, look
 local attempts_max, retention = tonumber(meta[6]), tonumber(meta[7])
 local tally = { n = 0, d = 0, z = 0, a = 0 }
 local news = false
-
-local replay, keep = ledger(P .. 'i', P .. 'o', us, tonumber(ARGV[3]))
 
 -- number uses up one: of a message, or of a lease.
 local function number()
@@ -157,97 +153,12 @@ end
 
 local function last(c) return attempts_max > 0 and c.attempts >= attempts_max end
 
-local function stale(c) return retention > 0 and c.born + retention <= ms end
-
--- expire ends a message that may go and is past its retention.
-local function expire(c)
-  call('ZREM', R, rank(c))
-  if c.key ~= '' then call('ZREM', G, line(c.key) .. c.id) end
-  forget(c)
-  promote(c.key)
-end
-
--- ripen makes delayed messages ready whose time has come.
-local function ripen(most)
-  local members = call('ZRANGEBYLEX', D, '-', '(' .. pack('>I8', ms + 1), 'LIMIT', 0, most)
-  for _, member in ipairs(members) do
-    call('ZREM', D, member)
-    local c = load(sub(member, 9))
-    c.state, c.at = READY, 0
-    save(c)
-    if c.key == '' then
-      offer(c)
-    else
-      call('ZADD', W, 0, rank(c))
-      promote(c.key)
-    end
-  end
-  return #members
-end
-
--- lapse ends leases whose time is over.
-local function lapse(most)
-  local members = call('ZRANGEBYLEX', L, '-', '(' .. pack('>I8', ms + 1), 'LIMIT', 0, most)
-  for _, member in ipairs(members) do
-    local c = load(sub(member, 9))
-    unlease(c)
-    if last(c) then
-      make_dead(c, 'not acknowledged in ' .. text(c.attempts) .. ' deliveries')
-    else
-      make_ready(c)
-    end
-  end
-  return #members
-end
-
--- rot ends what goes next, of each priority, and is past its retention. What
--- is behind it is looked at when it is gone.
-local function rot(most)
-  if retention == 0 or ms < look then return 0 end
-  look = ms + retention
-  local gone = 0
-  for p = 0, 9 do
-    local member = head(R, string.char(p))
-    while member do
-      local c = load(sub(member, 2))
-      if not stale(c) or gone == most then
-        look = math.min(look, c.born + retention)
-        break
-      end
-      expire(c)
-      gone = gone + 1
-      member = head(R, string.char(p))
-    end
-  end
-  return gone
-end
-
--- advance does what time has brought, up to a bound; true if there is more.
-local function advance()
-  local most = 200 -- one or two milliseconds
-  local ripe, lapsed, rotten = ripen(most), lapse(most), rot(most)
-  return ripe == most or lapsed == most or rotten == most
-end
-
--- soonest is when the first delayed message is due or the first lease ends.
-local function soonest()
-  local at
-  for _, set in ipairs({ D, L }) do
-    local member = call('ZRANGE', set, 0, 0)[1]
-    if member then
-      local t = unpack_('>I8', member)
-      if not at or t < at then at = t end
-    end
-  end
-  return at
-end
-
 -- finish writes down what the script has used up, and wakes who waits. A server
 -- without memory refuses only what comes before a script's first write: then
 -- nothing was used up.
 local function finish()
   if v ~= v0 or bytes ~= bytes0 or look ~= look0 then
-    redis.pcall('HSET', KEYS[1], 'v', text(v), 'b', text(bytes), 'e', text(look))
+    redis.pcall('HSET', KEYS[1], 'v', v, 'b', bytes, 'e', look)
   end
   for field, n in pairs(tally) do
     if n > 0 then call('HINCRBY', KEYS[1], field, n) end

@@ -2,6 +2,7 @@
 -- error. What can be is done for all of them at once.
 --
 -- ARGV[4…] three for each: priority, size, delay and the receipt; the key; the body
+local replay, keep = ledger(P .. 'i', P .. 'o', us, tonumber(ARGV[3]))
 local out, fresh, bodies, known = {}, {}, {}, {}
 
 local function take(what, key, body)

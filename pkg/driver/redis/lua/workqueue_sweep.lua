@@ -1,7 +1,7 @@
 -- Does what time has brought where nobody looks, and says in how many
 -- milliseconds to come again.
 local more = advance()
-local old = call('ZRANGEBYSCORE', P .. 'o', '-inf', text(us), 'LIMIT', 0, 500)
+local old = call('ZRANGEBYSCORE', P .. 'o', '-inf', us, 'LIMIT', 0, 500)
 for _, id in ipairs(old) do
   call('ZREM', P .. 'o', id)
   call('HDEL', P .. 'i', id)
