@@ -55,6 +55,7 @@ driver/broker       → driver
 driver/memory       → driver driver/broker driver/lease
 driver/nats         → driver driver/broker
 driver/pebble       → driver driver/broker driver/lease
+driver/redis        → driver driver/lease
 driver/around       → driver
 driver/around/gen   → nothing
 driver/drivertest   → driver driver/around

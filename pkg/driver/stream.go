@@ -149,11 +149,16 @@ type PartitionInfo struct {
 // KeyPartition is where messages of a key go, the same for ever: FNV-1a, so
 // that drivers agree.
 func KeyPartition(key string, partitions int32) int32 {
+	return int32(KeyHash(key) % uint64(partitions))
+}
+
+// KeyHash is what KeyPartition divides by the number of partitions.
+func KeyHash(key string) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(key) {
 		h = (h ^ uint64(key[i])) * 1099511628211
 	}
-	return int32(h % uint64(partitions))
+	return h
 }
 
 // OffsetGone refuses to read an offset that retention has taken.

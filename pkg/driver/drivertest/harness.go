@@ -55,6 +55,10 @@ type Harness struct {
 	// Second is what a promise takes for a second where time is real; 0: 200 ms.
 	// On a loaded machine a store in another process wants more.
 	Second time.Duration
+	// RealTime is true if a store's time goes on by itself. A model test then
+	// draws hours where it would draw seconds, and compares times by the hour; a
+	// Clock, if there is one, moves the store's time further.
+	RealTime bool
 	// Serial keeps the promises from running side by side.
 	Serial bool
 }

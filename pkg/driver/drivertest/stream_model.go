@@ -16,19 +16,17 @@ import (
 
 // RunStreamModel drives the logs of two stores through the same random calls
 // and compares every answer, offsets and times included. They need all stream
-// capabilities, exact bytes, and a clock in the test's hands. A store that can
+// capabilities and exact bytes. Where time cannot be moved on both, none passes. A store that can
 // reopen does so now and then; where only one can, the other goes on.
 func RunStreamModel(t *testing.T, a, b Harness) {
 	t.Helper()
 	defer rapidFlags(t)()
 	rapid.Check(t, func(r *rapid.T) {
-		m := &streamModel{T: r, ctx: context.Background(), ns: "model"}
+		m := &streamModel{T: r, ctx: context.Background(), ns: modelNamespace()}
 		for i, h := range []Harness{a, b} {
 			m.side[i] = &streamSide{name: h.Name, opened: h.Open(modelTB{r}, Options{})}
-			if m.side[i].opened.Clock == nil {
-				t.Fatalf("%s has no clock to move", h.Name)
-			}
 		}
+		m.time = newModelTime(a, b, m.side[0].opened, m.side[1].opened)
 		m.begin()
 		r.Repeat(map[string]func(*rapid.T){
 			"append": m.append, "append again": m.append, "append to": m.appendTo, "read": m.read, "read again": m.read,
@@ -44,6 +42,7 @@ type streamModel struct {
 	ctx  context.Context
 	ns   prism.Namespace
 	side [2]*streamSide
+	time *modelTime
 }
 
 type streamSide struct {
@@ -55,13 +54,13 @@ var (
 	modelTopics       = []string{"one", "three"}
 	modelTopicOptions = map[string]driver.TopicOptions{
 		"one":   {Partitions: 1},
-		"three": {Partitions: 3, Retention: driver.Retention{Age: 1000 * time.Hour}},
+		"three": {Partitions: 3, Retention: driver.Retention{Age: 100_000 * time.Hour}},
 	}
 )
 
 func (m *streamModel) begin() {
 	for _, topic := range modelTopics {
-		m.both("create "+topic, func(s *driver.Set) (any, error) {
+		m.both("create "+topic, func(_ int, s *driver.Set) (any, error) {
 			return s.Stream.CreateTopic(m.ctx, m.ns, topic, modelTopicOptions[topic])
 		})
 	}
@@ -69,11 +68,12 @@ func (m *streamModel) begin() {
 
 // both makes a call on both sides. Their errors must have one reason, and say
 // the same about what is left; without one their answers must be equal.
-func (m *streamModel) both(what string, call func(*driver.Set) (any, error)) (same any, ok bool) {
+func (m *streamModel) both(what string, call func(i int, s *driver.Set) (any, error)) (same any, ok bool) {
+	m.time.tick()
 	var got [2]any
 	var errs [2]error
 	for i, s := range m.side {
-		got[i], errs[i] = call(&s.opened.Set)
+		got[i], errs[i] = call(i, &s.opened.Set)
 	}
 	a, b := prism.From(errs[0]), prism.From(errs[1])
 	switch {
@@ -118,7 +118,7 @@ func (m *streamModel) messages(r *rapid.T, topic string) (list []driver.StreamMe
 			sum := sha256.Sum256(fmt.Appendf(nil, "%s %+v", topic, w))
 			w.Receipt = driver.Receipt{
 				ID: [16]byte{byte(id), topic[0]}, Body: [16]byte(sum[:16]),
-				Keep: rapid.SampledFrom([]time.Duration{10 * time.Second, 24 * time.Hour}).Draw(r, "keep"),
+				Keep: rapid.SampledFrom(m.time.seconds(10, 86400)).Draw(r, "keep"),
 			}
 		}
 		list = append(list, w)
@@ -128,14 +128,14 @@ func (m *streamModel) messages(r *rapid.T, topic string) (list []driver.StreamMe
 
 // appended compares results one by one: each may be an error of its own.
 func (m *streamModel) appended(what, topic string, n int, call func(*driver.Set, []driver.StreamResult) error) {
-	answers, ok := m.both(what, func(s *driver.Set) (any, error) {
+	answers, ok := m.both(what, func(i int, s *driver.Set) (any, error) {
 		results := make([]driver.StreamResult, n)
 		err := call(s, results)
 		plain := make([]string, n)
-		for i, r := range results {
-			plain[i] = fmt.Sprint(r.Partition, r.Offset, r.Time.UnixMilli(), r.Replayed)
+		for n, r := range results {
+			plain[n] = fmt.Sprint(r.Partition, r.Offset, m.time.at(i, r.Time).UnixMilli(), r.Replayed)
 			if r.Err != nil {
-				plain[i] = string(prism.From(r.Err).Reason)
+				plain[n] = string(prism.From(r.Err).Reason)
 			}
 		}
 		return plain, err
@@ -161,11 +161,11 @@ func (m *streamModel) appendTo(r *rapid.T) {
 }
 
 // records reads, with everything in a form that can be compared.
-func (m *streamModel) records(s *driver.Set, topic string, q driver.StreamRead) (any, error) {
+func (m *streamModel) records(i int, s *driver.Set, topic string, q driver.StreamRead) (any, error) {
 	list, err := s.Stream.Read(m.ctx, m.ns, topic, q)
 	plain := make([]string, len(list))
-	for i, r := range list {
-		plain[i] = fmt.Sprintf("%d %d %d %q %q %x", r.Partition, r.Offset, r.Time.UnixMilli(), r.Key, fmt.Sprint(r.Attributes), sha256.Sum256(r.Payload))
+	for n, r := range list {
+		plain[n] = fmt.Sprintf("%d %d %d %q %q %x", r.Partition, r.Offset, m.time.at(i, r.Time).UnixMilli(), r.Key, fmt.Sprint(r.Attributes), sha256.Sum256(r.Payload))
 	}
 	return plain, err
 }
@@ -177,7 +177,7 @@ func (m *streamModel) read(r *rapid.T) {
 		Max:   rapid.SampledFrom([]int{1, 2, 5, 100}).Draw(r, "max"),
 		Bytes: rapid.SampledFrom([]int{0, 0, 1, 10, 80_000}).Draw(r, "bytes"),
 	}
-	m.both(fmt.Sprintf("read %s %+v", topic, q), func(s *driver.Set) (any, error) { return m.records(s, topic, q) })
+	m.both(fmt.Sprintf("read %s %+v", topic, q), func(i int, s *driver.Set) (any, error) { return m.records(i, s, topic, q) })
 }
 
 func (m *streamModel) commit(r *rapid.T) {
@@ -186,14 +186,14 @@ func (m *streamModel) commit(r *rapid.T) {
 	for range rapid.IntRange(1, 3).Draw(r, "offsets") {
 		offsets = append(offsets, driver.PartitionOffset{Partition: m.part(r), Offset: m.offset(r, "offset")})
 	}
-	m.both(fmt.Sprintf("commit %s %s %v", topic, group, offsets), func(s *driver.Set) (any, error) {
+	m.both(fmt.Sprintf("commit %s %s %v", topic, group, offsets), func(_ int, s *driver.Set) (any, error) {
 		return nil, s.StreamConsumerGroups.Commit(m.ctx, m.ns, topic, group, offsets)
 	})
 }
 
 func (m *streamModel) truncate(r *rapid.T) {
 	topic, n, offset := m.topic(r), m.part(r), m.offset(r, "offset")
-	m.both(fmt.Sprintf("truncate %s %d to %d", topic, n, offset), func(s *driver.Set) (any, error) {
+	m.both(fmt.Sprintf("truncate %s %d to %d", topic, n, offset), func(_ int, s *driver.Set) (any, error) {
 		return nil, s.StreamRetention.Truncate(m.ctx, m.ns, topic, n, offset)
 	})
 }
@@ -201,10 +201,10 @@ func (m *streamModel) truncate(r *rapid.T) {
 func (m *streamModel) retain(r *rapid.T) {
 	topic := m.topic(r)
 	retention := driver.Retention{
-		Age:   rapid.SampledFrom([]time.Duration{0, time.Hour, 10 * time.Minute}).Draw(r, "age"),
+		Age:   rapid.SampledFrom(m.time.seconds(0, 3600, 600)).Draw(r, "age"),
 		Bytes: rapid.SampledFrom([]int64{0, 5, 100, 100_000}).Draw(r, "bytes"),
 	}
-	m.both(fmt.Sprintf("retain %s %+v", topic, retention), func(s *driver.Set) (any, error) {
+	m.both(fmt.Sprintf("retain %s %+v", topic, retention), func(_ int, s *driver.Set) (any, error) {
 		return nil, s.StreamRetention.SetRetention(m.ctx, m.ns, topic, retention)
 	})
 	m.settle()
@@ -212,22 +212,18 @@ func (m *streamModel) retain(r *rapid.T) {
 
 func (m *streamModel) offsetAt(r *rapid.T) {
 	topic, n := m.topic(r), m.part(r)
-	back := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 3 * time.Second, time.Minute, 45 * time.Minute, -time.Hour}).Draw(r, "back")
-	at := m.side[0].opened.Clock.Now().Add(-back)
-	m.both(fmt.Sprintf("offset of %s %d at %v", topic, n, at), func(s *driver.Set) (any, error) {
-		return s.StreamReplay.OffsetAt(m.ctx, m.ns, topic, n, at)
+	back := rapid.SampledFrom(m.time.seconds(0, 0.001, 3, 60, 2700)).Draw(r, "back")
+	if rapid.IntRange(0, 5).Draw(r, "ahead") == 0 {
+		back = -back
+	}
+	m.both(fmt.Sprintf("offset of %s %d %v ago", topic, n, back), func(i int, s *driver.Set) (any, error) {
+		return s.StreamReplay.OffsetAt(m.ctx, m.ns, topic, n, m.time.now(i).Add(-back))
 	})
 }
 
 func (m *streamModel) pass(r *rapid.T) {
-	m.advance(rapid.SampledFrom([]time.Duration{time.Millisecond, 3 * time.Second, 8 * time.Minute, 40 * time.Minute}).Draw(r, "time"))
+	m.time.pass(rapid.SampledFrom(m.time.seconds(0.001, 3, 480, 2400)).Draw(r, "time"))
 	m.settle()
-}
-
-func (m *streamModel) advance(d time.Duration) {
-	for _, s := range m.side {
-		s.opened.Clock.Advance(d)
-	}
 }
 
 // settle waits until both have taken away what retention says; they may be late
@@ -250,8 +246,8 @@ func (m *streamModel) settle() {
 		if time.Since(begin) > 20*time.Second {
 			m.Fatalf("%s holds\n%+v\n%s, after %v of its time,\n%+v", m.side[0].name, infos[0], m.side[1].name, passed, infos[1])
 		}
-		if passed < 50*time.Second {
-			m.advance(time.Second)
+		if passed < 50*time.Second && !m.time.loose {
+			m.time.pass(time.Second)
 			passed += time.Second
 		}
 		time.Sleep(100 * time.Microsecond)
@@ -275,8 +271,8 @@ func (m *streamModel) drop(r *rapid.T) {
 	if rapid.IntRange(0, 9).Draw(r, "drop") != 0 {
 		return
 	}
-	m.both("drop", func(s *driver.Set) (any, error) { return nil, s.Store.Drop(m.ctx, m.ns) })
-	m.both("topics", func(s *driver.Set) (any, error) { return m.topics(s) })
+	m.both("drop", func(_ int, s *driver.Set) (any, error) { return nil, s.Store.Drop(m.ctx, m.ns) })
+	m.both("topics", func(_ int, s *driver.Set) (any, error) { return m.topics(s) })
 	m.begin()
 	m.compareAll()
 }
@@ -284,7 +280,7 @@ func (m *streamModel) drop(r *rapid.T) {
 func (m *streamModel) create(r *rapid.T) {
 	topic := m.topic(r)
 	o := driver.TopicOptions{Partitions: rapid.SampledFrom([]int32{1, 3}).Draw(r, "partitions")}
-	m.both(fmt.Sprintf("create %s %+v", topic, o), func(s *driver.Set) (any, error) { return s.Stream.CreateTopic(m.ctx, m.ns, topic, o) })
+	m.both(fmt.Sprintf("create %s %+v", topic, o), func(_ int, s *driver.Set) (any, error) { return s.Stream.CreateTopic(m.ctx, m.ns, topic, o) })
 }
 
 func (m *streamModel) topics(s *driver.Set) (any, error) {
@@ -295,21 +291,21 @@ func (m *streamModel) topics(s *driver.Set) (any, error) {
 // compareAll compares everything that the logs hold.
 func (m *streamModel) compareAll() {
 	m.settle()
-	m.both("topics", func(s *driver.Set) (any, error) { return m.topics(s) })
-	m.both("usage", func(s *driver.Set) (any, error) {
+	m.both("topics", func(_ int, s *driver.Set) (any, error) { return m.topics(s) })
+	m.both("usage", func(_ int, s *driver.Set) (any, error) {
 		u, err := s.Store.Usage(m.ctx, m.ns)
 		return u.Keys, err // bytes may be estimates
 	})
 	for _, topic := range modelTopics {
-		info, ok := m.both("info", func(s *driver.Set) (any, error) { return s.Stream.TopicInfo(m.ctx, m.ns, topic) })
+		info, ok := m.both("info", func(_ int, s *driver.Set) (any, error) { return s.Stream.TopicInfo(m.ctx, m.ns, topic) })
 		if !ok {
 			return
 		}
 		for _, p := range info.(driver.TopicInfo).Partitions {
 			q := driver.StreamRead{Partition: p.Partition, Offset: p.Earliest, Max: 1000}
-			m.both(fmt.Sprint("all of ", topic), func(s *driver.Set) (any, error) { return m.records(s, topic, q) })
+			m.both(fmt.Sprint("all of ", topic), func(i int, s *driver.Set) (any, error) { return m.records(i, s, topic, q) })
 		}
-		m.both("groups", func(s *driver.Set) (any, error) { return m.groups(s, topic) })
+		m.both("groups", func(_ int, s *driver.Set) (any, error) { return m.groups(s, topic) })
 	}
 }
 

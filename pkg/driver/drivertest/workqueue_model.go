@@ -17,19 +17,17 @@ import (
 
 // RunQueueModel drives the work queues of two stores through the same random
 // calls and compares every answer; ids and fences are each store's own. They
-// need all queue capabilities and a clock in the test's hands. A store that can
-// reopen does so now and then.
+// need all queue capabilities. Where time cannot be moved on both, none passes. A
+// store that can reopen does so now and then.
 func RunQueueModel(t *testing.T, a, b Harness) {
 	t.Helper()
 	defer rapidFlags(t)()
 	rapid.Check(t, func(r *rapid.T) {
-		m := &queueModel{T: r, ctx: context.Background(), ns: "model"}
+		m := &queueModel{T: r, ctx: context.Background(), ns: modelNamespace()}
 		for i, h := range []Harness{a, b} {
 			m.side[i] = &queueSide{name: h.Name, opened: h.Open(modelTB{r}, Options{Receipts: 20})}
-			if m.side[i].opened.Clock == nil {
-				t.Fatalf("%s has no clock to move", h.Name)
-			}
 		}
+		m.time = newModelTime(a, b, m.side[0].opened, m.side[1].opened)
 		m.begin()
 		r.Repeat(map[string]func(*rapid.T){
 			"publish": m.publish, "publish again": m.publish, "receive": m.receive, "receive again": m.receive,
@@ -45,6 +43,7 @@ type queueModel struct {
 	ctx  context.Context
 	ns   prism.Namespace
 	side [2]*queueSide
+	time *modelTime
 
 	ids    [][2]uint64              // of messages
 	leases [][2]driver.LeaseReceipt // that were given, the newest last
@@ -55,18 +54,19 @@ type queueSide struct {
 	opened Opened
 }
 
-var (
-	modelQueues  = []string{"one", "two"}
-	modelOptions = map[string]driver.QueueOptions{
-		"one": {Lease: 5 * time.Second, MaxAttempts: 2, Retention: 10_000 * time.Hour}, // stores may be late with it
-		"two": {Lease: time.Minute, MaxAttempts: 0},
+var modelQueues = []string{"one", "two"}
+
+func (m *queueModel) options(queue string) driver.QueueOptions {
+	if queue == "one" { // stores may be late with the retention
+		return driver.QueueOptions{Lease: 5 * m.time.second, MaxAttempts: 2, Retention: 100_000 * time.Hour}
 	}
-)
+	return driver.QueueOptions{Lease: 60 * m.time.second}
+}
 
 func (m *queueModel) begin() {
 	for _, s := range m.side {
 		for _, q := range modelQueues {
-			if _, err := s.opened.Set.Queue.CreateQueue(m.ctx, m.ns, q, modelOptions[q]); err != nil {
+			if _, err := s.opened.Set.Queue.CreateQueue(m.ctx, m.ns, q, m.options(q)); err != nil {
 				m.Fatalf("%s: create %s: %v", s.name, q, err)
 			}
 		}
@@ -79,6 +79,7 @@ func (m *queueModel) queue(r *rapid.T) string { return rapid.SampledFrom(modelQu
 // both makes a call on both sides; their errors must have one reason. True if
 // there is none.
 func (m *queueModel) both(what string, call func(i int, s *driver.Set) error) bool {
+	m.time.tick()
 	var errs [2]error
 	for i, s := range m.side {
 		errs[i] = call(i, &s.opened.Set)
@@ -95,6 +96,9 @@ func (m *queueModel) sameError(what string, a, b error) bool {
 	}
 	return false
 }
+
+// sameTime compares times of the two sides.
+func (m *queueModel) sameTime(a, b time.Time) bool { return sameTime(m.time.at(0, a), m.time.at(1, b)) }
 
 // pairID notes that the sides gave a message these ids.
 func (m *queueModel) pairID(what string, a, b uint64) {
@@ -113,6 +117,9 @@ func (m *queueModel) pairID(what string, a, b uint64) {
 func (m *queueModel) same(what string, a, b driver.StoredMessage) {
 	m.pairID(what, a.ID, b.ID)
 	b.ID = a.ID
+	for i, s := range []*driver.StoredMessage{&a, &b} {
+		s.PublishedAt, s.DueAt = m.time.at(i, s.PublishedAt), m.time.at(i, s.DueAt)
+	}
 	if diff := differStored(a, b); diff != "" {
 		m.Fatalf("%s: %s and %s differ: %s", what, m.side[0].name, m.side[1].name, diff)
 	}
@@ -125,7 +132,7 @@ func (m *queueModel) publish(r *rapid.T) {
 		w := driver.QueueMessage{
 			Key:      rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(r, "key"),
 			Payload:  []byte(rapid.SampledFrom([]string{"", "x", "word", string(make([]byte, 6000))}).Draw(r, "payload")),
-			Delay:    rapid.SampledFrom([]time.Duration{0, 0, 0, time.Millisecond, 3 * time.Second, time.Hour}).Draw(r, "delay"),
+			Delay:    rapid.SampledFrom(m.time.seconds(0, 0, 0, 0.001, 3, 3600)).Draw(r, "delay"),
 			Priority: rapid.SampledFrom([]int{0, 0, 1, 9, 10}).Draw(r, "priority"),
 		}
 		if rapid.Bool().Draw(r, "attributes") {
@@ -133,7 +140,7 @@ func (m *queueModel) publish(r *rapid.T) {
 		}
 		if id := rapid.IntRange(-20, 10).Draw(r, "receipt"); id > 0 {
 			sum := sha256.Sum256(fmt.Appendf(nil, "%s %+v", queue, w))
-			w.Receipt = driver.Receipt{ID: [16]byte{byte(id)}, Body: [16]byte(sum[:16]), Keep: rapid.SampledFrom([]time.Duration{10 * time.Second, 24 * time.Hour}).Draw(r, "keep")}
+			w.Receipt = driver.Receipt{ID: [16]byte{byte(id), queue[0]}, Body: [16]byte(sum[:16]), Keep: rapid.SampledFrom(m.time.seconds(10, 86400)).Draw(r, "keep")}
 		}
 		messages = append(messages, w)
 	}
@@ -158,7 +165,7 @@ func (m *queueModel) receive(r *rapid.T) {
 	q := driver.QueueReceive{
 		Max:   rapid.SampledFrom([]int{1, 1, 3, 100, 0}).Draw(r, "max"),
 		Bytes: rapid.SampledFrom([]int{0, 0, 1, 100}).Draw(r, "bytes"),
-		Lease: rapid.SampledFrom([]time.Duration{0, 0, time.Millisecond, time.Second, time.Hour}).Draw(r, "lease"),
+		Lease: rapid.SampledFrom(m.time.seconds(0, 0, 0.001, 1, 3600)).Draw(r, "lease"),
 	}
 	var out [2][]driver.Delivery
 	if !m.both("receive", func(i int, s *driver.Set) (err error) {
@@ -173,7 +180,7 @@ func (m *queueModel) receive(r *rapid.T) {
 	for n, a := range out[0] {
 		b := out[1][n]
 		m.same("receive", a.StoredMessage, b.StoredMessage)
-		if !sameTime(a.Until, b.Until) || a.Receipt.ID != a.ID || b.Receipt.ID != b.ID {
+		if !m.sameTime(a.Until, b.Until) || a.Receipt.ID != a.ID || b.Receipt.ID != b.ID {
 			m.Fatalf("receive: leases until %v and %v, of %+v and %+v", a.Until, b.Until, a.Receipt, b.Receipt)
 		}
 		m.leases = append(m.leases, [2]driver.LeaseReceipt{a.Receipt, b.Receipt})
@@ -192,7 +199,7 @@ func (m *queueModel) settle(r *rapid.T) {
 		receipts[0], receipts[1] = append(receipts[0], l[0]), append(receipts[1], l[1])
 	}
 	how := rapid.IntRange(0, 3).Draw(r, "how")
-	d := rapid.SampledFrom([]time.Duration{0, 0, time.Millisecond, 2 * time.Second, time.Hour}).Draw(r, "time")
+	d := rapid.SampledFrom(m.time.seconds(0, 0, 0.001, 2, 3600)).Draw(r, "time")
 	reason := rapid.SampledFrom([]string{"", "why"}).Draw(r, "reason")
 	var results [2][]driver.QueueResult
 	if !m.both("settle", func(i int, s *driver.Set) error {
@@ -213,7 +220,7 @@ func (m *queueModel) settle(r *rapid.T) {
 	for n := range results[0] {
 		a, b := results[0][n], results[1][n]
 		what := fmt.Sprintf("settling %d of receipt %+v", how, receipts[0][n])
-		if m.sameError(what, a.Err, b.Err) && (a.Dead != b.Dead || !sameTime(a.Until, b.Until)) {
+		if m.sameError(what, a.Err, b.Err) && (a.Dead != b.Dead || !m.sameTime(a.Until, b.Until)) {
 			m.Fatalf("%s: %+v and %+v", what, a, b)
 		}
 	}
@@ -245,10 +252,7 @@ func (m *queueModel) dead(r *rapid.T) {
 }
 
 func (m *queueModel) pass(r *rapid.T) {
-	d := rapid.SampledFrom([]time.Duration{time.Millisecond, 500 * time.Millisecond, 3 * time.Second, 6 * time.Second, time.Minute, 40 * time.Minute}).Draw(r, "time")
-	for _, s := range m.side {
-		s.opened.Clock.Advance(d)
-	}
+	m.time.pass(rapid.SampledFrom(m.time.seconds(0.001, 0.5, 3, 6, 60, 2400)).Draw(r, "time"))
 }
 
 func (m *queueModel) reopen(r *rapid.T) {
@@ -296,13 +300,13 @@ func (m *queueModel) compareAll() {
 			return err
 		})
 		a, b := infos[0], infos[1]
-		if !sameTime(a.Oldest, b.Oldest) {
+		if !m.sameTime(a.Oldest, b.Oldest) {
 			m.Fatalf("the oldest of %s is of %v and %v", queue, a.Oldest, b.Oldest)
 		}
 		for _, i := range []*driver.QueueInfo{&a, &b} { // what is counted since the start differs after one
 			i.Oldest, i.Published, i.Delivered, i.Acked, i.Redelivered = time.Time{}, 0, 0, 0, 0
 		}
-		if a != b || !slices.Equal(priorities[0], priorities[1]) || delayed[0] != delayed[1] || !sameTime(next[0], next[1]) {
+		if a != b || !slices.Equal(priorities[0], priorities[1]) || delayed[0] != delayed[1] || !m.sameTime(next[0], next[1]) {
 			m.Fatalf("%s: %+v %d %d %v and %+v %d %d %v", queue, a, priorities[0], delayed[0], next[0], b, priorities[1], delayed[1], next[1])
 		}
 	}

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 // The driver's calls beside the plain commands on the same server, 64 callers and one.
 func BenchmarkBesidePlainCommands(b *testing.B) {
-	server := redistest.Seven().Start(b, "--appendonly", "no")
+	server := redistest.Seven().Start(b)
 	set, err := redis.Spec().Open(b.Context(), settings(server, "pool_size: 64"))
 	if err != nil {
 		b.Fatal(err)
@@ -70,6 +71,99 @@ func BenchmarkBesidePlainCommands(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Work queues and logs beside a list and a stream of the same server, 64 callers
+// and one. What is published is worked off by the same callers.
+func BenchmarkQueuesBesidePlainCommands(b *testing.B) {
+	server := redistest.Seven().Start(b)
+	set, err := redis.Spec().Open(b.Context(), settings(server, "pool_size: 64"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = set.Store.Close() }()
+	plain := goredis.NewClient(&goredis.Options{Network: "unix", Addr: server.Addr, PoolSize: 64})
+	defer func() { _ = plain.Close() }()
+	ctx, value := context.Background(), make([]byte, 64)
+	if _, err := set.Queue.CreateQueue(ctx, "bench", "q", driver.QueueOptions{Lease: time.Minute}); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := set.Stream.CreateTopic(ctx, "bench", "t", driver.TopicOptions{Partitions: 8, Retention: driver.Retention{Bytes: 1 << 20}}); err != nil {
+		b.Fatal(err)
+	}
+	for _, n := range []int{1, 100} {
+		for name, call := range map[string]func() error{
+			"publish, receive, ack/driver": func() error { return workOff(ctx, set, value, n) },
+			"LPUSH, LMOVE, LREM/plain":     func() error { return workOffList(ctx, plain, value, n) },
+			"append/driver": func() error {
+				messages := make([]driver.StreamMessage, n)
+				for i := range messages {
+					messages[i].Payload = value
+				}
+				return set.Stream.Append(ctx, "bench", "t", messages, make([]driver.StreamResult, n))
+			},
+			"XADD/plain": func() error {
+				_, err := plain.Pipelined(ctx, func(p goredis.Pipeliner) error {
+					for range n {
+						p.XAdd(ctx, &goredis.XAddArgs{Stream: "stream", MaxLen: 16384, Approx: true, Values: []any{"b", value}})
+					}
+					return nil
+				})
+				return err
+			},
+		} {
+			b.Run(fmt.Sprintf("%s/%d at once", name, n), func(b *testing.B) {
+				b.SetParallelism(32)
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						if err := call(); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+				b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "messages/s")
+			})
+		}
+	}
+}
+
+func workOff(ctx context.Context, set driver.Set, value []byte, n int) error {
+	messages, results := make([]driver.QueueMessage, n), make([]driver.QueueResult, n)
+	for i := range messages {
+		messages[i].Payload = value
+	}
+	if err := set.Queue.Publish(ctx, "bench", "q", messages, results); err != nil {
+		return err
+	}
+	out, err := set.Queue.Receive(ctx, "bench", "q", driver.QueueReceive{Max: n})
+	if err != nil {
+		return err
+	}
+	receipts := make([]driver.LeaseReceipt, len(out))
+	for i := range out {
+		receipts[i] = out[i].Receipt
+	}
+	return set.Queue.Ack(ctx, "bench", "q", receipts, results)
+}
+
+// workOffList is what one writes without leases: a list, and one for what is
+// being worked on.
+func workOffList(ctx context.Context, c *goredis.Client, value []byte, n int) error {
+	for _, step := range []func(goredis.Pipeliner){
+		func(p goredis.Pipeliner) { p.LPush(ctx, "list", value) },
+		func(p goredis.Pipeliner) { p.LMove(ctx, "list", "work", "right", "left") },
+		func(p goredis.Pipeliner) { p.LRem(ctx, "work", -1, value) },
+	} {
+		if _, err := c.Pipelined(ctx, func(p goredis.Pipeliner) error {
+			for range n {
+				step(p)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var receipts atomic.Uint64

@@ -24,6 +24,7 @@ import (
 //	r       receipts           o  receipts, by their end
 //	h<key>  a cache entry      l<key>  a lock on one
 //	s  receipts of a cache     q  those, by their end
+//	N  names of queues and topics, whose keys are their own: see lineKind
 //
 // On one server nothing is gained by spreading a namespace over buckets, and
 // its history, scans and transactions want one place: the bucket is always 0.

@@ -31,7 +31,7 @@ import (
 func Spec() driver.Spec {
 	return driver.Spec{
 		Name: "redis",
-		Doc:  "a Redis server, 7.0 or later: key-value, caches, live events; its own settings say what acked means",
+		Doc:  "a Redis server, 7.0 or later: key-value, caches, work queues, logs, live events; its own settings say what acked means",
 		Open: open,
 	}
 }
@@ -61,6 +61,7 @@ type store struct {
 	channels string // what our channels begin with
 	news     hub
 	events   *pubsub
+	lobbies  *lobbies
 	singles  *gatherer
 
 	// calls is held for reading by each call, for writing by Close.
@@ -97,6 +98,7 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 	s.channels = "p1:" + strconv.Itoa(s.options.DB) + ":"
 	s.news.open(s)
 	s.events = newPubSub(s)
+	s.lobbies = newLobbies(s)
 	s.singles = newGatherer(s)
 	info, err := s.greet(ctx)
 	if err != nil {
@@ -105,7 +107,7 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 		return driver.Set{}, err
 	}
 	s.sweeper.Go(s.sweep)
-	return driver.Fill(info, s, &cache{s}, s.events), nil
+	return driver.Fill(info, s, &cache{s}, s.events, &workQueues{s}, &streams{s}), nil
 }
 
 // silence keeps the library from writing to standard error; what goes wrong
@@ -320,6 +322,9 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 	}
 	n, _ := bytes.Int64()
 	u := driver.Usage{Keys: keys.Val(), Bytes: max(n, 0), Receipts: receipts.Val() + ofCache.Val(), Estimated: true}
+	if err := s.usageOfLines(ctx, ns, &u); err != nil {
+		return driver.Usage{}, err
+	}
 	if u.Keys == 0 {
 		err := s.sampleCache(ctx, p, &u)
 		return u, s.classify(ctx, err)
@@ -337,6 +342,10 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 		return err
 	}
 	defer s.leave()
+	used, err := s.dropLines(ctx, ns)
+	if err != nil {
+		return err
+	}
 	p := prefix(ns)
 	for cursor := uint64(0); ; {
 		keys, next, err := s.client.Scan(ctx, cursor, literal(p)+"*", dropStep).Result()
@@ -358,7 +367,7 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 			break
 		}
 	}
-	return s.classify(ctx, s.run(ctx, dropScript, []string{p + kindMeta, dueKey}, p, s.channel(p)).Err())
+	return s.classify(ctx, s.run(ctx, dropScript, []string{p + kindMeta, dueKey}, p, s.channel(p), used).Err())
 }
 
 // sweepEvery is how late an expiry is told of at most, while all goes well.
@@ -369,6 +378,7 @@ func (s *store) sweep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	failing := false
+	var lines time.Time
 	for {
 		timer := s.clock.NewTimer(sweepEvery)
 		select {
@@ -378,6 +388,10 @@ func (s *store) sweep() {
 			return
 		}
 		err := s.sweepDue(ctx)
+		if now := s.clock.Now(); err == nil && now.Sub(lines) >= linesEvery {
+			s.lobbies.tidy()
+			lines, err = now, s.sweepLines(ctx)
+		}
 		if err != nil && !failing {
 			s.log.Warn("expired keys are not told of while the server does not do what it is asked", "error", err)
 		}

@@ -155,3 +155,27 @@ func TestPubSubLikeAPlainModel(t *testing.T) {
 		})
 	}
 }
+
+func TestQueuesSameAsMemory(t *testing.T) {
+	for _, v := range redistest.Versions() {
+		t.Run(v.Name, func(t *testing.T) {
+			drivertest.RunQueueModel(t, drivertest.Driver(memory.Spec()), timed(v.Name, shared.get(t, v)))
+		})
+	}
+}
+
+func TestQueuesLikeAPlainModel(t *testing.T) {
+	for _, v := range redistest.Versions() {
+		t.Run(v.Name, func(t *testing.T) {
+			drivertest.RunQueueModel(t, drivertest.PlainQueues(), timed(v.Name, shared.get(t, v)))
+		})
+	}
+}
+
+func TestStreamsSameAsMemory(t *testing.T) {
+	for _, v := range redistest.Versions() {
+		t.Run(v.Name, func(t *testing.T) {
+			drivertest.RunStreamModel(t, drivertest.Driver(memory.Spec()), timed(v.Name, shared.get(t, v)))
+		})
+	}
+}

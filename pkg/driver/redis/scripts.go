@@ -47,16 +47,16 @@ func newScript(text string) *script {
 
 // The scripts, in their own words or after the prelude.
 var (
-	batchScript  = newScript(prelude + batchText)
-	commitScript = newScript(prelude + commitText)
-	sweepScript  = newScript(prelude + sweepText)
+	batchScript  = newScript(ledgerText + prelude + batchText)
+	commitScript = newScript(ledgerText + prelude + commitText)
+	sweepScript  = newScript(ledgerText + prelude + sweepText)
 	scanScript   = newScript(scanText)
 	dropScript   = newScript(dropText)
-	importScript = newScript(prelude + importText)
-	cacheScript  = newScript(prelude + cacheText)
+	importScript = newScript(ledgerText + prelude + importText)
+	cacheScript  = newScript(ledgerText + prelude + cacheText)
 	lockScript   = newScript(lockText)
 
-	scripts = []*script{batchScript, commitScript, sweepScript, scanScript, dropScript, importScript, cacheScript, lockScript}
+	scripts = append([]*script{batchScript, commitScript, sweepScript, scanScript, dropScript, importScript, cacheScript, lockScript}, lineScripts...)
 )
 
 // loadScripts gives the scripts to the server, which forgets them when it

@@ -64,12 +64,18 @@ func (c *consumer) expect(want string) {
 // Ack, a hundred times each. The message comes to another; the late Ack is
 // refused and changes nothing.
 func TestFault_F18_ConsumerStoppedPastItsLease(t *testing.T) {
+	lateConsumers(t, "F18", queues)
+	lateConsumers(t, "F18-redis", queuesOn(t))
+}
+
+func lateConsumers(t *testing.T, id, file string) {
+	t.Helper()
 	rounds := 10
 	if powercut.Full() {
 		rounds = 100
 	}
-	report := powercut.Begin("F18", 0)
-	g := harness.Start(t, harness.Options{File: queues})
+	report := powercut.Begin(id, 0)
+	g := harness.Start(t, harness.Options{File: file})
 	c, err := client.Dial(g.Addr("data"))
 	if err != nil {
 		t.Fatal(err)

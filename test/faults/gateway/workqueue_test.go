@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/client"
+	"github.com/prism-data-layer/prism/pkg/driver/redis/redistest"
 	"github.com/prism-data-layer/prism/test/faults/powercut"
 	"github.com/prism-data-layer/prism/test/harness"
 )
@@ -27,6 +28,13 @@ namespaces:
   - {name: disk, model: queue, backend: local, access: {owners: ["user:dev"]}}
 drain: {timeout: 5s}
 `
+
+// queuesOn is the same configuration with the queues on a Redis server.
+func queuesOn(t *testing.T) string {
+	t.Helper()
+	server := redistest.Seven().Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	return strings.Replace(queues, "driver: pebble, options: {memtable: 1MiB, cache: 1MiB}", fmt.Sprintf("driver: redis, options: {addrs: [%q]}", server.Addr), 1)
+}
 
 // A worklog is what consumers saw of messages that are numbered per key.
 type worklog struct {
@@ -217,8 +225,14 @@ func killUnderQueues(t *testing.T, id, file string, rounds int, patience time.Du
 // F17: a message whose handler always fails is a dead letter after five
 // deliveries; the backlog behind it flows, and no key is reordered.
 func TestFault_F17_PoisonMessage(t *testing.T) {
-	report := powercut.Begin("F17", 0)
-	g := harness.Start(t, harness.Options{File: queues})
+	poison(t, "F17", queues)
+	poison(t, "F17-redis", queuesOn(t))
+}
+
+func poison(t *testing.T, id, file string) {
+	t.Helper()
+	report := powercut.Begin(id, 0)
+	g := harness.Start(t, harness.Options{File: file})
 	c, err := client.Dial(g.Addr("data"))
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,7 @@
 -- ARGV[5…] four for each: what to do, the key, the value or the number that is
 --          added, and what a missing key counts as
 
-R, O = P .. 's', P .. 'q' -- receipts of a cache are apart
+replay, put_down = ledger(P .. 's', P .. 'q', us, tonumber(ARGV[4])) -- receipts of a cache are apart
 
 -- fill stores an entry: format, nothing, and its end, in 16 bytes, and the value.
 local function fill(name, value, expires)

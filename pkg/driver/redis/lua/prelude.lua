@@ -138,31 +138,11 @@ local function ends(c, ttl, keepttl)
   return 0, 0
 end
 
--- replay finds the answer to a receipt: P and the answer, or an error.
-local function replay(id, body)
-  local r = call('HGET', R, id)
-  if not r or unpack_('>I8', r, 17) <= us then return nil end
-  if sub(r, 1, 16) ~= body then return 'EK' end
-  return 'P' .. sub(r, 25)
-end
+local replay, put_down = ledger(R, O, us, tonumber(ARGV[4]))
 
-local kept = 0
-local held -- receipts that there are, once it was asked
-
--- keep stores the answer to a receipt. Those nearest their end make room.
-local function keep(id, body, time, most, answer)
-  kept = kept + 1
-  local at = us + time + kept
-  call('HSET', R, id, body .. pack('>I8', at) .. answer)
-  held = (held or call('ZCARD', O)) + call('ZADD', O, text(at), id)
-  local bound = tonumber(ARGV[4])
-  if most > 0 and most < bound then bound = most end
-  local over = held - bound
-  if over > 0 then
-    local out = call('ZPOPMIN', O, math.min(over, 1000))
-    for i = 1, #out, 2 do call('HDEL', R, out[i]) end
-    held = held - #out / 2
-  end
+-- keep stores the answer to a receipt.
+local function keep(...)
+  put_down(...)
   tidy = true
 end
 
