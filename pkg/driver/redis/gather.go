@@ -89,7 +89,7 @@ func (g *gatherer) change(ctx context.Context, sc *script, prefix string, args [
 	}
 	if g.begin(size) {
 		defer g.end()
-		answers, err := g.s.run(ctx, sc, []string{prefix + kindMeta, dueKey}, append(g.s.common(prefix), args...)...).StringSlice()
+		answers, err := g.s.run(ctx, sc, g.s.keysOf(sc, prefix, args), append(g.s.common(prefix), args...)...).StringSlice()
 		if err == nil && len(answers) != 1 {
 			err = errAnswer
 		}
@@ -222,7 +222,7 @@ func (g *gatherer) late() {
 func (g *gatherer) send(batch []*single) {
 	ctx := latest(batch)
 	parts := gathered(batch)
-	err := g.s.pipe(ctx, parts, func(pipe redis.Pipeliner, p *part) { g.add(ctx, pipe, p, batch) })
+	err := g.s.pipe(ctx, parts, func(pipe caller, p *part) { g.add(ctx, pipe, p, batch) })
 	for _, p := range parts {
 		p.hand(batch, err)
 	}
@@ -249,17 +249,18 @@ func gathered(batch []*single) (parts []*part) {
 	return parts
 }
 
-func (g *gatherer) add(ctx context.Context, pipe redis.Pipeliner, p *part, batch []*single) {
+func (g *gatherer) add(ctx context.Context, pipe caller, p *part, batch []*single) {
 	first := batch[p.at[0]]
 	if first.script == nil {
 		p.one = pipe.Get(ctx, first.key)
 		return
 	}
 	args := g.s.common(first.prefix)
+	common := len(args)
 	for _, i := range p.at {
 		args = append(args, batch[i].args...)
 	}
-	p.do = pipe.EvalSha(ctx, first.script.sum, []string{first.prefix + kindMeta, dueKey}, args...)
+	p.do = pipe.call(ctx, first.script, g.s.keysOf(first.script, first.prefix, args[common:]), args...)
 }
 
 // hand gives the answers of a part to those who wait; err is of the whole pipeline.
