@@ -191,6 +191,30 @@ func (s *Server) Followed(replica *Server) error {
 	})
 }
 
+// Received waits until replica has received all that s has sent so far.
+func (s *Server) Received(replica *Server) error {
+	info, err := s.Ask("INFO", "replication")
+	if err != nil {
+		return err
+	}
+	sent := offset(info, "master_repl_offset:")
+	return until("the replica does not receive", func() error {
+		info, err := replica.Ask("INFO", "replication")
+		if err == nil && offset(info, "slave_repl_offset:") < sent {
+			err = errors.New("it is behind")
+		}
+		return err
+	})
+}
+
+// offset is a number among facts, 0 if it is not there.
+func offset(info, name string) int64 {
+	_, text, _ := strings.Cut(info, name)
+	text, _, _ = strings.Cut(text, "\r\n")
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
+}
+
 // Role is master or slave.
 func (s *Server) Role() string {
 	answer, _ := s.Ask("ROLE")
