@@ -128,10 +128,11 @@ func TestNamespacesOnAClusterNeverMeet(t *testing.T) {
 			if err := s.Store.Drop(t.Context(), ns+prism.Namespace(placement)); err != nil {
 				t.Fatal(err)
 			}
-			for j, other := range names {
-				n, err := s.KeyValueScan.Count(t.Context(), other+prism.Namespace(placement), driver.Query{})
-				if want := int64(len(keys)); err != nil || j <= i && n != 0 || j > i && n != want {
-					t.Fatalf("%s: after Drop of %q there are %d keys in %q, %v", placement, ns, n, other, err)
+			// What a Drop takes too much is missed when its turn comes.
+			for j := i; j < min(i+2, len(names)); j++ {
+				n, err := s.KeyValueScan.Count(t.Context(), names[j]+prism.Namespace(placement), driver.Query{})
+				if want := int64((j - i) * len(keys)); err != nil || n != want {
+					t.Fatalf("%s: after Drop of %q there are %d keys in %q, want %d, %v", placement, ns, n, names[j], want, err)
 				}
 			}
 		}

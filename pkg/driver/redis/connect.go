@@ -80,9 +80,6 @@ func (s *store) connect(ctx context.Context) error {
 	enabled, err := clusterEnabled(ctx, s.node)
 	switch err := s.classify(ctx, err); {
 	case enabled:
-		if s.options.DB != 0 {
-			return errors.Join(s.wrongDB(), s.node.Close())
-		}
 		_ = s.node.Close()
 		s.node = nil
 		s.toCluster(o)
@@ -141,11 +138,6 @@ func (s *store) settle(ctx context.Context) error {
 	}
 	s.unsure.Store(false)
 	return nil
-}
-
-func (s *store) wrongDB() *prism.Error {
-	return prism.New(prism.ReasonInvalidConfig, "options of backend %q: a Redis Cluster has database 0 only: leave db out", s.name).
-		WithBackend(s.name).WithField("options.db", "must be 0 on a cluster")
 }
 
 // masters calls f with each server that takes writes; on a cluster side by side, and

@@ -37,7 +37,11 @@ func (s *store) classify(ctx context.Context, err error) error {
 		return prism.New(prism.ReasonDataLoss, "backend %q: what is stored is not readable", s.name).WithBackend(s.name).WithCause(err)
 	}
 	var reply redis.Error
-	if errors.As(err, &reply) {
+	known := errors.As(err, &reply)
+	if strings.Contains(err.Error(), sentinelsSay) {
+		return s.classifySentinels(err, reply)
+	}
+	if known {
 		return s.classifyReply(reply)
 	}
 	return prism.New(prism.ReasonBackendUnavailable, "backend %q does not answer", s.name).WithBackend(s.name).WithCause(err)
@@ -72,6 +76,27 @@ func (s *store) classifyReply(err error) error {
 		e = e.WithQuota("backend:"+s.name, "maxmemory")
 	}
 	return e
+}
+
+// sentinelsSay begins what the library says when no sentinel names a master; the reasons
+// of all of them follow.
+const sentinelsSay = "all sentinels specified in configuration are unreachable"
+
+// classifySentinels tells why no sentinel names a master. Reply is what one of them
+// answered, nil if none answers.
+func (s *store) classifySentinels(err error, reply redis.Error) error {
+	var e *prism.Error
+	switch {
+	case reply == nil:
+		e = prism.New(prism.ReasonBackendUnavailable, "backend %q: no sentinel of options.addrs answers", s.name)
+	case errors.Is(reply, redis.Nil):
+		e = prism.New(prism.ReasonFailedPrecond, "backend %q: the sentinels know no master %q: redis-cli -p PORT SENTINEL MASTERS lists the names for options.sentinel.master", s.name, s.options.Sentinel.Master)
+	case strings.HasPrefix(reply.Error(), "NOAUTH"), strings.HasPrefix(reply.Error(), "WRONGPASS"):
+		e = prism.New(prism.ReasonFailedPrecond, "backend %q: the sentinels refuse the gateway (%s): see to options.sentinel.username and to the file of options.sentinel.password_file", s.name, before(reply.Error(), " "))
+	default:
+		return s.classifyReply(reply)
+	}
+	return e.WithBackend(s.name).WithCause(err)
 }
 
 // A reply is what an error of the server means.
@@ -118,7 +143,7 @@ var mentions = []struct {
 	{"DB index is out of range", refuse("the server has fewer databases than options.db asks for: redis-cli CONFIG GET databases tells how many")},
 	{"SELECT is not allowed in cluster mode", refuse("the server is part of a cluster, which has database 0 only: leave options.db out")},
 	{"cluster support disabled", refuse("the server is not part of a cluster: set mode: standalone in its options, with one address")},
-	{"unknown command 'SENTINEL'", refuse("options.addrs are no sentinels: with options.sentinel they must be the sentinels' addresses, not the servers'")},
+	{"unknown command 'sentinel'", refuse("options.addrs are no sentinels: with options.sentinel they must be the sentinels' addresses, not the servers'")},
 }
 
 func (s *store) closedError() *prism.Error {

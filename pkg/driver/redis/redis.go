@@ -174,7 +174,7 @@ func (s *store) Usage(ctx context.Context, ns prism.Namespace) (driver.Usage, er
 		all[i].bytes = redis.NewIntCmd(ctx, "hget", p+kindMeta, "b")
 		_ = pipe.Process(ctx, all[i].bytes)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if _, err := pipe.Exec(ctx); err != nil && !missing(err) {
 		return driver.Usage{}, s.classify(ctx, err)
 	}
 	u := driver.Usage{Estimated: true}

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -86,7 +85,7 @@ func (s *store) sweepDue(ctx context.Context, from int) (next int, err error) {
 // most so many from a slot on. It tells other gateways of those that this one has met.
 func (s *store) dueLists(ctx context.Context, from int) (lists []string, next int, err error) {
 	told, err := s.client.Get(ctx, slotsKey).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil && !missing(err) {
 		return nil, from, err
 	}
 	pipe := s.client.Pipeline()
