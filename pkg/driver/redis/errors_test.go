@@ -149,12 +149,6 @@ func TestWhatIsWrongWithAServerIsToldApart(t *testing.T) {
 			<-done
 			return err
 		}},
-		{"no more connections", prism.ReasonBackendUnavailable, "CONFIG SET maxclients", func(t *testing.T, server *redistest.Server) error {
-			_ = open(t, server, "") // has the one
-			configure(t, server, "maxclients", "1")
-			// Some calls are cut off before they are told why.
-			return refusal(t, "no more connections", write(open(t, server, "")))
-		}},
 		{"not part of a cluster", prism.ReasonFailedPrecond, "mode: standalone", func(t *testing.T, server *redistest.Server) error {
 			return openError(t, []string{listening(t, server)}, "mode: cluster")
 		}},
