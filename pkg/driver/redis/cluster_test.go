@@ -243,12 +243,13 @@ func TestSlotsThatMoveLoseNothing(t *testing.T) {
 	s := openAt(t, cluster.Addrs(), "")
 	l := startLoad(t, s, "moving")
 	l.progress(t, 500)
-	from, to := cluster.Nodes[0], cluster.Nodes[1]
 	moved := map[int64]bool{}
 	for _, slot := range keysAt(t, rawCluster(t, cluster)) {
-		if slot < 16384/3 && !moved[slot] && len(moved) < 20 {
+		if !moved[slot] && len(moved) < 20 {
 			moved[slot] = true
-			moveSlot(t, from, to, cluster, slot)
+			m := moving(t, cluster, slot)
+			l.progress(t, 20)
+			m.rest()
 		}
 	}
 	if len(moved) < 5 {
@@ -264,30 +265,81 @@ func TestSlotsThatMoveLoseNothing(t *testing.T) {
 	}
 }
 
-// moveSlot does what redis-cli --cluster reshard does.
-func moveSlot(t *testing.T, from, to *redistest.Server, cluster *redistest.Cluster, slot int64) {
-	t.Helper()
-	number := strconv.FormatInt(slot, 10)
-	ask := func(s *redistest.Server, args ...string) string {
-		answer, err := s.Ask(args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer
+// A slot of which half has moved takes no change that would break off in the middle.
+func TestNothingIsDoneByHalfInASlotThatMoves(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.Seven().Cluster(t, 0)
+	s := openAt(t, cluster.Addrs(), "")
+	if _, err := s.KeyValue.Set(t.Context(), key, []byte("v"), driver.SetOptions{TTL: time.Hour}, kept); err != nil {
+		t.Fatal(err)
 	}
-	source, target := ask(from, "CLUSTER", "MYID"), ask(to, "CLUSTER", "MYID")
-	ask(to, "CLUSTER", "SETSLOT", number, "IMPORTING", source)
-	ask(from, "CLUSTER", "SETSLOT", number, "MIGRATING", target)
-	host, port, _ := strings.Cut(to.Addr, ":")
+	var home string
+	var slot int64
+	for name, at := range keysAt(t, rawCluster(t, cluster)) {
+		if p, ok := strings.CutSuffix(name, "kk"); ok {
+			home, slot = p, at
+		}
+	}
+	move := moving(t, cluster, slot)
+	move.key(home + "i")
+	_, err := s.KeyValue.Delete(t.Context(), key, none)
+	if !errors.Is(err, prism.ReasonBackendUnavailable) || !prism.From(err).Retryable() {
+		t.Errorf("Delete: %v, want BACKEND_UNAVAILABLE", err)
+	}
+	move.rest()
+	n, err := s.KeyValueScan.Count(t.Context(), key.Namespace, driver.Query{})
+	e, found, failed := s.KeyValue.Get(t.Context(), key)
+	if n != 1 || err != nil || !found || string(e.Value) != "v" || failed != nil {
+		t.Errorf("there are %d keys, %v; Get: %+v %v %v", n, err, e, found, failed)
+	}
+	if r, err := s.KeyValue.Delete(t.Context(), key, none); !r.Found || err != nil {
+		t.Errorf("Delete where all has moved: %+v %v", r, err)
+	}
+}
+
+// A move is what redis-cli --cluster reshard does with a slot.
+type move struct {
+	t        *testing.T
+	cluster  *redistest.Cluster
+	from, to *redistest.Server
+	slot     string
+}
+
+// moving begins to move a slot to the next node.
+func moving(t *testing.T, cluster *redistest.Cluster, slot int64) move {
+	t.Helper()
+	m := move{t: t, cluster: cluster, slot: strconv.FormatInt(slot, 10)}
+	for i := range int64(3) {
+		if slot >= i*16384/3 && slot < (i+1)*16384/3 {
+			m.from, m.to = cluster.Nodes[i], cluster.Nodes[(i+1)%3]
+		}
+	}
+	ask(t, m.to, "CLUSTER", "SETSLOT", m.slot, "IMPORTING", ask(t, m.from, "CLUSTER", "MYID"))
+	ask(t, m.from, "CLUSTER", "SETSLOT", m.slot, "MIGRATING", ask(t, m.to, "CLUSTER", "MYID"))
+	return m
+}
+
+// key moves one key.
+func (m move) key(name string) {
+	m.t.Helper()
+	host, port, _ := strings.Cut(m.to.Addr, ":")
+	ask(m.t, m.from, "MIGRATE", host, port, name, "0", "5000")
+}
+
+// rest moves what is left, and gives the slot away.
+func (m move) rest() {
+	m.t.Helper()
 	for {
-		names := ask(from, "CLUSTER", "GETKEYSINSLOT", number, "2")
-		if names == "" {
+		name := ask(m.t, m.from, "CLUSTER", "GETKEYSINSLOT", m.slot, "1")
+		if name == "" {
 			break
 		}
-		ask(from, append([]string{"MIGRATE", host, port, "", "0", "5000", "KEYS"}, strings.Split(names, "\n")...)...)
+		m.key(name)
 	}
-	for _, node := range []*redistest.Server{to, from, cluster.Nodes[2]} {
-		ask(node, "CLUSTER", "SETSLOT", number, "NODE", target)
+	owner := ask(m.t, m.to, "CLUSTER", "MYID")
+	ask(m.t, m.to, "CLUSTER", "SETSLOT", m.slot, "NODE", owner)
+	for _, n := range m.cluster.Nodes {
+		ask(m.t, n, "CLUSTER", "SETSLOT", m.slot, "NODE", owner)
 	}
 }
 

@@ -233,3 +233,29 @@ func TestSentinelsLeadToTheMaster(t *testing.T) {
 		t.Errorf("Health is %v %s %v", h.State, h.Message, h.Facts)
 	}
 }
+
+// Connections are cut under load: what has lost its answer is not sent again, since it may
+// have been done.
+func TestLostAnswersAreNotAskedForAgain(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.Seven().Cluster(t, 0)
+	l := startLoad(t, openAt(t, cluster.Addrs(), ""), "cut off")
+	for range 100 {
+		l.progress(t, 50)
+		for _, n := range cluster.Nodes {
+			if _, err := n.Ask("CLIENT", "KILL", "TYPE", "normal"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if lost := l.end(t, [counters]int64{}); lost != 0 {
+		t.Errorf("%d answered increments are gone", lost)
+	}
+	cut := int64(0)
+	for n := range l.unsure {
+		cut += l.unsure[n].Load()
+	}
+	if cut == 0 {
+		t.Error("no call was cut off")
+	}
+}
