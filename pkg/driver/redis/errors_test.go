@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,95 +68,110 @@ func refusal(t *testing.T, word string, call func() error) error {
 	return err
 }
 
+// A trouble is something that can be wrong with a real server.
+type trouble struct {
+	word    string
+	reason  prism.Reason
+	next    string // part of what to do
+	provoke func(t *testing.T, server *redistest.Server) error
+}
+
+func writing(t *testing.T, s driver.Set) func() error {
+	return func() error { return second(set(t.Context(), s, key, "v", none)) }
+}
+
+// secret is a file with a password.
+func secret(t *testing.T) string {
+	t.Helper()
+	file := t.TempDir() + "/password"
+	write(t, file, "wrong")
+	return file
+}
+
+// misled are troubles of who is asked for what.
+var misled = []trouble{
+	{"NOAUTH", prism.ReasonFailedPrecond, "options.password_file", func(t *testing.T, server *redistest.Server) error {
+		configure(t, server, "requirepass", "secret")
+		return openError(t, []string{server.Addr}, "")
+	}},
+	{"WRONGPASS", prism.ReasonFailedPrecond, "options.username", func(t *testing.T, server *redistest.Server) error {
+		configure(t, server, "requirepass", "secret")
+		return openError(t, []string{server.Addr}, "password_file: "+secret(t))
+	}},
+	{"NOPERM", prism.ReasonFailedPrecond, "ACL SETUSER", func(t *testing.T, server *redistest.Server) error {
+		ask(t, server, "ACL", "SETUSER", "prism", "on", "nopass", "+@all", "-evalsha", "~*", "&*")
+		return writing(t, open(t, server, "username: prism\npassword_file: "+secret(t)))()
+	}},
+	{"fewer databases", prism.ReasonFailedPrecond, "CONFIG GET databases", func(t *testing.T, server *redistest.Server) error {
+		return openError(t, []string{server.Addr}, "db: 99")
+	}},
+	{"not part of a cluster", prism.ReasonFailedPrecond, "mode: standalone", func(t *testing.T, server *redistest.Server) error {
+		return openError(t, []string{listening(t, server)}, "mode: cluster")
+	}},
+	{"no sentinels", prism.ReasonFailedPrecond, "the sentinels' addresses", func(t *testing.T, server *redistest.Server) error {
+		return openError(t, []string{listening(t, server)}, "sentinel: {master: prism}")
+	}},
+}
+
+// unwell are troubles of servers that do not do what they could.
+var unwell = []trouble{
+	{"READONLY", prism.ReasonBackendUnavailable, "name its master", func(t *testing.T, server *redistest.Server) error {
+		s := open(t, server, "")
+		ask(t, server, "REPLICAOF", "127.0.0.1", "1")
+		return writing(t, s)()
+	}},
+	{"MASTERDOWN", prism.ReasonBackendUnavailable, "REPLICAOF NO ONE", func(t *testing.T, server *redistest.Server) error {
+		s := open(t, server, "")
+		configure(t, server, "replica-serve-stale-data", "no")
+		ask(t, server, "REPLICAOF", "127.0.0.1", "1")
+		return third(s.KeyValue.Get(t.Context(), key))
+	}},
+	{"NOREPLICAS", prism.ReasonBackendUnavailable, "min-replicas-to-write", func(t *testing.T, server *redistest.Server) error {
+		s := open(t, server, "")
+		configure(t, server, "min-replicas-to-write", "1")
+		return writing(t, s)()
+	}},
+	{"maxmemory", prism.ReasonQuotaExceeded, "CONFIG SET maxmemory", func(t *testing.T, server *redistest.Server) error {
+		s := open(t, server, "")
+		configure(t, server, "maxmemory", "1kb")
+		return writing(t, s)()
+	}},
+	{"MISCONF", prism.ReasonBackendUnavailable, "see to the disk", func(t *testing.T, server *redistest.Server) error {
+		s := open(t, server, "")
+		gone := t.TempDir() + "/gone"
+		if err := os.Mkdir(gone, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		configure(t, server, "dir", gone, "save", "3600 1")
+		if err := os.Remove(gone); err != nil {
+			t.Fatal(err)
+		}
+		ask(t, server, "BGSAVE")
+		return refusal(t, "MISCONF", writing(t, s))
+	}},
+	{"LOADING", prism.ReasonBackendUnavailable, "INFO persistence", func(t *testing.T, server *redistest.Server) error {
+		s := open(t, server, "")
+		for i := range 200 {
+			ask(t, server, "SET", fmt.Sprint("load", i), strings.Repeat("x", 2000))
+		}
+		configure(t, server, "key-load-delay", "50000", "loading-process-events-interval-bytes", "1024")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = server.Ask("DEBUG", "RELOAD") // answered when all is loaded
+		}()
+		err := refusal(t, "LOADING", writing(t, s))
+		configure(t, server, "key-load-delay", "0")
+		<-done
+		return err
+	}},
+}
+
 // Each thing that can be wrong with a real server has a message of its own, which says
 // what to do next.
 func TestWhatIsWrongWithAServerIsToldApart(t *testing.T) {
 	t.Parallel()
-	write := func(s driver.Set) func() error {
-		return func() error { return second(set(t.Context(), s, key, "v", none)) }
-	}
-	password := t.TempDir() + "/password"
-	if err := os.WriteFile(password, []byte("wrong"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		word    string
-		reason  prism.Reason
-		next    string // part of what to do
-		provoke func(t *testing.T, server *redistest.Server) error
-	}{
-		{"NOAUTH", prism.ReasonFailedPrecond, "options.password_file", func(t *testing.T, server *redistest.Server) error {
-			configure(t, server, "requirepass", "secret")
-			return openError(t, []string{server.Addr}, "")
-		}},
-		{"WRONGPASS", prism.ReasonFailedPrecond, "options.username", func(t *testing.T, server *redistest.Server) error {
-			configure(t, server, "requirepass", "secret")
-			return openError(t, []string{server.Addr}, "password_file: "+password)
-		}},
-		{"NOPERM", prism.ReasonFailedPrecond, "ACL SETUSER", func(t *testing.T, server *redistest.Server) error {
-			ask(t, server, "ACL", "SETUSER", "prism", "on", "nopass", "+@all", "-evalsha", "~*", "&*")
-			return write(open(t, server, "username: prism\npassword_file: "+password))()
-		}},
-		{"fewer databases", prism.ReasonFailedPrecond, "CONFIG GET databases", func(t *testing.T, server *redistest.Server) error {
-			return openError(t, []string{server.Addr}, "db: 99")
-		}},
-		{"READONLY", prism.ReasonBackendUnavailable, "name its master", func(t *testing.T, server *redistest.Server) error {
-			s := open(t, server, "")
-			ask(t, server, "REPLICAOF", "127.0.0.1", "1")
-			return write(s)()
-		}},
-		{"MASTERDOWN", prism.ReasonBackendUnavailable, "REPLICAOF NO ONE", func(t *testing.T, server *redistest.Server) error {
-			s := open(t, server, "")
-			configure(t, server, "replica-serve-stale-data", "no")
-			ask(t, server, "REPLICAOF", "127.0.0.1", "1")
-			return third(s.KeyValue.Get(t.Context(), key))
-		}},
-		{"NOREPLICAS", prism.ReasonBackendUnavailable, "min-replicas-to-write", func(t *testing.T, server *redistest.Server) error {
-			s := open(t, server, "")
-			configure(t, server, "min-replicas-to-write", "1")
-			return write(s)()
-		}},
-		{"maxmemory", prism.ReasonQuotaExceeded, "CONFIG SET maxmemory", func(t *testing.T, server *redistest.Server) error {
-			s := open(t, server, "")
-			configure(t, server, "maxmemory", "1kb")
-			return write(s)()
-		}},
-		{"MISCONF", prism.ReasonBackendUnavailable, "see to the disk", func(t *testing.T, server *redistest.Server) error {
-			s := open(t, server, "")
-			gone := t.TempDir() + "/gone"
-			if err := os.Mkdir(gone, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			configure(t, server, "dir", gone, "save", "3600 1")
-			if err := os.Remove(gone); err != nil {
-				t.Fatal(err)
-			}
-			ask(t, server, "BGSAVE")
-			return refusal(t, "MISCONF", write(s))
-		}},
-		{"LOADING", prism.ReasonBackendUnavailable, "INFO persistence", func(t *testing.T, server *redistest.Server) error {
-			s := open(t, server, "")
-			for i := range 200 {
-				ask(t, server, "SET", fmt.Sprint("load", i), strings.Repeat("x", 2000))
-			}
-			configure(t, server, "key-load-delay", "50000", "loading-process-events-interval-bytes", "1024")
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				_, _ = server.Ask("DEBUG", "RELOAD") // answered when all is loaded
-			}()
-			err := refusal(t, "LOADING", write(s))
-			configure(t, server, "key-load-delay", "0")
-			<-done
-			return err
-		}},
-		{"not part of a cluster", prism.ReasonFailedPrecond, "mode: standalone", func(t *testing.T, server *redistest.Server) error {
-			return openError(t, []string{listening(t, server)}, "mode: cluster")
-		}},
-		{"no sentinels", prism.ReasonFailedPrecond, "the sentinels' addresses", func(t *testing.T, server *redistest.Server) error {
-			return openError(t, []string{listening(t, server)}, "sentinel: {master: prism}")
-		}},
-	} {
+	for _, c := range slices.Concat(misled, unwell) {
 		t.Run(c.word, func(t *testing.T) {
 			t.Parallel()
 			err := c.provoke(t, redistest.Seven().Start(t, "--appendonly", "no", "--enable-debug-command", "local", "--enable-protected-configs", "local"))

@@ -259,3 +259,51 @@ func TestLostAnswersAreNotAskedForAgain(t *testing.T) {
 		t.Error("no call was cut off")
 	}
 }
+
+// A node that does not answer keeps its own callers waiting, and nobody else's.
+func TestAFrozenNodeKeepsNobodyFromTheOthers(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.Seven().Cluster(t, 0)
+	s := openAt(t, cluster.Addrs(), "timeout: 5m")
+	var here, gone []prism.Key // on nodes that answer, and on the one that will not
+	for i := range 60 {
+		k := prism.Key{Namespace: "frozen", Name: fmt.Sprint("k", i)}
+		before := ask(t, cluster.Nodes[0], "DBSIZE")
+		if _, err := set(t.Context(), s, k, "v", none); err != nil {
+			t.Fatal(err)
+		}
+		if ask(t, cluster.Nodes[0], "DBSIZE") == before {
+			here = append(here, k)
+		} else {
+			gone = append(gone, k)
+		}
+	}
+	if err := cluster.Nodes[0].Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var stuck, work sync.WaitGroup
+	for _, k := range gone {
+		stuck.Go(func() { _, _, _ = s.KeyValue.Get(ctx, k) })
+	}
+	for _, k := range here {
+		work.Go(func() {
+			for range 20 {
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				if e, found, err := s.KeyValue.Get(ctx, k); err != nil || !found || string(e.Value) != "v" {
+					t.Errorf("Get %v: %v %v", k, found, err)
+				}
+				cancel()
+			}
+		})
+	}
+	work.Wait()
+	if err := cluster.Nodes[0].Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	stuck.Wait()
+	if len(here) == 0 || len(gone) == 0 {
+		t.Errorf("%d keys are on nodes that answer, %d on the other", len(here), len(gone))
+	}
+}

@@ -54,19 +54,62 @@ type single struct {
 	err   error  // redis.Nil: there is no such key
 }
 
+// gatherers are one for each node of a cluster, so that no node's calls wait for another's.
+type gatherers struct {
+	s     *store
+	one   *gatherer // of a single server, and for a cluster whose nodes are not known
+	nodes sync.Map  // address to *gatherer
+}
+
+func newGatherers(s *store) *gatherers { return &gatherers{s: s, one: newGatherer(s)} }
+
+// of is the gatherer for what begins with a hash tag.
+func (g *gatherers) of(ctx context.Context, key string) *gatherer {
+	if g.s.cluster == nil {
+		return g.one
+	}
+	node, err := g.s.cluster.MasterForKey(ctx, key)
+	if err != nil {
+		return g.one // whose call tells why
+	}
+	addr := node.Options().Addr
+	if found, ok := g.nodes.Load(addr); ok {
+		return found.(*gatherer)
+	}
+	found, _ := g.nodes.LoadOrStore(addr, newGatherer(g.s))
+	return found.(*gatherer)
+}
+
+// close waits for what is on its way.
+func (g *gatherers) close() {
+	g.one.close()
+	g.nodes.Range(func(_, node any) bool {
+		node.(*gatherer).close()
+		return true
+	})
+}
+
+// get is the value of a key, redis.Nil if there is none.
+func (g *gatherers) get(ctx context.Context, key string) (string, error) {
+	return g.of(ctx, key).get(ctx, key)
+}
+
+// change has a script do one operation on what begins with a prefix.
+func (g *gatherers) change(ctx context.Context, sc *script, prefix string, args []any) (string, error) {
+	return g.of(ctx, prefix).change(ctx, sc, prefix, args)
+}
+
 func newGatherer(s *store) *gatherer {
 	g := &gatherer{s: s, few: min(gatherAtOnce, s.options.PoolSize), most: s.options.PoolSize}
 	g.timer = time.AfterFunc(time.Hour, g.late)
 	return g
 }
 
-// close waits for what is on its way.
 func (g *gatherer) close() {
 	g.timer.Stop()
 	g.flying.Wait()
 }
 
-// get is the value of a key, redis.Nil if there is none.
 func (g *gatherer) get(ctx context.Context, key string) (string, error) {
 	if g.begin(0) {
 		defer g.end()
@@ -75,7 +118,6 @@ func (g *gatherer) get(ctx context.Context, key string) (string, error) {
 	return g.wait(&single{key: key, ctx: ctx, size: len(key)})
 }
 
-// change has a script do one operation in the namespace with a prefix.
 func (g *gatherer) change(ctx context.Context, sc *script, prefix string, args []any) (string, error) {
 	size := 0
 	for _, a := range args {

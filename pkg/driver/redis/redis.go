@@ -69,7 +69,7 @@ type store struct {
 	channels string // what our channels begin with
 	news     hub
 	events   *pubsub
-	singles  *gatherer
+	singles  *gatherers
 
 	// calls is held for reading by each call, for writing by Close.
 	calls   sync.RWMutex
@@ -101,7 +101,7 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 	s.channels = "p1:" + strconv.Itoa(s.options.DB) + ":"
 	s.news.open(s)
 	s.events = newPubSub(s)
-	s.singles = newGatherer(s)
+	s.singles = newGatherers(s)
 	info, err := s.greet(ctx)
 	if err != nil {
 		s.singles.close()

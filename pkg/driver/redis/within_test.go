@@ -33,7 +33,7 @@ func within(t *testing.T) *store {
 func TestCallsDoNotWaitForThoseThatAreStuck(t *testing.T) {
 	t.Parallel()
 	s := within(t)
-	g := s.singles
+	g := s.singles.one
 	g.mu.Lock()
 	g.running = g.few // as if so many were on their way
 	g.mu.Unlock()
