@@ -116,7 +116,7 @@ var defects = []defect{
 		"Get of a missing key says not found",
 		"a random mix of calls does what a map does",
 		"a receipt makes Set happen once",
-		"a receipt with another body is KEY_REUSED and changes nothing",
+		"a receipt that was used for another key is KEY_REUSED and changes nothing",
 		"keys are compared byte by byte",
 		"keys may be any bytes",
 		"set, get, delete, get in turn",
@@ -143,6 +143,7 @@ var defects = []defect{
 		"a receipt makes Set happen once",
 		"a receipt of a batch is known to the single call and the other way round",
 		"a receipt with another body is KEY_REUSED and changes nothing",
+		"a receipt that was used for another key is KEY_REUSED and changes nothing",
 		"receipts are bounded and the oldest go first",
 		"a receipt may bound them further",
 		"what changes nothing is not told",
@@ -152,6 +153,7 @@ var defects = []defect{
 	}},
 	{name: "a receipt forgets its body", finds: []string{
 		"a receipt with another body is KEY_REUSED and changes nothing",
+		"a receipt that was used for another key is KEY_REUSED and changes nothing",
 	}, wrap: func(s driver.Set) driver.Set {
 		s.KeyValue = forgetsBody{s.KeyValue}
 		return only(s, "keyvalue_basic")

@@ -128,6 +128,7 @@ func RunCacheModel(t *testing.T, a, b Harness) {
 		for i, h := range []Harness{a, b} {
 			m.side[i] = h.Open(modelTB{r}, Options{})
 			m.real = m.real || m.side[i].Clock == nil
+			m.apart = m.apart || h.Apart
 		}
 		r.Repeat(map[string]func(*rapid.T){
 			"ops": m.ops, "ops again": m.ops, "lock": m.lock, "fill": m.fill, "unlock": m.unlock,
@@ -142,6 +143,7 @@ type cachePair struct {
 	ns     prism.Namespace
 	side   [2]Opened
 	real   bool                 // a side has no clock to move
+	apart  bool                 // a side keeps a receipt with its key
 	locked map[string]time.Time // when what may be a lock ends, by the clock of side 0
 }
 
@@ -186,6 +188,9 @@ func (m *cachePair) ops(r *rapid.T) {
 	for i := range ops {
 		if n := rapid.IntRange(0, 9).Draw(r, "receipt"); n < 3 && !ops[i].Reads() {
 			ops[i].Receipt = driver.Receipt{ID: [16]byte{byte(n + 1)}, Body: [16]byte{byte(ops[i].Kind)}, Keep: keep}
+			if m.apart {
+				copy(ops[i].Receipt.ID[1:], ops[i].Key)
+			}
 		}
 	}
 	var results [2][]driver.CacheResult

@@ -117,7 +117,7 @@ func Check(ctx context.Context, h Harness, only ...string) []Outcome {
 
 // features are the words that a promise's needs are looked up in.
 func (h Harness) features() (map[string]bool, error) {
-	has := map[string]bool{"store": true, "bounds": h.Bounds, "anybytes": !h.Wire, "direct": !h.Wire}
+	has := map[string]bool{"store": true, "bounds": h.Bounds, "anybytes": !h.Wire, "direct": !h.Wire, "together": !h.Apart}
 	var r recorder
 	r.run(func() {
 		opened := h.Open(&r, Options{})
@@ -171,7 +171,7 @@ func (h Harness) check(s suite, p promise) Outcome {
 
 // known are the words that may stand in a promise's needs.
 func known(word string) bool {
-	if slices.Contains([]string{"store", "reopen", "bounds", "clock", "anybytes", "direct"}, word) {
+	if slices.Contains([]string{"store", "reopen", "bounds", "clock", "anybytes", "direct", "together"}, word) {
 		return true
 	}
 	return slices.ContainsFunc(driver.Capabilities(), func(c driver.Capability) bool { return c.Name == word })

@@ -47,6 +47,9 @@ type Harness struct {
 	// Wire is true if names travel: namespaces are then [a-z][a-z0-9-]{0,62}
 	// and keys valid UTF-8.
 	Wire bool
+	// Apart is true if a receipt stands with the key that it was used for, apart from
+	// those of other keys: a store that is spread over servers has no place for all.
+	Apart bool
 	// Async is true if events may still be on their way to subscriptions when
 	// Publish has returned.
 	Async bool

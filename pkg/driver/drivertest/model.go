@@ -36,7 +36,7 @@ const (
 // hour, and what happens at an expiry is left to the promises. Versions are each
 // store's own: what is compared is that they stand in one-to-one relation for
 // each key. A store that can reopen does so now and then, and the watches on both
-// must tell the same story for each key.
+// must tell the same story for each key. What one of them does not have is left out.
 func RunModel(t *testing.T, a, b Harness) {
 	t.Helper()
 	defer rapidFlags(t)()
@@ -45,17 +45,28 @@ func RunModel(t *testing.T, a, b Harness) {
 		for i, h := range []Harness{a, b} {
 			m.side[i] = &modelSide{name: h.Name, opened: h.Open(modelTB{r}, Options{})}
 			m.real = m.real || m.side[i].opened.Clock == nil
+			m.apart = m.apart || h.Apart
 		}
+		m.watched = m.both("keyvalue_watch")
 		m.forget()
-		r.Repeat(map[string]func(*rapid.T){
+		actions := map[string]func(*rapid.T){
 			"single": m.single, "single again": m.single, "single once more": m.single,
 			"batch": m.batch, "commit": m.commit, "scan": m.scan, "pass": m.pass,
 			"reopen": m.reopen, "drop": m.drop, "": func(*rapid.T) {},
-		})
+		}
+		if !m.both("keyvalue_transactional") {
+			delete(actions, "commit")
+		}
+		r.Repeat(actions)
 		m.drain()
 		m.compareAll()
 		m.closeWatches()
 	})
+}
+
+// both reports whether both sides have a capability.
+func (m *model) both(capability string) bool {
+	return m.side[0].opened.Set.Has(capability) && m.side[1].opened.Set.Has(capability)
 }
 
 // rapidFlags sets how much rapid does, which it takes from the command line
@@ -107,6 +118,9 @@ type model struct {
 	ns   prism.Namespace
 	side [2]*modelSide
 	real bool // time is not in the test's hands on either side
+
+	watched bool // both sides tell of changes
+	apart   bool // a side keeps a receipt with its key
 
 	// versions pairs, for each key, the versions of the two sides; seen lists
 	// them in the order in which they came.
@@ -179,32 +193,6 @@ func (m *model) forget() {
 	}
 }
 
-func (m *model) watch(s *modelSide) {
-	w, err := s.opened.Set.KeyValueWatch.Watch(m.ctx, m.ns, "", s.at)
-	if err != nil {
-		m.Fatalf("%s: watch: %v", s.name, err)
-	}
-	s.watcher = w
-	m.take(s)
-}
-
-func (m *model) take(s *modelSide) {
-	ctx, cancel := context.WithTimeout(m.ctx, 10*time.Second)
-	defer cancel()
-	c, err := s.watcher.Next(ctx)
-	if err != nil {
-		m.Fatalf("%s: watch after %d changes: %v", s.name, len(s.changes), err)
-	}
-	s.changes = append(s.changes, c.Changes...)
-	s.at = c.Position
-}
-
-func (m *model) closeWatches() {
-	for _, s := range m.side {
-		_ = s.watcher.Close()
-	}
-}
-
 // version draws a version of a key for both sides: the newest, an older one,
 // or one that never was.
 func (m *model) version(r *rapid.T, key string) [2]uint64 {
@@ -247,7 +235,7 @@ func (m *model) op(r *rapid.T, kinds ...driver.OpKind) [2]driver.Op {
 		}
 	}
 	if !op.Kind.Reads() {
-		op.Receipt = m.receipt(r, fmt.Sprintf("%+v %v", op, version[0]))
+		op.Receipt = m.receipt(r, op.Key, fmt.Sprintf("%+v %v", op, version[0]))
 	}
 	ops := [2]driver.Op{op, op}
 	for i, v := range version {
@@ -257,7 +245,7 @@ func (m *model) op(r *rapid.T, kinds ...driver.OpKind) [2]driver.Op {
 }
 
 // receipt draws none, or one of few ids with the hash of what is asked.
-func (m *model) receipt(r *rapid.T, asked string) driver.Receipt {
+func (m *model) receipt(r *rapid.T, key, asked string) driver.Receipt {
 	id := rapid.IntRange(-20, 10).Draw(r, "receipt")
 	if id <= 0 {
 		return driver.Receipt{}
@@ -267,6 +255,9 @@ func (m *model) receipt(r *rapid.T, asked string) driver.Receipt {
 		keeps = keeps[:1]
 	}
 	rec := driver.Receipt{ID: [16]byte{byte(id)}, Keep: rapid.SampledFrom(keeps).Draw(r, "keep")}
+	if m.apart {
+		copy(rec.ID[1:], key)
+	}
 	sum := sha256.Sum256([]byte(asked))
 	copy(rec.Body[:], sum[:])
 	return rec
@@ -422,7 +413,7 @@ func (m *model) commit(r *rapid.T) {
 		op.Key, op.Receipt = key, driver.Receipt{}
 		writes = append(writes, op)
 	}
-	receipt := m.receipt(r, fmt.Sprintf("%+v %+v", checks[0], writes))
+	receipt := m.receipt(r, "", fmt.Sprintf("%+v %+v", checks[0], writes))
 	var results [2][]driver.Result
 	var errs [2]error
 	for i, s := range m.side {
@@ -515,7 +506,7 @@ func (m *model) reopen(r *rapid.T) {
 		if s.opened.Reopen == nil {
 			continue
 		}
-		_ = s.watcher.Close()
+		m.unwatch(s)
 		s.opened.Set = s.opened.Reopen()
 		m.watch(s)
 	}
@@ -536,54 +527,6 @@ func (m *model) drop(r *rapid.T) {
 	m.forget()
 	m.versions = used // they stay used up
 	m.compareAll()
-}
-
-// drain writes every key, so that whatever expiry is still to be told must
-// come before, and then compares what the watches have told of each key.
-func (m *model) drain() {
-	want := [2]map[uint64]bool{{}, {}}
-	for _, key := range modelKeys {
-		op := opSet(key, "end")
-		var res [2]driver.Result
-		for i, s := range m.side {
-			if res[i], res[i].Err = call(m.ctx, &s.opened.Set, m.ns, op); res[i].Err != nil {
-				m.Fatalf("%s: %v", s.name, res[i].Err)
-			}
-			want[i][res[i].Version] = true
-		}
-		m.compare(op, res)
-	}
-	var told [2]map[string][]driver.Change
-	for i, s := range m.side {
-		told[i] = map[string][]driver.Change{}
-		for n := 0; len(want[i]) > 0; n++ {
-			if n == len(s.changes) {
-				m.take(s)
-			}
-			if n < len(s.changes) {
-				c := s.changes[n]
-				delete(want[i], c.Version)
-				told[i][c.Key] = append(told[i][c.Key], c)
-			} else {
-				n--
-			}
-		}
-		s.changes = nil
-	}
-	for _, key := range modelKeys {
-		a, b := told[0][key], told[1][key]
-		if len(a) != len(b) {
-			m.Fatalf("watch of %q: %s told %d changes, %s %d: %v, %v", key, m.side[0].name, len(a), m.side[1].name, len(b), a, b)
-		}
-		for n := range a {
-			what := fmt.Sprintf("watch of %q, change %d", key, n)
-			if a[n].Kind != b[n].Kind {
-				m.Fatalf("%s: kind %d and %d", what, a[n].Kind, b[n].Kind)
-			}
-			m.pair(what, key, [2]uint64{a[n].Version, b[n].Version})
-			m.pair(what+" before", key, [2]uint64{a[n].Previous, b[n].Previous})
-		}
-	}
 }
 
 // compareAll compares everything that is there.

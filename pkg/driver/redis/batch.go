@@ -17,17 +17,44 @@ import (
 // meanwhile, a third of a millisecond or so.
 const stride = 64
 
-// A part is some consecutive operations of a batch that one command does.
+// A part is some operations on a bucket that one command does.
 type part struct {
-	at   []int // places in the batch
-	one  *redis.StringCmd
-	get  *redis.SliceCmd
-	ends *redis.DurationCmd
-	do   *redis.Cmd
+	prefix string
+	at     []int // places in the batch
+	one    *redis.StringCmd
+	get    *redis.SliceCmd
+	ends   *redis.DurationCmd
+	do     *redis.Cmd
 }
 
-// Batch is one pipeline: an MGET for a run of gets, a script for a run of
-// mutations.
+// A cutter cuts operations on a namespace into parts. Those on a bucket keep their order.
+type cutter struct {
+	s     *store
+	ns    prism.Namespace
+	parts []*part
+	last  [bucketCount]*part
+}
+
+// cut puts the operation at a place where it belongs: into the last part of its key's
+// bucket if that one's command can do it too.
+func (c *cutter) cut(key string, at int, joins func(last *part) bool) {
+	bucket := c.s.bucket(key)
+	last := c.last[bucket]
+	if last == nil || !joins(last) {
+		p := &part{}
+		if last != nil {
+			p.prefix = last.prefix
+		} else {
+			p.prefix = bucketPrefix(c.ns, bucket)
+		}
+		c.parts = append(c.parts, p)
+		c.last[bucket], last = p, p
+	}
+	last.at = append(last.at, at)
+}
+
+// Batch is one pipeline, on a cluster one to each node: an MGET for a run of gets, a
+// script for a run of mutations.
 func (s *store) Batch(ctx context.Context, ns prism.Namespace, ops []driver.Op, results []driver.Result) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -40,9 +67,8 @@ func (s *store) Batch(ctx context.Context, ns prism.Namespace, ops []driver.Op, 
 		return nil
 	}
 	clear(results[:len(ops)])
-	parts := s.parts(ops, results)
-	p := prefix(ns)
-	err := s.pipe(ctx, parts, func(pipe redis.Pipeliner, part *part) { s.add(ctx, pipe, p, ops, part) })
+	parts := s.parts(ns, ops, results)
+	err := s.pipe(ctx, parts, func(pipe caller, part *part) { s.add(ctx, pipe, ops, part) })
 	if err != nil {
 		return err
 	}
@@ -54,11 +80,11 @@ func (s *store) Batch(ctx context.Context, ns prism.Namespace, ops []driver.Op, 
 
 // pipe sends parts in one pipeline; add adds one. The error is for all, when
 // nothing was sent.
-func (s *store) pipe(ctx context.Context, parts []*part, add func(redis.Pipeliner, *part)) error {
-	send := func(parts []*part) error {
+func (s *store) pipe(ctx context.Context, parts []*part, add func(caller, *part)) error {
+	send := func(parts []*part, whole bool) error {
 		pipe := s.client.Pipeline()
 		for _, p := range parts {
-			add(pipe, p)
+			add(caller{pipe, whole}, p)
 		}
 		_, err := pipe.Exec(ctx)
 		return err
@@ -66,17 +92,15 @@ func (s *store) pipe(ctx context.Context, parts []*part, add func(redis.Pipeline
 	if len(parts) == 0 {
 		return nil
 	}
-	err := send(parts)
+	err := send(parts, false)
 	// A server that was restarted has forgotten the scripts. What came before in
 	// the pipeline is done, and of what came after the mutations that it knew: those
 	// that another gateway had given to it meanwhile.
 	if i := slices.IndexFunc(parts, (*part).unknown); i >= 0 {
 		again := slices.DeleteFunc(slices.Clone(parts[i:]), func(p *part) bool { return p.do != nil && !p.unknown() })
-		if err = loadScripts(ctx, s.client); err == nil {
-			err = send(again)
-		}
+		err = send(again, true)
 	}
-	if untried(err) {
+	if untried(err) && s.cluster == nil {
 		return s.classify(ctx, err)
 	}
 	return nil
@@ -92,9 +116,8 @@ func untried(err error) bool {
 }
 
 // parts cuts a batch into runs of reads and of mutations.
-func (s *store) parts(ops []driver.Op, results []driver.Result) []*part {
-	var parts []*part
-	var last *part
+func (s *store) parts(ns prism.Namespace, ops []driver.Op, results []driver.Result) []*part {
+	c := cutter{s: s, ns: ns}
 	for i := range ops {
 		op := &ops[i]
 		if !op.Kind.Reads() || op.Kind == 0 {
@@ -103,13 +126,11 @@ func (s *store) parts(ops []driver.Op, results []driver.Result) []*part {
 				continue
 			}
 		}
-		if last == nil || !joins(ops[last.at[0]].Kind, op.Kind) || !op.Kind.Reads() && len(last.at) == stride {
-			last = new(part)
-			parts = append(parts, last)
-		}
-		last.at = append(last.at, i)
+		c.cut(op.Key, i, func(last *part) bool {
+			return joins(ops[last.at[0]].Kind, op.Kind) && (op.Kind.Reads() || len(last.at) < stride)
+		})
 	}
-	return parts
+	return c.parts
 }
 
 // joins reports whether one command can do both.
@@ -121,7 +142,8 @@ func joins(a, b driver.OpKind) bool {
 }
 
 // add adds the command of a part to a pipeline.
-func (s *store) add(ctx context.Context, pipe redis.Pipeliner, p string, ops []driver.Op, part *part) {
+func (s *store) add(ctx context.Context, pipe caller, ops []driver.Op, part *part) {
+	p := part.prefix
 	switch first := &ops[part.at[0]]; first.Kind {
 	case driver.OpGet:
 		keys := make([]string, len(part.at))
@@ -133,10 +155,11 @@ func (s *store) add(ctx context.Context, pipe redis.Pipeliner, p string, ops []d
 		part.ends = pipe.PExpireTime(ctx, p+kindValue+first.Key)
 	default:
 		args := s.common(p)
+		common := len(args)
 		for _, i := range part.at {
 			args = appendOp(args, &ops[i])
 		}
-		part.do = pipe.EvalSha(ctx, batchScript.sum, []string{p + kindMeta, dueKey}, args...)
+		part.do = pipe.call(ctx, batchScript, s.keysOf(batchScript, p, args[common:]), args...)
 	}
 }
 

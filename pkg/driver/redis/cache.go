@@ -3,10 +3,7 @@ package redis
 import (
 	"context"
 	"encoding/binary"
-	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -30,8 +27,8 @@ const (
 )
 
 func parseEntry(raw []byte) (e driver.CacheEntry, err error) {
-	if len(raw) < entryHead || raw[0] != entryFormat {
-		return e, errRecord
+	if err := readable(raw, entryHead, entryFormat); err != nil {
+		return e, err
 	}
 	if ms := binary.BigEndian.Uint64(raw[8:]); ms != 0 {
 		e.ExpiresAt = time.UnixMilli(int64(ms))
@@ -45,7 +42,7 @@ func (c *cache) Get(ctx context.Context, key prism.Key) (driver.CacheEntry, bool
 		return driver.CacheEntry{}, false, err
 	}
 	defer c.s.leave()
-	raw, err := c.s.singles.get(ctx, prefix(key.Namespace)+kindEntry+key.Name)
+	raw, err := c.s.singles.get(ctx, c.s.home(key.Namespace, key.Name)+kindEntry+key.Name)
 	if missing(err) {
 		return driver.CacheEntry{}, false, nil
 	}
@@ -67,21 +64,9 @@ func (c *cache) Do(ctx context.Context, ns prism.Namespace, ops []driver.CacheOp
 		return prism.InvalidField("results", "must have room for every operation")
 	}
 	clear(results[:len(ops)])
-	var parts []*part
-	for i := range ops {
-		if ops[i].Kind == 0 || ops[i].Kind > driver.CacheIncrement {
-			results[i].Err = errKind()
-			continue
-		}
-		if n := len(parts); n == 0 || !joinsCache(ops[parts[n-1].at[0]].Kind, ops[i].Kind) || len(parts[n-1].at) == stride && !ops[i].Reads() {
-			parts = append(parts, new(part))
-		}
-		last := parts[len(parts)-1]
-		last.at = append(last.at, i)
-	}
-	p := prefix(ns)
+	parts := c.parts(ns, ops, results)
 	if len(ops) == 1 && len(parts) == 1 && !ops[0].Reads() {
-		answer, err := c.s.singles.change(ctx, cacheScript, p, appendCacheOp(nil, &ops[0]))
+		answer, err := c.s.singles.change(ctx, cacheScript, parts[0].prefix, appendCacheOp(nil, &ops[0]))
 		switch {
 		case untried(err):
 			return c.s.classify(ctx, err)
@@ -92,7 +77,7 @@ func (c *cache) Do(ctx context.Context, ns prism.Namespace, ops []driver.CacheOp
 		}
 		return nil
 	}
-	err := c.s.pipe(ctx, parts, func(pipe redis.Pipeliner, part *part) { c.add(ctx, pipe, p, ops, part) })
+	err := c.s.pipe(ctx, parts, func(pipe caller, part *part) { c.add(ctx, pipe, ops, part) })
 	if err != nil {
 		return err
 	}
@@ -100,6 +85,22 @@ func (c *cache) Do(ctx context.Context, ns prism.Namespace, ops []driver.CacheOp
 		c.read(ctx, part, ops, results)
 	}
 	return nil
+}
+
+// parts cuts operations into runs of gets and of mutations.
+func (c *cache) parts(ns prism.Namespace, ops []driver.CacheOp, results []driver.CacheResult) []*part {
+	cut := cutter{s: c.s, ns: ns}
+	for i := range ops {
+		op := &ops[i]
+		if op.Kind == 0 || op.Kind > driver.CacheIncrement {
+			results[i].Err = errKind()
+			continue
+		}
+		cut.cut(op.Key, i, func(last *part) bool {
+			return joinsCache(ops[last.at[0]].Kind, op.Kind) && (op.Reads() || len(last.at) < stride)
+		})
+	}
+	return cut.parts
 }
 
 // joinsCache reports whether one command can do both.
@@ -110,7 +111,8 @@ func joinsCache(a, b driver.CacheOpKind) bool {
 	return true
 }
 
-func (c *cache) add(ctx context.Context, pipe redis.Pipeliner, p string, ops []driver.CacheOp, part *part) {
+func (c *cache) add(ctx context.Context, pipe caller, ops []driver.CacheOp, part *part) {
+	p := part.prefix
 	switch first := &ops[part.at[0]]; first.Kind {
 	case driver.CacheGet:
 		keys := make([]string, len(part.at))
@@ -122,10 +124,11 @@ func (c *cache) add(ctx context.Context, pipe redis.Pipeliner, p string, ops []d
 		part.ends = pipe.PExpireTime(ctx, p+kindEntry+first.Key)
 	default:
 		args := c.s.common(p)
+		common := len(args)
 		for _, i := range part.at {
 			args = appendCacheOp(args, &ops[i])
 		}
-		part.do = pipe.EvalSha(ctx, cacheScript.sum, []string{p + kindMeta, dueKey}, args...)
+		part.do = pipe.call(ctx, cacheScript, c.s.keysOf(cacheScript, p, args[common:]), args...)
 	}
 }
 
@@ -204,7 +207,7 @@ func (c *cache) lock(ctx context.Context, key prism.Key, args ...any) (word stri
 		return "", nil, err
 	}
 	defer c.s.leave()
-	p := prefix(key.Namespace)
+	p := c.s.home(key.Namespace, key.Name)
 	answer, err := c.s.run(ctx, lockScript, []string{p + kindEntry + key.Name, p + kindLock + key.Name}, args...).Slice()
 	if err == nil && len(answer) != 2 {
 		err = errAnswer
@@ -245,58 +248,4 @@ func (c *cache) Fill(ctx context.Context, key prism.Key, owner driver.LockOwner,
 func (c *cache) Unlock(ctx context.Context, key prism.Key, owner driver.LockOwner) (bool, error) {
 	word, _, err := c.lock(ctx, key, "unlock", owner[:], 0)
 	return word == "done", err
-}
-
-const (
-	sampleRounds = 50   // how often some of the server's keys are looked at
-	sampleKeys   = 1000 // how many about
-	sampleSizes  = 50   // and the sizes of how many of a cache's entries
-)
-
-// sampleCache estimates what a cache holds from some of the server's keys: all
-// of them, where there are no more than fifty thousand.
-func (s *store) sampleCache(ctx context.Context, p string, u *driver.Usage) error {
-	var seen, found int64
-	var names []string
-	cursor := uint64(0)
-	for range sampleRounds {
-		keys, next, err := s.client.Scan(ctx, cursor, "", sampleKeys).Result()
-		if err != nil {
-			return err
-		}
-		seen += int64(len(keys))
-		for _, k := range keys {
-			if strings.HasPrefix(k, p+kindEntry) {
-				if found++; len(names) < sampleSizes {
-					names = append(names, k)
-				}
-			}
-		}
-		if cursor = next; cursor == 0 {
-			break
-		}
-	}
-	if found == 0 {
-		return nil
-	}
-	pipe := s.client.Pipeline()
-	all := pipe.DBSize(ctx)
-	var bytes int64
-	sizes := make([]*redis.IntCmd, len(names))
-	for i, k := range names {
-		bytes += int64(len(k)-len(p)-len(kindEntry)) - entryHead
-		sizes[i] = pipe.StrLen(ctx, k)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return err
-	}
-	for _, size := range sizes {
-		bytes += size.Val()
-	}
-	u.Keys = found
-	if cursor != 0 {
-		u.Keys = max(found, found*all.Val()/seen)
-	}
-	u.Bytes = max(0, bytes*u.Keys/int64(len(names)))
-	return nil
 }

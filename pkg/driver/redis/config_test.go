@@ -70,9 +70,17 @@ func TestAFileIsToldWhereItIsWrong(t *testing.T) {
 func TestOptionsThatCannotBeUsedAreAllNamed(t *testing.T) {
 	t.Parallel()
 	for fields, options := range map[string]string{
-		"options.addrs":         "      db: 1\n",
-		"options.addrs options": "      addrs: [\"a:1\", \"b:1\"]\n",
-		"options.addrs port":    "      addrs: [localhost]\n",
+		"options.addrs":                     "      db: 1\n",
+		"options.addrs one":                 "      {addrs: [\"a:1\", \"b:1\"], mode: standalone}\n",
+		"options.addrs path":                "      {addrs: [/a, \"b:1\"]}\n",
+		"options.mode":                      "      {addrs: [\"a:1\"], mode: ring}\n",
+		"options.placement":                 "      {addrs: [\"a:1\"], placement: here}\n",
+		"options.db cluster":                "      {addrs: [\"a:1\"], mode: cluster, db: 1}\n",
+		"options.sentinel.master":           "      {addrs: [\"a:1\"], mode: sentinel}\n",
+		"options.sentinel.password_file":    "      {addrs: [\"a:1\"], sentinel: {master: m, password_file: /nowhere}}\n",
+		"options.sentinel without a master": "      {addrs: [\"a:1\"], sentinel: {username: u}}\n",
+		"options.sentinel of a cluster":     "      {addrs: [\"a:1\"], mode: cluster, sentinel: {master: m}}\n",
+		"options.addrs port":                "      addrs: [localhost]\n",
 		"options.db options.pool_size options.history options.receipts": "      {addrs: [\"a:1\"], db: -1, pool_size: -1, history: -1, receipts: -1}\n",
 		"options.password_file": "      {addrs: [\"a:1\"], password_file: /nowhere/password}\n",
 		"options.tls off":       "      {addrs: [\"a:1\"], tls: {server_name: x}}\n",

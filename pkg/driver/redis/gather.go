@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -55,19 +54,62 @@ type single struct {
 	err   error  // redis.Nil: there is no such key
 }
 
+// gatherers are one for each node of a cluster, so that no node's calls wait for another's.
+type gatherers struct {
+	s     *store
+	one   *gatherer // of a single server, and for a cluster whose nodes are not known
+	nodes sync.Map  // address to *gatherer
+}
+
+func newGatherers(s *store) *gatherers { return &gatherers{s: s, one: newGatherer(s)} }
+
+// of is the gatherer for what begins with a hash tag.
+func (g *gatherers) of(ctx context.Context, key string) *gatherer {
+	if g.s.cluster == nil {
+		return g.one
+	}
+	node, err := g.s.cluster.MasterForKey(ctx, key)
+	if err != nil {
+		return g.one // whose call tells why
+	}
+	addr := node.Options().Addr
+	if found, ok := g.nodes.Load(addr); ok {
+		return found.(*gatherer)
+	}
+	found, _ := g.nodes.LoadOrStore(addr, newGatherer(g.s))
+	return found.(*gatherer)
+}
+
+// close waits for what is on its way.
+func (g *gatherers) close() {
+	g.one.close()
+	g.nodes.Range(func(_, node any) bool {
+		node.(*gatherer).close()
+		return true
+	})
+}
+
+// get is the value of a key, redis.Nil if there is none.
+func (g *gatherers) get(ctx context.Context, key string) (string, error) {
+	return g.of(ctx, key).get(ctx, key)
+}
+
+// change has a script do one operation on what begins with a prefix.
+func (g *gatherers) change(ctx context.Context, sc *script, prefix string, args []any) (string, error) {
+	return g.of(ctx, prefix).change(ctx, sc, prefix, args)
+}
+
 func newGatherer(s *store) *gatherer {
 	g := &gatherer{s: s, few: min(gatherAtOnce, s.options.PoolSize), most: s.options.PoolSize}
 	g.timer = time.AfterFunc(time.Hour, g.late)
 	return g
 }
 
-// close waits for what is on its way.
 func (g *gatherer) close() {
 	g.timer.Stop()
 	g.flying.Wait()
 }
 
-// get is the value of a key, redis.Nil if there is none.
 func (g *gatherer) get(ctx context.Context, key string) (string, error) {
 	if g.begin(0) {
 		defer g.end()
@@ -76,7 +118,6 @@ func (g *gatherer) get(ctx context.Context, key string) (string, error) {
 	return g.wait(&single{key: key, ctx: ctx, size: len(key)})
 }
 
-// change has a script do one operation in the namespace with a prefix.
 func (g *gatherer) change(ctx context.Context, sc *script, prefix string, args []any) (string, error) {
 	size := 0
 	for _, a := range args {
@@ -89,7 +130,7 @@ func (g *gatherer) change(ctx context.Context, sc *script, prefix string, args [
 	}
 	if g.begin(size) {
 		defer g.end()
-		answers, err := g.s.run(ctx, sc, []string{prefix + kindMeta, dueKey}, append(g.s.common(prefix), args...)...).StringSlice()
+		answers, err := g.s.run(ctx, sc, g.s.keysOf(sc, prefix, args), append(g.s.common(prefix), args...)...).StringSlice()
 		if err == nil && len(answers) != 1 {
 			err = errAnswer
 		}
@@ -222,7 +263,7 @@ func (g *gatherer) late() {
 func (g *gatherer) send(batch []*single) {
 	ctx := latest(batch)
 	parts := gathered(batch)
-	err := g.s.pipe(ctx, parts, func(pipe redis.Pipeliner, p *part) { g.add(ctx, pipe, p, batch) })
+	err := g.s.pipe(ctx, parts, func(pipe caller, p *part) { g.add(ctx, pipe, p, batch) })
 	for _, p := range parts {
 		p.hand(batch, err)
 	}
@@ -249,17 +290,18 @@ func gathered(batch []*single) (parts []*part) {
 	return parts
 }
 
-func (g *gatherer) add(ctx context.Context, pipe redis.Pipeliner, p *part, batch []*single) {
+func (g *gatherer) add(ctx context.Context, pipe caller, p *part, batch []*single) {
 	first := batch[p.at[0]]
 	if first.script == nil {
 		p.one = pipe.Get(ctx, first.key)
 		return
 	}
 	args := g.s.common(first.prefix)
+	common := len(args)
 	for _, i := range p.at {
 		args = append(args, batch[i].args...)
 	}
-	p.do = pipe.EvalSha(ctx, first.script.sum, []string{first.prefix + kindMeta, dueKey}, args...)
+	p.do = pipe.call(ctx, first.script, g.s.keysOf(first.script, first.prefix, args[common:]), args...)
 }
 
 // hand gives the answers of a part to those who wait; err is of the whole pipeline.
@@ -309,5 +351,6 @@ func latest(batch []*single) context.Context {
 	return lasting{context.Background(), last}
 }
 
-// missing reports whether err says that there is no such key.
-func missing(err error) bool { return errors.Is(err, redis.Nil) }
+// missing reports whether err says that there is no such key. One that holds the word is
+// something else: a sentinel's that knows no such master.
+func missing(err error) bool { return err == redis.Nil } //nolint:errorlint // see above

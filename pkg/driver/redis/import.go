@@ -134,11 +134,9 @@ func (s *store) Import(ctx context.Context, ns prism.Namespace, p driver.Parcel)
 	}
 	defer s.leave()
 	at, parts := prefix(ns), importParts(p)
-	cmds, err := s.importAll(ctx, at, parts)
+	cmds, err := s.importAll(ctx, at, parts, false)
 	if noScript(err) { // a server that was restarted; storing twice changes nothing
-		if err = loadScripts(ctx, s.client); err == nil {
-			cmds, err = s.importAll(ctx, at, parts)
-		}
+		cmds, err = s.importAll(ctx, at, parts, true)
 	}
 	if err != nil {
 		return s.classify(ctx, err)
@@ -153,11 +151,15 @@ func (s *store) Import(ctx context.Context, ns prism.Namespace, p driver.Parcel)
 	return nil
 }
 
-func (s *store) importAll(ctx context.Context, at string, parts []driver.Parcel) ([]*redis.Cmd, error) {
+func (s *store) importAll(ctx context.Context, at string, parts []driver.Parcel, whole bool) ([]*redis.Cmd, error) {
 	pipe := s.client.Pipeline()
 	cmds := make([]*redis.Cmd, len(parts))
 	for i := range parts {
-		cmds[i] = pipe.EvalSha(ctx, importScript.sum, []string{at + kindMeta, dueKey}, s.importArgs(at, &parts[i])...)
+		names := make([]string, len(parts[i].Entries))
+		for j := range names {
+			names[j] = parts[i].Entries[j].Key
+		}
+		cmds[i] = caller{pipe, whole}.call(ctx, importScript, s.keys(importScript, at, names...), s.importArgs(at, &parts[i])...)
 	}
 	_, err := pipe.Exec(ctx)
 	return cmds, err

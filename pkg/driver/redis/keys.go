@@ -26,28 +26,41 @@ import (
 //	s  receipts of a cache     q  those, by their end
 //	N  names of queues and topics, whose keys are their own: see lineKind
 //
-// On one server nothing is gained by spreading a namespace over buckets, and
-// its history, scans and transactions want one place: the bucket is always 0.
+// On one server nothing is gained by spreading a namespace over buckets, and its
+// history and transactions want one place: the bucket is always 0. On a cluster the
+// bucket of a key is its checksum, modulo 256, unless placement is one-slot.
 const (
-	kindValue      = "k"
-	kindMeta       = "m"
-	kindIndex      = "i"
-	kindChanges    = "c"
-	kindReceipts   = "r"
-	kindOrder      = "o"
-	kindCacheOrder = "q"
-	kindEntry      = "h"
-	kindLock       = "l"
+	kindValue         = "k"
+	kindMeta          = "m"
+	kindIndex         = "i"
+	kindEnds          = "e"
+	kindExpiring      = "x"
+	kindChanges       = "c"
+	kindReceipts      = "r"
+	kindOrder         = "o"
+	kindCacheReceipts = "s"
+	kindCacheOrder    = "q"
+	kindEntry         = "h"
+	kindLock          = "l"
 )
 
-// dueKey lists the namespaces with something to do, by when.
+// dueKey lists the namespaces with something to do, by when. On a cluster there is one
+// such list in each slot: see slots.
 const dueKey = "{p1}due"
 
-func prefix(ns prism.Namespace) string {
-	return "{p1:" + strconv.Itoa(len(ns)) + ":" + string(ns) + ":0}"
+// stem is what the keys of all buckets of a namespace begin with.
+func stem(ns prism.Namespace) string {
+	return "{p1:" + strconv.Itoa(len(ns)) + ":" + string(ns) + ":"
 }
 
-func valueKey(k prism.Key) string { return prefix(k.Namespace) + kindValue + k.Name }
+// prefix is what the keys of a namespace begin with that lies in one slot.
+func prefix(ns prism.Namespace) string { return bucketPrefix(ns, 0) }
+
+func bucketPrefix(ns prism.Namespace, bucket int) string {
+	return stem(ns) + strconv.Itoa(bucket) + "}"
+}
+
+func (s *store) valueKey(k prism.Key) string { return s.home(k.Namespace, k.Name) + kindValue + k.Name }
 
 // channel is where watchers of a namespace wait. Channels do not belong to a
 // database of the server, keys do.
@@ -68,13 +81,28 @@ const (
 	expiryHead   = 16
 )
 
-var errRecord = errors.New("not a record of this driver, or of a newer one")
+var (
+	errRecord = errors.New("not a record of this driver")
+	errNewer  = errors.New("a record of a newer format")
+)
+
+// readable tells a record that can be read from one of a newer driver, and from what
+// is none.
+func readable(raw []byte, head int, format byte) error {
+	switch {
+	case len(raw) >= head && raw[0] == format:
+		return nil
+	case len(raw) >= head && raw[0] > format && raw[0] < ' ': // formats are counted, text is not
+		return errNewer
+	}
+	return errRecord
+}
 
 // parseRecord reads a record whose value may be cut off; the value is part of
 // raw.
 func parseRecord(raw []byte) (e driver.Entry, head int, err error) {
-	if len(raw) < recordHead || raw[0] != recordFormat {
-		return e, 0, errRecord
+	if err := readable(raw, recordHead, recordFormat); err != nil {
+		return e, 0, err
 	}
 	e.Version = binary.BigEndian.Uint64(raw[8:])
 	head = recordHead

@@ -15,7 +15,7 @@ func (s *store) Get(ctx context.Context, key prism.Key) (driver.Entry, bool, err
 		return driver.Entry{}, false, err
 	}
 	defer s.leave()
-	raw, err := s.singles.get(ctx, valueKey(key))
+	raw, err := s.singles.get(ctx, s.valueKey(key))
 	if missing(err) {
 		return driver.Entry{}, false, nil
 	}
@@ -34,7 +34,7 @@ func (s *store) Exists(ctx context.Context, key prism.Key) (bool, error) {
 		return false, err
 	}
 	defer s.leave()
-	n, err := s.client.Exists(ctx, valueKey(key)).Result()
+	n, err := s.client.Exists(ctx, s.valueKey(key)).Result()
 	return n == 1, s.classify(ctx, err)
 }
 
@@ -43,7 +43,7 @@ func (s *store) ExpiresAt(ctx context.Context, key prism.Key) (time.Time, error)
 		return time.Time{}, err
 	}
 	defer s.leave()
-	at, err := s.client.PExpireTime(ctx, valueKey(key)).Result()
+	at, err := s.client.PExpireTime(ctx, s.valueKey(key)).Result()
 	if err != nil {
 		return time.Time{}, s.classify(ctx, err)
 	}
@@ -71,7 +71,7 @@ func (s *store) do(ctx context.Context, ns prism.Namespace, op driver.Op) (drive
 	if err := checkOp(&op); err != nil && op.Receipt.IsZero() {
 		return driver.Result{}, err
 	}
-	answer, err := s.singles.change(ctx, batchScript, prefix(ns), appendOp(nil, &op))
+	answer, err := s.singles.change(ctx, batchScript, s.home(ns, op.Key), appendOp(nil, &op))
 	if err != nil {
 		return driver.Result{}, s.classify(ctx, err)
 	}
@@ -138,7 +138,7 @@ func (s *store) Commit(ctx context.Context, ns prism.Namespace, checks []driver.
 	} else {
 		args = appendCommit(args, checks, writes)
 	}
-	answers, err := s.run(ctx, commitScript, []string{p + kindMeta, dueKey}, args...).StringSlice()
+	answers, err := s.run(ctx, commitScript, s.keys(commitScript, p, s.touched(checks, writes)...), args...).StringSlice()
 	if err != nil {
 		return nil, s.classify(ctx, err)
 	}
@@ -159,6 +159,20 @@ func (s *store) Commit(ctx context.Context, ns prism.Namespace, checks []driver.
 		results[i].Replayed = answers[0][0] == 'P'
 	}
 	return results, nil
+}
+
+// touched are the keys of a transaction, which only a cluster is told.
+func (s *store) touched(checks []driver.Check, writes []driver.Op) (names []string) {
+	if s.slots == nil {
+		return nil
+	}
+	for _, c := range checks {
+		names = append(names, c.Key)
+	}
+	for i := range writes {
+		names = append(names, writes[i].Key)
+	}
+	return names
 }
 
 func appendCommit(args []any, checks []driver.Check, writes []driver.Op) []any {

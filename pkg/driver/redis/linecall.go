@@ -17,7 +17,42 @@ const (
 
 // onLine runs a script on a line. What is not there is redis.Nil.
 func (s *store) onLine(ctx context.Context, script *script, p string, args ...any) *redis.Cmd {
-	return s.run(ctx, script, []string{p + kindMeta}, s.lineArgs(p, args)...)
+	return s.run(ctx, script, s.lineKeys(ctx, script, p), s.lineArgs(p, args)...)
+}
+
+// lineKeys are those that a script of a line takes: on a cluster all that it
+// touches, as with keys.
+func (s *store) lineKeys(ctx context.Context, script *script, p string) []string {
+	keys := []string{p + kindMeta}
+	if s.slots == nil {
+		return keys
+	}
+	for _, kind := range script.kinds {
+		keys = append(keys, p+kind)
+	}
+	if len(script.each) == 0 {
+		return keys
+	}
+	for n := range s.partitionsOf(ctx, p) {
+		for _, kind := range script.each {
+			keys = append(keys, p+kind+strconv.Itoa(n))
+		}
+	}
+	return keys
+}
+
+// partitionsOf is how many partitions a topic has, which is fixed when it is made; 0
+// if it is not there. One that was dropped and made anew with more of them has keys
+// that are not named: then a script may break off while its slot moves to another node.
+func (s *store) partitionsOf(ctx context.Context, p string) int {
+	if n, ok := s.partitions.Load(p); ok {
+		return n.(int)
+	}
+	n, err := s.client.HGet(ctx, p+kindMeta, "p").Int()
+	if err == nil {
+		s.partitions.Store(p, n)
+	}
+	return n
 }
 
 // An answered reads the answer of a script, one value after the other.
@@ -96,12 +131,13 @@ func (s *store) onLineRuns(
 	if len(parts) == 0 {
 		parts = []*part{{}} // whether the line is there is asked in any case
 	}
-	err := s.pipe(ctx, parts, func(pipe redis.Pipeliner, part *part) {
+	keys := s.lineKeys(ctx, script, p)
+	err := s.pipe(ctx, parts, func(pipe caller, part *part) {
 		args := s.lineArgs(p, head)
 		for _, i := range part.at {
 			args = add(args, i)
 		}
-		part.do = pipe.EvalSha(ctx, script.sum, []string{p + kindMeta}, args...)
+		part.do = pipe.call(ctx, script, keys, args...)
 	})
 	if err != nil {
 		return err

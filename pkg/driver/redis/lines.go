@@ -34,8 +34,8 @@ var claimText string
 var nextText string
 
 var (
-	claimScript = newScript(claimText)
-	nextScript  = newScript(nextText)
+	claimScript = newScript(claimText, nil)
+	nextScript  = newScript(nextText, nil)
 	lineScripts = slices.Concat([]*script{claimScript, nextScript}, queueScripts, topicScripts)
 
 	queueLines = &lineKind{tag: "q", word: "work", sweep: queueSweepScript, drop: queueDropScript}

@@ -81,6 +81,16 @@ func wild(pattern string) bool {
 	return strings.HasSuffix(pattern, ">") || strings.Contains("."+pattern+".", ".*.")
 }
 
+// publisher is where the events of a namespace go: on a cluster always to the same node,
+// so that they keep their order, which hands them to all others. PUBLISH rather than
+// SPUBLISH, which would spare the others, because that knows no patterns.
+func (p *pubsub) publisher(ctx context.Context, topics string) (redis.Cmdable, error) {
+	if p.s.cluster == nil {
+		return p.s.node, nil
+	}
+	return p.s.cluster.MasterForKey(ctx, topics)
+}
+
 // Publish is one pipeline of PUBLISH. Redis counts connections, which share
 // what they get, so nobody knows how many subscriptions an event went to.
 func (p *pubsub) Publish(ctx context.Context, ns prism.Namespace, events []driver.Event, results []driver.PublishResult) error {
@@ -107,12 +117,19 @@ func (p *pubsub) send(ctx context.Context, topics string, events []*driver.Event
 	if len(events) == 0 {
 		return nil, nil
 	}
-	pipe := p.s.client.Pipeline()
+	to, err := p.publisher(ctx, topics)
+	if err != nil {
+		return nil, p.s.classify(ctx, err)
+	}
+	pipe := to.Pipeline()
 	cmds := make([]*redis.IntCmd, len(events))
 	for i, e := range events {
 		cmds[i] = pipe.Publish(ctx, topics+e.Topic, appendEvent(nil, e))
 	}
-	if _, err := pipe.Exec(ctx); untried(err) {
+	if _, err = pipe.Exec(ctx); p.s.cluster != nil {
+		sentOnce{p.s.cluster}.look(ctx, err)
+	}
+	if untried(err) {
 		return nil, p.s.classify(ctx, err)
 	}
 	errs := make([]error, len(events))

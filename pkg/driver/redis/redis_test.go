@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -25,9 +26,10 @@ import (
 var shared servers
 
 type servers struct {
-	mu   sync.Mutex
-	byID map[string]*redistest.Server
-	late []func()
+	mu    sync.Mutex
+	byID  map[string]*redistest.Server
+	slots *redistest.Cluster
+	late  []func()
 }
 
 // keeper is a TB whose cleanup comes when all tests have run.
@@ -48,6 +50,17 @@ func (s *servers) get(t *testing.T, v redistest.Version) *redistest.Server {
 	}
 	s.byID[v.Name] = server
 	return server
+}
+
+// cluster is three masters without replicas: nobody takes one away.
+func (s *servers) cluster(t *testing.T) *redistest.Cluster {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.slots == nil {
+		s.slots = redistest.Seven().Cluster(keeper{t}, 0)
+	}
+	return s.slots
 }
 
 // sleepers is how many tests go side by side: most of them wait for real time.
@@ -75,15 +88,28 @@ func options(text string) func(any) error {
 }
 
 func settings(server *redistest.Server, more string) driver.Config {
+	return settingsOf([]string{server.Addr}, more)
+}
+
+func settingsOf(addrs []string, more string) driver.Config {
+	list, err := json.Marshal(addrs)
+	if err != nil {
+		panic(err)
+	}
 	return driver.Config{
 		Name: "redis", Log: slog.New(slog.DiscardHandler),
-		Options: options(fmt.Sprintf("addrs: [%q]\n%s", server.Addr, more)),
+		Options: options(fmt.Sprintf("addrs: %s\n%s", list, more)),
 	}
 }
 
 func open(t drivertest.TB, server *redistest.Server, more string) driver.Set {
 	t.Helper()
-	set, err := redis.Spec().Open(context.Background(), settings(server, more))
+	return openAt(t, []string{server.Addr}, more)
+}
+
+func openAt(t drivertest.TB, addrs []string, more string) driver.Set {
+	t.Helper()
+	set, err := redis.Spec().Open(context.Background(), settingsOf(addrs, more))
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -95,25 +121,51 @@ func open(t drivertest.TB, server *redistest.Server, more string) driver.Set {
 	return set
 }
 
-// harness opens stores on one server. Opening again is what a restart of the
+// A deployment is servers with the driver's options for them, a column of the matrix.
+type deployment struct {
+	name    string
+	version redistest.Version
+	more    string
+	addrs   func(*testing.T) []string
+}
+
+// single is one server of a version.
+func single(v redistest.Version) deployment {
+	return deployment{v.Name, v, "", func(t *testing.T) []string { return []string{shared.get(t, v).Addr} }}
+}
+
+// deployments are all that the driver is tested on as a whole.
+func deployments() []deployment {
+	var all []deployment
+	for _, v := range redistest.Versions() {
+		all = append(all, single(v))
+	}
+	cluster := func(t *testing.T) []string { return shared.cluster(t).Addrs()[:1] }
+	return append(all,
+		deployment{"redis-cluster", redistest.Seven(), "", cluster},
+		deployment{"redis-cluster one-slot", redistest.Seven(), "placement: one-slot\n", cluster})
+}
+
+// harness opens stores on one deployment. Opening again is what a restart of the
 // gateway is to it.
-func harness(name string, server *redistest.Server) drivertest.Harness {
-	return drivertest.Harness{Name: name, Bounds: true, Async: true, Second: time.Second, Open: func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
+func (d deployment) harness(t *testing.T) drivertest.Harness {
+	addrs := d.addrs(t)
+	return drivertest.Harness{Name: d.name, Bounds: true, Async: true, Apart: d.name == "redis-cluster", Second: time.Second, Open: func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
 		t.Helper()
-		var more string
+		more := d.more
 		if o.Receipts > 0 {
 			more += fmt.Sprintf("receipts: %d\n", o.Receipts)
 		}
 		if o.History > 0 {
 			more += fmt.Sprintf("history: %d\n", o.History)
 		}
-		opened := drivertest.Opened{Set: open(t, server, more)}
+		opened := drivertest.Opened{Set: openAt(t, addrs, more)}
 		store := opened.Set.Store
 		opened.Reopen = func() driver.Set {
 			if err := store.Close(); err != nil {
 				t.Fatalf("close: %v", err)
 			}
-			set := open(t, server, more)
+			set := openAt(t, addrs, more)
 			store = set.Store
 			return set
 		}
@@ -122,36 +174,36 @@ func harness(name string, server *redistest.Server) drivertest.Harness {
 }
 
 func TestConformance(t *testing.T) {
-	for _, v := range redistest.Versions() {
-		t.Run(v.Name, func(t *testing.T) {
-			if missing := v.Missing(); missing != "" {
-				drivertest.Unasked(t, v.Name, missing)
+	for _, d := range deployments() {
+		t.Run(d.name, func(t *testing.T) {
+			if missing := d.version.Missing(); missing != "" {
+				drivertest.Unasked(t, d.name, missing)
 			}
-			drivertest.Run(t, harness(v.Name, shared.get(t, v)))
+			drivertest.Run(t, d.harness(t))
 		})
 	}
 }
 
 func TestSameAsMemory(t *testing.T) {
-	for _, v := range redistest.Versions() {
-		t.Run(v.Name, func(t *testing.T) {
-			drivertest.RunModel(t, drivertest.Driver(memory.Spec()), harness(v.Name, shared.get(t, v)))
+	for _, d := range deployments() {
+		t.Run(d.name, func(t *testing.T) {
+			drivertest.RunModel(t, drivertest.Driver(memory.Spec()), d.harness(t))
 		})
 	}
 }
 
 func TestCacheSameAsMemory(t *testing.T) {
-	for _, v := range redistest.Versions() {
-		t.Run(v.Name, func(t *testing.T) {
-			drivertest.RunCacheModel(t, drivertest.Driver(memory.Spec()), harness(v.Name, shared.get(t, v)))
+	for _, d := range deployments() {
+		t.Run(d.name, func(t *testing.T) {
+			drivertest.RunCacheModel(t, drivertest.Driver(memory.Spec()), d.harness(t))
 		})
 	}
 }
 
 func TestPubSubLikeAPlainModel(t *testing.T) {
-	for _, v := range redistest.Versions() {
-		t.Run(v.Name, func(t *testing.T) {
-			drivertest.RunPubSubModel(t, harness(v.Name, shared.get(t, v)))
+	for _, d := range deployments() {
+		t.Run(d.name, func(t *testing.T) {
+			drivertest.RunPubSubModel(t, d.harness(t))
 		})
 	}
 }
@@ -159,7 +211,7 @@ func TestPubSubLikeAPlainModel(t *testing.T) {
 func TestQueuesSameAsMemory(t *testing.T) {
 	for _, v := range redistest.Versions() {
 		t.Run(v.Name, func(t *testing.T) {
-			drivertest.RunQueueModel(t, drivertest.Driver(memory.Spec()), timed(v.Name, shared.get(t, v)))
+			drivertest.RunQueueModel(t, drivertest.Driver(memory.Spec()), timed(t, v))
 		})
 	}
 }
@@ -167,7 +219,7 @@ func TestQueuesSameAsMemory(t *testing.T) {
 func TestQueuesLikeAPlainModel(t *testing.T) {
 	for _, v := range redistest.Versions() {
 		t.Run(v.Name, func(t *testing.T) {
-			drivertest.RunQueueModel(t, drivertest.PlainQueues(), timed(v.Name, shared.get(t, v)))
+			drivertest.RunQueueModel(t, drivertest.PlainQueues(), timed(t, v))
 		})
 	}
 }
@@ -175,7 +227,7 @@ func TestQueuesLikeAPlainModel(t *testing.T) {
 func TestStreamsSameAsMemory(t *testing.T) {
 	for _, v := range redistest.Versions() {
 		t.Run(v.Name, func(t *testing.T) {
-			drivertest.RunStreamModel(t, drivertest.Driver(memory.Spec()), timed(v.Name, shared.get(t, v)))
+			drivertest.RunStreamModel(t, drivertest.Driver(memory.Spec()), timed(t, v))
 		})
 	}
 }

@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -68,8 +70,8 @@ func checkQuery(q driver.Query) error {
 	return nil
 }
 
-// Scan reads the index of keys, which stands in byte order. SCAN would walk
-// the whole server, and may tell of a key twice.
+// Scan reads the index of keys, which stands in byte order, or merges those of the
+// buckets. SCAN would walk the whole server, and may tell of a key twice.
 func (s *store) Scan(ctx context.Context, ns prism.Namespace, q driver.Query, token []byte) (driver.Page, error) {
 	if err := s.enter(ctx); err != nil {
 		return driver.Page{}, err
@@ -89,6 +91,9 @@ func (s *store) Scan(ctx context.Context, ns prism.Namespace, q driver.Query, to
 const pageLimit = 1000
 
 func (s *store) page(ctx context.Context, ns prism.Namespace, q driver.Query, b bounds) (page driver.Page, err error) {
+	if s.spread {
+		return s.merged(ctx, ns, q, b)
+	}
 	p := prefix(ns)
 	answer, err := s.run(ctx, scanScript, []string{p + kindIndex},
 		p, b.lo, b.hi, q.Reverse, min(q.Limit, pageLimit), q.MaxBytes, q.KeysOnly).Slice()
@@ -121,7 +126,8 @@ func (s *store) page(ctx context.Context, ns prism.Namespace, q driver.Query, b 
 	return page, nil
 }
 
-// Count is the difference of two ranks, after what has ended is swept.
+// Count is the difference of two ranks, after what has ended is swept; the sum of
+// those of all buckets.
 func (s *store) Count(ctx context.Context, ns prism.Namespace, q driver.Query) (int64, error) {
 	if err := s.enter(ctx); err != nil {
 		return 0, err
@@ -131,17 +137,50 @@ func (s *store) Count(ctx context.Context, ns prism.Namespace, q driver.Query) (
 	if !ok {
 		return 0, nil
 	}
-	p := prefix(ns)
-	for {
-		more, err := s.sweepOne(ctx, p)
-		if err != nil {
-			return 0, err
+	homes := s.homes(ns)
+	if err := s.sweepAll(ctx, homes); err != nil {
+		return 0, err
+	}
+	pipe := s.client.Pipeline()
+	counts := make([]*redis.IntCmd, len(homes))
+	for i, p := range homes {
+		counts[i] = pipe.ZLexCount(ctx, p+kindIndex, b.lo, b.hi)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, s.classify(ctx, err)
+	}
+	sum := int64(0)
+	for _, n := range counts {
+		sum += n.Val()
+	}
+	return sum, nil
+}
+
+// sweepAll does all that is due in buckets.
+func (s *store) sweepAll(ctx context.Context, homes []string) error {
+	for len(homes) > 0 {
+		parts := make([]*part, len(homes))
+		for i, p := range homes {
+			parts[i] = &part{prefix: p}
 		}
-		if !more {
-			n, err := s.client.ZLexCount(ctx, p+kindIndex, b.lo, b.hi).Result()
-			return n, s.classify(ctx, err)
+		err := s.pipe(ctx, parts, func(pipe caller, part *part) {
+			part.do = pipe.call(ctx, sweepScript, s.keys(sweepScript, part.prefix), s.common(part.prefix, driver.HistoryAge.Microseconds())...)
+		})
+		if err != nil {
+			return err
+		}
+		homes = homes[:0]
+		for _, p := range parts {
+			more, err := p.do.Int()
+			if err != nil {
+				return s.classify(ctx, err)
+			}
+			if more == 1 {
+				homes = append(homes, p.prefix)
+			}
 		}
 	}
+	return nil
 }
 
 // First asks for pages of one, until there is an entry that has not ended.

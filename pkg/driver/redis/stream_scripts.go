@@ -38,19 +38,26 @@ var topicSweepText string
 //go:embed lua/stream_drop.lua
 var topicDropText string
 
+// kindStream begins the key of a partition, whose number follows.
+const kindStream = "s"
+
 // The scripts of topics, in their own words or after what they share.
 var (
-	topicMakeScript     = newScript(topicMakeText)
-	topicAppendScript   = newScript(ledgerText + topicText + topicAppendText)
-	topicReadScript     = newScript(topicText + topicReadText)
-	topicInfoScript     = newScript(topicText + topicInfoText)
-	topicAtScript       = newScript(topicText + topicAtText)
-	topicRetainScript   = newScript(topicText + topicRetainText)
-	topicTruncateScript = newScript(topicText + topicTruncateText)
-	topicCommitScript   = newScript(topicText + topicCommitText)
-	topicGroupsScript   = newScript(topicText + topicGroupsText)
-	topicSweepScript    = newScript(topicText + topicSweepText)
-	topicDropScript     = newScript(topicDropText)
+	// ofTopic are the kinds of keys that a topic has beside its meta, its partitions
+	// and what its groups have committed.
+	ofTopic = []string{"i", "o", "n"}
+
+	topicMakeScript     = newScript(topicMakeText, nil)
+	topicAppendScript   = newScript(ledgerText+topicText+topicAppendText, ofTopic, kindStream)
+	topicReadScript     = newScript(topicText+topicReadText, ofTopic, kindStream)
+	topicInfoScript     = newScript(topicText+topicInfoText, ofTopic, kindStream)
+	topicAtScript       = newScript(topicText+topicAtText, ofTopic, kindStream)
+	topicRetainScript   = newScript(topicText+topicRetainText, ofTopic, kindStream)
+	topicTruncateScript = newScript(topicText+topicTruncateText, ofTopic, kindStream)
+	topicCommitScript   = newScript(topicText+topicCommitText, ofTopic, kindStream)
+	topicGroupsScript   = newScript(topicText+topicGroupsText, ofTopic, kindStream)
+	topicSweepScript    = newScript(topicText+topicSweepText, ofTopic, kindStream)
+	topicDropScript     = newScript(topicDropText, ofTopic, kindStream)
 
 	topicScripts = []*script{
 		topicMakeScript, topicAppendScript, topicReadScript, topicInfoScript, topicAtScript, topicRetainScript,

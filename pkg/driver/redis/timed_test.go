@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -12,8 +13,8 @@ import (
 
 // timed is a harness whose time can be moved: as nobody can move the server's,
 // the times that stand in it are moved the other way.
-func timed(name string, server *redistest.Server) drivertest.Harness {
-	h := harness(name, server)
+func timed(t *testing.T, v redistest.Version) drivertest.Harness {
+	server, h := shared.get(t, v), single(v).harness(t)
 	h.RealTime = true
 	open := h.Open
 	h.Open = func(t drivertest.TB, o drivertest.Options) drivertest.Opened {

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/redis/redistest"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -35,7 +33,7 @@ func within(t *testing.T) *store {
 func TestCallsDoNotWaitForThoseThatAreStuck(t *testing.T) {
 	t.Parallel()
 	s := within(t)
-	g := s.singles
+	g := s.singles.one
 	g.mu.Lock()
 	g.running = g.few // as if so many were on their way
 	g.mu.Unlock()
@@ -65,14 +63,26 @@ func TestOnlyWhatWasNotKnownIsSentAgain(t *testing.T) {
 	s := within(t)
 	k := prism.Key{Namespace: "kv", Name: "n"}
 	p := prefix(k.Namespace)
-	sums := []string{"0000000000000000000000000000000000000000", batchScript.sum}
-	parts := []*part{{at: []int{0}}, {at: []int{1}}}
-	err := s.pipe(t.Context(), parts, func(pipe redis.Pipeliner, part *part) {
+	unknown := *batchScript
+	unknown.sum = "0000000000000000000000000000000000000000"
+	calls := []*script{batchScript, &unknown, batchScript}
+	var parts []*part
+	for i := range calls {
+		parts = append(parts, &part{at: []int{i}})
+	}
+	sent := 0
+	err := s.pipe(t.Context(), parts, func(pipe caller, part *part) {
+		sent++
 		args := appendOp(s.common(p), &driver.Op{Kind: driver.OpIncrement, Key: k.Name, Delta: 1})
-		part.do = pipe.EvalSha(t.Context(), sums[part.at[0]], []string{p + kindMeta, dueKey}, args...)
+		part.do = pipe.call(t.Context(), calls[part.at[0]], s.keys(batchScript, p), args...)
 	})
 	e, _, got := s.Get(t.Context(), k)
-	if err != nil || got != nil || string(e.Value) != "1" || parts[1].do.Err() != nil || !parts[0].unknown() {
-		t.Errorf("counted %s, %v, %v; the parts ended with %v and %v", e.Value, err, got, parts[0].do.Err(), parts[1].do.Err())
+	if err != nil || got != nil || string(e.Value) != "3" || sent != 4 {
+		t.Errorf("counted %s with %d calls, want 3 with 4, %v, %v", e.Value, sent, err, got)
+	}
+	for i, p := range parts {
+		if err := p.do.Err(); err != nil {
+			t.Errorf("part %d: %v", i, err)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package redis
 
-import _ "embed" // the scripts
+import (
+	_ "embed" // the scripts
+	"strings"
+)
 
 //go:embed lua/workqueue.lua
 var queueText string
@@ -38,15 +41,18 @@ var queueDropText string
 // The scripts of work queues, in their own words or after what they share. What
 // one does not need it does not have: to begin costs as much as some commands.
 var (
-	queueMakeScript    = newScript(queueMakeText)
-	queuePublishScript = newScript(ledgerText + queueText + queuePublishText)
-	queueReceiveScript = newScript(queueText + queueTimeText + queueReceiveText)
-	queueSettleScript  = newScript(queueText + queueSettleText)
-	queueDeadScript    = newScript(queueText + queueTimeText + queueDeadText)
-	queueInfoScript    = newScript(queueText + queueTimeText + queueInfoText)
-	queuePeekScript    = newScript(queueText + queueTimeText + queuePeekText)
-	queueSweepScript   = newScript(queueText + queueTimeText + queueSweepText)
-	queueDropScript    = newScript(queueDropText)
+	// ofQueue are the kinds of keys that a queue has beside its meta.
+	ofQueue = strings.Split("sbrwdlxghio", "")
+
+	queueMakeScript    = newScript(queueMakeText, nil)
+	queuePublishScript = newScript(ledgerText+queueText+queuePublishText, ofQueue)
+	queueReceiveScript = newScript(queueText+queueTimeText+queueReceiveText, ofQueue)
+	queueSettleScript  = newScript(queueText+queueSettleText, ofQueue)
+	queueDeadScript    = newScript(queueText+queueTimeText+queueDeadText, ofQueue)
+	queueInfoScript    = newScript(queueText+queueTimeText+queueInfoText, ofQueue)
+	queuePeekScript    = newScript(queueText+queueTimeText+queuePeekText, ofQueue)
+	queueSweepScript   = newScript(queueText+queueTimeText+queueSweepText, ofQueue)
+	queueDropScript    = newScript(queueDropText, ofQueue)
 
 	queueScripts = []*script{
 		queueMakeScript, queuePublishScript, queueReceiveScript, queueSettleScript, queueDeadScript,

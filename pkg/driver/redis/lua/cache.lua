@@ -40,7 +40,8 @@ local function change(what, key, value, initial)
 
   if kind ~= 't' and kind ~= 'i' then return 'EI' end
   local raw = call('GET', name)
-  if raw and (#raw < 16 or string.byte(raw) ~= 1) then return 'EF' end
+  err = raw and unreadable(raw)
+  if err then return 'E' .. err end
   local expires = (ends(nil, ttl, false))
   if kind == 't' then
     if not raw then return 'R' .. answer(0, 0) end

@@ -3,10 +3,11 @@
 --
 -- KEYS[1] the namespace's meta: v last version, c last change, b bytes, t set
 --         while it is on the list of what is due
--- KEYS[2] the server's list of namespaces with something due
--- ARGV[1] what the namespace's keys begin with
+-- KEYS[2] the list of namespaces with something due
+-- KEYS[3…] on a cluster, whatever else is touched: it looks whether all of it is here
+-- ARGV[1] what the namespace's keys begin with; in one that is spread, those of a bucket
 -- ARGV[2] the channel on which watchers wait
--- ARGV[3] changes to keep
+-- ARGV[3] changes to keep; 0 where the namespace is spread, which then has no history
 -- ARGV[4] receipts to keep
 local P = ARGV[1]
 local call, pack, unpack_, sub = redis.call, struct.pack, struct.unpack, string.sub
@@ -23,6 +24,15 @@ local v, last, bytes = tonumber(meta[1] or 0), tonumber(meta[2] or 0), tonumber(
 local v0, last0, bytes0 = v, last, bytes
 local due, tidy = nil, false
 
+-- upcoming is the next version. The buckets of a namespace that is spread give out
+-- numbers of their own each, so that none comes twice.
+local history = tonumber(ARGV[3])
+local buckets = history == 0 and 256 or 1
+local function upcoming()
+  local n = math.max(v + 1, us)
+  return n + (tonumber(string.match(P, ':(%d+)}$')) - n) % buckets
+end
+
 -- soon puts the namespace on the list of what is due.
 local function soon(at)
   if not due or at < due then due = at end
@@ -31,9 +41,11 @@ end
 -- note gives out a version and adds to the history. Each change names the one
 -- before it, so that a reader can tell that nothing is missing.
 local function note(kind, key, previous)
-  v = math.max(v + 1, us)
-  call('XADD', C, 'MAXLEN', '~', ARGV[3], text(v) .. '-0', 'k', key, 'h', pack('>BI8I8I8', kind, last, previous, ms))
-  last, tidy = v, true
+  v = upcoming()
+  if history > 0 then
+    call('XADD', C, 'MAXLEN', '~', ARGV[3], text(v) .. '-0', 'k', key, 'h', pack('>BI8I8I8', kind, last, previous, ms))
+    last, tidy = v, true
+  end
   return v
 end
 
@@ -47,6 +59,14 @@ local function lapse(key)
   if was then version, size = unpack_('>I8I8', was) end
   bytes = bytes - #key - size
   note(3, key, version)
+end
+
+-- unreadable is a letter for what is no record: Y for one of a newer format. Formats
+-- are counted, text is not.
+local function unreadable(raw)
+  local format = string.byte(raw)
+  if #raw >= 16 and format == 1 then return nil end
+  return #raw >= 16 and format > 1 and format < 32 and 'Y' or 'F'
 end
 
 -- load is what is stored under a key, nil if nothing is: also after its
@@ -64,7 +84,8 @@ local function load(key, whole)
     if call('ZSCORE', E, key) then lapse(key) end
     return nil
   end
-  if n < 16 or string.byte(raw) ~= 1 then return nil, 'F' end
+  local err = unreadable(raw)
+  if err then return nil, err end
   local c = { raw = sub(raw, 9, 16), expires = 0, ttl = 0 }
   c.version = unpack_('>I8', c.raw)
   local head = 16
@@ -104,7 +125,7 @@ end
 
 -- put stores a value as a new version.
 local function put(key, c, value, expires, ttl)
-  local err = store(key, math.max(v + 1, us), value, expires, ttl)
+  local err = store(key, upcoming(), value, expires, ttl)
   if err then return nil, err end
   if c then
     bytes = bytes + #value - c.size
@@ -138,7 +159,7 @@ local function ends(c, ttl, keepttl)
   return 0, 0
 end
 
-local replay, put_down = ledger(R, O, us, tonumber(ARGV[4]))
+local replay, put_down = ledger(R, O, us, math.ceil(tonumber(ARGV[4]) / buckets)) -- each has its part
 
 -- keep stores the answer to a receipt.
 local function keep(...)

@@ -6,8 +6,11 @@ local most = 500
 local over = call('ZRANGEBYSCORE', E, '-inf', text(ms), 'LIMIT', 0, most)
 local lapsed = 0
 for _, key in ipairs(over) do
-  -- The server's expiry and this clock may be a moment apart.
-  if call('EXISTS', P .. 'k' .. key) == 0 then
+  -- The server's expiry and this clock may be a moment apart. Of a slot that is
+  -- moving to another node it cannot be told: later, then.
+  local there = redis.pcall('EXISTS', P .. 'k' .. key)
+  if type(there) == 'table' then break end
+  if there == 0 then
     lapse(key)
     lapsed = lapsed + 1
   end

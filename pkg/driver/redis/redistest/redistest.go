@@ -8,10 +8,8 @@
 package redistest
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,6 +102,7 @@ type Server struct {
 
 	program string
 	dir     string
+	file    string // of settings that the server writes to itself, as a sentinel does
 	args    []string
 	cmd     *exec.Cmd
 	exited  chan struct{}
@@ -116,6 +115,17 @@ func (v Version) Start(t TB, args ...string) *Server {
 	if addr := os.Getenv(v.Env); addr != "" && len(args) == 0 {
 		return &Server{Addr: addr}
 	}
+	s, err := Run(v.find(t), args...)
+	if err != nil {
+		t.Fatalf("start %s: %v", v.Name, err)
+	}
+	s.endWith(t)
+	return s
+}
+
+// find is the program; without one the test ends.
+func (v Version) find(t TB) string {
+	t.Helper()
 	program, missing := v.Find()
 	if missing != "" {
 		if Required() {
@@ -123,26 +133,35 @@ func (v Version) Start(t TB, args ...string) *Server {
 		}
 		t.Skipf("NOT TESTED: %s", missing)
 	}
-	s, err := Run(program, args...)
-	if err != nil {
-		t.Fatalf("start %s: %v", v.Name, err)
-	}
+	return program
+}
+
+func (s *Server) endWith(t TB) {
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Fatalf("stop %s: %v", v.Name, err)
+			t.Fatalf("stop %s: %v", s.program, err)
 		}
 	})
-	return s
 }
 
 // Run starts a program as a server of its own.
-func Run(program string, args ...string) (*Server, error) {
+func Run(program string, args ...string) (*Server, error) { return run(program, "", args...) }
+
+// run starts a server with settings in a file of its own, if there are any.
+func run(program, settings string, args ...string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "redis")
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{program: program, dir: dir, args: args, Addr: filepath.Join(dir, "s")}
-	if err := s.Start(); err != nil {
+	if settings != "" {
+		s.file = filepath.Join(dir, "settings")
+		err = os.WriteFile(s.file, []byte(settings), 0o600)
+	}
+	if err == nil {
+		err = s.Start()
+	}
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
@@ -154,9 +173,13 @@ const patience = time.Minute
 // Start starts a server that was stopped.
 func (s *Server) Start() error {
 	log := filepath.Join(s.dir, "log")
-	s.cmd = exec.Command(s.program, append([]string{
-		"--port", "0", "--unixsocket", s.Addr, "--dir", s.dir, "--daemonize", "no", "--logfile", log, "--save", "", "--maxclients", "2000",
-	}, s.args...)...)
+	args := []string{"--port", "0", "--unixsocket", s.socket(), "--dir", s.dir, "--daemonize", "no", "--logfile", log}
+	if s.file != "" {
+		args = append([]string{s.file}, args...)
+	} else {
+		args = append(args, "--save", "", "--maxclients", "2000")
+	}
+	s.cmd = exec.Command(s.program, append(args, s.args...)...)
 	s.cmd.SysProcAttr = ties()
 	if err := s.cmd.Start(); err != nil {
 		return err
@@ -182,22 +205,23 @@ func (s *Server) Start() error {
 	}
 }
 
+// socket is where the server listens, whatever its address for others.
+func (s *Server) socket() string { return filepath.Join(s.dir, "s") }
+
 // answers sends a PING.
 func (s *Server) answers() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", s.Addr)
-	if err != nil {
+	answer, err := s.Ask("PING")
+	return err == nil && answer == "PONG"
+}
+
+// running reports whether the server was started and has not ended.
+func (s *Server) running() bool {
+	select {
+	case <-s.exited:
 		return false
+	default:
+		return true
 	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
-		return false
-	}
-	b := make([]byte, 64)
-	n, err := conn.Read(b)
-	return err == nil && strings.HasPrefix(string(b[:n]), "+PONG")
 }
 
 // Stop ends the server as an operator would; it keeps its data.
