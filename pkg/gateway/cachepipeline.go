@@ -17,7 +17,7 @@ func cacheFrames(t route.Target) (framed[cache.Op, cache.Result], error) {
 		return framed[cache.Op, cache.Result]{}, err
 	}
 	return framed[cache.Op, cache.Result]{
-		model: frame.Cache, pool: &cacheOps, instant: st.Instant(),
+		model: frame.Cache, pool: &cacheOps, instant: st.Instant,
 		decode:  cacheOpOf,
 		keyOf:   func(op cache.Op) string { return op.Key },
 		reads:   func(op *cache.Op) bool { return op.Reads() },

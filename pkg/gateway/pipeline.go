@@ -24,7 +24,7 @@ import (
 type framed[O, R any] struct {
 	model   *frame.Model
 	pool    *opsPool[O, R]
-	instant bool // see driver.Info
+	instant func() bool // see driver.Info
 
 	// decode also tells the idempotency key and the namespace that f names.
 	decode  func(f *frame.Op) (op O, key, namespace string, err error)
@@ -95,6 +95,10 @@ type pipeline[O, R any] struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	slots  chan struct{} // one for each open frame
+
+	// waits is set once the store was seen to be one that waits: a namespace may
+	// move to such a one. Frames then go by lanes, and never past them again.
+	waits bool
 
 	principal string
 	mayWrite  error // nil: the caller may
@@ -171,7 +175,7 @@ func (p *pipeline[O, R]) start(req *frame.Request) error {
 	case len(req.Ops) > prism.MaxBatchItems:
 		return prism.InvalidField("frame.ops", "must have at most 1000 items")
 	}
-	if p.instant {
+	if p.waits = p.waits || !p.instant(); !p.waits {
 		if err := p.begin(); err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ func keyValueFrames(t route.Target) (framed[keyvalue.Op, keyvalue.Result], error
 		return framed[keyvalue.Op, keyvalue.Result]{}, err
 	}
 	return framed[keyvalue.Op, keyvalue.Result]{
-		model: frame.KeyValue, pool: &keyValueOps, instant: kv.Instant(),
+		model: frame.KeyValue, pool: &keyValueOps, instant: kv.Instant,
 		decode:  opOf,
 		keyOf:   func(op keyvalue.Op) string { return op.Key },
 		reads:   func(op *keyvalue.Op) bool { return op.Kind.Reads() },

@@ -61,11 +61,11 @@ func (r *Router) PlanMove(ctx context.Context, record control.Namespace, to stri
 	r.mu.Unlock()
 	switch {
 	case target == nil:
-		return MovePlan{}, prism.InvalidField("to", "names a backend that is not declared")
+		return MovePlan{}, prism.NotFound("backend", to)
 	case from == nil:
 		return MovePlan{}, prism.New(prism.ReasonFailedPrecond, "namespace %q is bound to backend %q, which is not open", record.Name, record.Binding.Backend)
 	case from == target:
-		return MovePlan{}, prism.InvalidField("to", "is where the namespace is already")
+		return MovePlan{}, prism.New(prism.ReasonFailedPrecond, "namespace %q is on backend %q already", record.Name, to).WithNamespace(prism.Namespace(record.Name))
 	case !m.servedBy(&target.set):
 		return MovePlan{}, prism.New(prism.ReasonCapabilityMissing, "backend %q cannot serve model %s", to, record.Model).
 			WithMeta("missing", m.any[0]).WithNamespace(prism.Namespace(record.Name))

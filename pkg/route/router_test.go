@@ -45,7 +45,7 @@ func TestATargetLeadsToItsNamespace(t *testing.T) {
 		t.Errorf("%q, %v", target.Namespace(), target.Err())
 	}
 	s, ok := r.Namespace(t.Context(), "kv")
-	if !ok || s.Usage.Keys != 1 || s.Inflight != 1 || s.Durable || s.Durability == "" || len(s.Capabilities) != 10 {
+	if !ok || s.Usage.Keys != 1 || s.Inflight != 1 || s.Durable || s.Durability == "" || len(s.Capabilities) != 11 {
 		t.Errorf("status: %+v, %v", s, ok)
 	}
 	target.Release()

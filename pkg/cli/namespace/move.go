@@ -39,11 +39,11 @@ func newMove(f *cli.Factory, run func(context.Context, *moveOptions) error) *cob
 	o := &moveOptions{Keep: cli.DurationFlag(10 * time.Minute), IO: f.IO, Clock: f.Clock, Client: func(ctx context.Context) (moveClient, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
 		Use:   "move NAME --to BACKEND",
-		Short: "Move a namespace with its data to another backend, while it is used",
+		Short: "Move a namespace to another backend while it is used",
 		Long: `Copies a namespace of key-values to another backend, follows what is changed meanwhile, compares
-everything, holds writes for a moment and switches. Calls and streams go along: none fails. Versions, expiries
-and idempotency keys stay. A cache begins empty, live events are switched; queues and kept events are refused.
-The move is the gateway's: it goes on when this command is interrupted, and after a restart.`,
+everything, holds writes for a moment and switches. Calls and streams go along: none fails. Versions,
+expiries and idempotency keys stay. A cache begins empty and live events are switched; queues and
+kept events are refused. The gateway goes on when this command is interrupted, and after a restart.`,
 		Example:           "  prismctl namespace move kv --to volatile --dry-run\n  prismctl namespace move kv --to volatile",
 		Args:              cli.ExactArgs("NAME"),
 		ValidArgsFunction: cli.CompleteNamespaces(f),

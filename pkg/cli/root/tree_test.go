@@ -214,6 +214,7 @@ func printers() map[string][]string {
 		"namespace create":   {"namespace", "create", "orders"},
 		"namespace update":   {"namespace", "update", "kv", "--description", "new"},
 		"namespace delete":   {"namespace", "delete", "kv", "--yes"},
+		"namespace move":     {"namespace", "move", "kv", "--to", "volatile"},
 		"namespace history":  {"namespace", "history", "kv"},
 		"backend list":       {"backend", "list"},
 		"backend describe":   {"backend", "describe", "local"},

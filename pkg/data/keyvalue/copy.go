@@ -14,6 +14,8 @@ const (
 	pageKeys  = 500
 	pageBytes = 4 << 20
 	lagKeys   = 128 // of values whose size is not known
+
+	pageReceipts = 2000
 )
 
 // walk calls each with the keys of a store, a part at a time, and takes over
@@ -150,7 +152,7 @@ func batchOn(ctx context.Context, set *driver.Set, ns prism.Namespace, ops []Op,
 func (m *Move) copyReceipts(ctx context.Context) error {
 	var token []byte
 	for {
-		p, next, err := m.from.KeyValueMove.ExportReceipts(ctx, m.Namespace, token, pageKeys)
+		p, next, err := m.from.KeyValueMove.ExportReceipts(ctx, m.Namespace, token, pageReceipts)
 		if err != nil {
 			return err
 		}

@@ -263,7 +263,7 @@ func (m *Move) gather(ctx context.Context) (err error) {
 // takeReceipts takes over the receipts that are known of.
 func (m *Move) takeReceipts(ctx context.Context) error {
 	for len(m.unsure) > 0 {
-		part := m.unsure[:min(len(m.unsure), pageKeys)]
+		part := m.unsure[:min(len(m.unsure), pageReceipts)]
 		p, err := m.from.KeyValueMove.Export(ctx, m.Namespace, nil, part)
 		if err != nil {
 			return err
@@ -271,7 +271,7 @@ func (m *Move) takeReceipts(ctx context.Context) error {
 		m.receipts, m.unsure = append(m.receipts, p.Receipts...), m.unsure[len(part):]
 	}
 	for len(m.receipts) > 0 {
-		part := m.receipts[:min(len(m.receipts), pageKeys)]
+		part := m.receipts[:min(len(m.receipts), pageReceipts)]
 		if err := m.To.KeyValueMove.Import(ctx, m.Namespace, driver.Parcel{Receipts: part}); err != nil {
 			return err
 		}

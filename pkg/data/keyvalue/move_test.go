@@ -140,6 +140,42 @@ func TestAMoveUnderLoadLosesNothing(t *testing.T) {
 	})
 }
 
+func TestAHundredThousandKeysMoveThereAndBack(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	const n = 100_000
+	here, there := opened(t, memory.Spec()), opened(t, pebble.Spec())
+	m := newMovable(t, here)
+	ops, results := make([]keyvalue.Op, 1000), make([]keyvalue.Result, 1000)
+	for i := range n / len(ops) {
+		for j := range ops {
+			ops[j] = keyvalue.Op{Kind: keyvalue.OpSet, Key: fmt.Sprintf("k%06d", i*len(ops)+j), Value: []byte(strconv.Itoa(j))}
+		}
+		if err := m.Batch(t.Context(), ops, results); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, to := range []driver.Set{there, here} {
+		if to.Info.Driver == here.Info.Driver { // as the end of the move before would
+			if err := m.place.Forget(t.Context(), clock.Real()); err != nil {
+				t.Fatal(err)
+			}
+			if err := to.Store.Drop(t.Context(), "kv"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.run(to)
+		if p := m.arrived.Progress; p.Copied < n || p.Verified != n {
+			t.Errorf("%d copied and %d verified, want %d", p.Copied, p.Verified, n)
+		}
+		if got, err := m.Count(t.Context(), keyvalue.Query{}); err != nil || got != n {
+			t.Errorf("%d keys after the move, want %d: %v", got, n, err)
+		}
+	}
+}
+
 // A load is writers that know what they wrote, and a watch that must tell of it.
 type load struct {
 	t      *testing.T

@@ -79,6 +79,7 @@ var defects = []defect{
 	}},
 	{name: "Set loses the time to live", finds: []string{
 		"Expire, Persist and Touch of a missing key are NOT_FOUND",
+		"Export gives the entries asked for with value, version, expiry and time to live",
 		"Get and ExpiresAt tell when a key ends",
 		"Persist removes the expiry and tells whether there was one",
 		"Set with a time to live ends the key, not before and not after",
@@ -104,6 +105,7 @@ var defects = []defect{
 	}},
 	{name: "Touch does nothing", finds: []string{
 		"Touch starts the time to live anew that was last given",
+		"an imported expiry is the same to the millisecond, and Touch starts the same time to live",
 		"receipts make Expire, Persist and Touch happen once",
 	}, wrap: func(s driver.Set) driver.Set {
 		s.KeyValueTTL = deafTouch{s.KeyValueTTL}
@@ -144,6 +146,8 @@ var defects = []defect{
 		"a receipt of a batch is known to the single call and the other way round",
 		"a receipt with another body is KEY_REUSED and changes nothing",
 		"a receipt that was used for another key is KEY_REUSED and changes nothing",
+		"a walk over the receipts sees each that is there",
+		"an imported receipt with another body is KEY_REUSED",
 		"receipts are bounded and the oldest go first",
 		"a receipt may bound them further",
 		"what changes nothing is not told",
@@ -174,6 +178,7 @@ var defects = []defect{
 		"a watch tells of sets and deletes with current and previous version",
 		"changes of concurrent writers come in order for each key",
 		"every kind of change is told",
+		"the version of an imported entry is used up",
 	}, wrap: func(s driver.Set) driver.Set {
 		s.KeyValueWatch = skipsDeletions{s.KeyValueWatch}
 		return s
@@ -253,7 +258,7 @@ var defects = []defect{
 }
 
 func TestEachDefectIsFoundByTheRightPromises(t *testing.T) {
-	for _, d := range slices.Concat(defects, cacheDefects, queueDefects, streamDefects, pubsubDefects) {
+	for _, d := range slices.Concat(defects, moveDefects, cacheDefects, queueDefects, streamDefects, pubsubDefects) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			h := drivertest.Driver(memory.Spec()).Wrapped(d.name, d.wrap)

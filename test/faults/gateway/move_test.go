@@ -112,6 +112,10 @@ func (m *mover) backend() string {
 const (
 	moveWriters = 4
 	moveKeys    = 150 // of a writer
+
+	// movePace is between the calls of one caller: receipts are kept for minutes,
+	// and a long test would mostly copy those.
+	movePace = 2 * time.Millisecond
 )
 
 // A moveLoad is clients of a namespace that moves.
@@ -164,6 +168,7 @@ func newMoveLoad(t *testing.T, c *client.Client, strict bool) *moveLoad {
 func (l *moveLoad) call(what string, f func(ctx context.Context) error) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	time.Sleep(movePace)
 	err := f(ctx)
 	if err == nil {
 		l.acked.Add(1)
