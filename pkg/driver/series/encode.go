@@ -98,7 +98,11 @@ func Decode(b []byte) (*Chunk, error) {
 	if len(b) < checksumSize || binary.BigEndian.Uint32(b) != crc32.Checksum(b[checksumSize:], crc32.MakeTable(crc32.Castagnoli)) {
 		return nil, ErrDamaged
 	}
-	d := decoder{b: b[checksumSize:]}
+	return decode(b[checksumSize:])
+}
+
+func decode(b []byte) (*Chunk, error) {
+	d := decoder{b: b}
 	if d.number() != encodingVersion {
 		return nil, ErrDamaged
 	}

@@ -334,20 +334,22 @@ func (g *group) merge(c *changes, pieces []*piece) ([]*piece, error) {
 	for i, p := range pieces {
 		sizes[i] = p.events
 	}
-	i := series.MergeFrom(sizes)
-	if i == len(pieces) {
-		return pieces, nil
+	var crowd []*piece
+	left := slices.Clone(pieces)
+	for _, i := range series.Crowd(sizes) { // the last first
+		crowd = append(crowd, pieces[i])
+		left = slices.Delete(left, i, i+1)
 	}
-	chunks, err := g.fetch(pieces[i:])
+	chunks, err := g.fetch(crowd)
 	if err != nil {
 		// A piece that is damaged stays as it is; who reads it is told.
 		g.s.log.Error("pieces of a time series stay apart", "backend", g.s.backend, "error", err)
 		return pieces, nil
 	}
-	if err := g.remove(pieces[i:]); err != nil {
+	if err := g.remove(crowd); err != nil {
 		return nil, err
 	}
-	return g.insert(c, pieces[:i:i], series.Merge(chunks, 0))
+	return g.insert(c, left, series.Merge(chunks, 0))
 }
 
 // fetch reads pieces, of this group too.
