@@ -48,6 +48,9 @@ var capabilities = []Capability{
 	{"pubsub_filtering", "subscriptions by attributes of events", func(s *Set) bool { return s.PubSubFiltering != nil }, func(s *Set) { s.PubSubFiltering = nil }},
 	{"pubsub_ordering", "order of events with one ordering key", func(s *Set) bool { return s.PubSubOrdering != nil }, func(s *Set) { s.PubSubOrdering = nil }},
 	{"pubsub_persistent", "events that are kept, and subscriptions that resume", func(s *Set) bool { return s.PubSubPersistent != nil }, func(s *Set) { s.PubSubPersistent = nil }},
+	{"timeseries_basic", "append events, read them by time", func(s *Set) bool { return s.TimeSeries != nil }, func(s *Set) { s.TimeSeries = nil }},
+	{"timeseries_aggregation", "figures by bucket of time and group", func(s *Set) bool { return s.TimeSeriesAggregation != nil }, func(s *Set) { s.TimeSeriesAggregation = nil }},
+	{"timeseries_retention", "how long events are kept", func(s *Set) bool { return s.TimeSeriesRetention != nil }, func(s *Set) { s.TimeSeriesRetention = nil }},
 }
 
 // Capabilities lists the table.

@@ -16,6 +16,7 @@ import (
 	optionsv1 "github.com/prism-data-layer/prism/proto/prism/options/v1"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
+	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 )
 
 // full has something in every capability field.
@@ -64,6 +65,11 @@ var parts = []any{
 		driver.PubSubFiltering
 		driver.PubSubOrdering
 		driver.PubSubPersistent
+	}{},
+	struct {
+		driver.TimeSeries
+		driver.TimeSeriesAggregation
+		driver.TimeSeriesRetention
 	}{},
 }
 
@@ -135,7 +141,7 @@ func TestTheTableAndTheFieldsOfSetAgreeBothWays(t *testing.T) {
 }
 
 // models are the beginnings of the fields' names, and their public names.
-var models = map[string]string{"KeyValue": "keyvalue", "Cache": "cache", "Queue": "queue", "Stream": "stream", "PubSub": "pubsub"}
+var models = map[string]string{"KeyValue": "keyvalue", "Cache": "cache", "Queue": "queue", "Stream": "stream", "PubSub": "pubsub", "TimeSeries": "timeseries"}
 
 // capabilityName is how a field's name is said in public: the model, then the
 // words of the rest; the model alone is its basic capability.
@@ -160,9 +166,9 @@ func capabilityName(field string) string {
 	return model + "_" + strings.ToLower(b.String())
 }
 
-// unasked are what a request cannot ask for by a field alone: a bound is the
-// operator's, and so is a move; a wildcard is in the text of a pattern.
-var unasked = map[string]bool{"cache_bounded": true, "keyvalue_move": true, "pubsub_wildcards": true}
+// unasked are what a request cannot ask for by a field alone: a bound, a move
+// and a retention are the operator's, a wildcard is in the text of a pattern.
+var unasked = map[string]bool{"cache_bounded": true, "keyvalue_move": true, "pubsub_wildcards": true, "timeseries_retention": true}
 
 func TestTheTableAndTheProtoOptionsAgreeBothWays(t *testing.T) {
 	t.Parallel()
@@ -170,6 +176,7 @@ func TestTheTableAndTheProtoOptionsAgreeBothWays(t *testing.T) {
 	files := []protoreflect.FileDescriptor{
 		keyvaluev1.File_prism_keyvalue_v1_keyvalue_proto, cachev1.File_prism_cache_v1_cache_proto,
 		queuev1.File_prism_queue_v1_queue_proto, queuev1.File_prism_queue_v1_workqueue_proto, pubsubv1.File_prism_pubsub_v1_pubsub_proto,
+		timeseriesv1.File_prism_timeseries_v1_timeseries_proto,
 	}
 	var fields func(protoreflect.MessageDescriptors)
 	fields = func(messages protoreflect.MessageDescriptors) {

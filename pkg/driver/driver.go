@@ -64,6 +64,10 @@ type Set struct {
 	PubSubFiltering  PubSubFiltering
 	PubSubOrdering   PubSubOrdering
 	PubSubPersistent PubSubPersistent
+
+	TimeSeries            TimeSeries
+	TimeSeriesAggregation TimeSeriesAggregation
+	TimeSeriesRetention   TimeSeriesRetention
 }
 
 // Info is what is true of an opened store as a whole.

@@ -38,6 +38,9 @@ func Fill(info Info, store Store, parts ...any) Set {
 		fill(&s.PubSubFiltering, part)
 		fill(&s.PubSubOrdering, part)
 		fill(&s.PubSubPersistent, part)
+		fill(&s.TimeSeries, part)
+		fill(&s.TimeSeriesAggregation, part)
+		fill(&s.TimeSeriesRetention, part)
 	}
 	return s
 }

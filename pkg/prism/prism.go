@@ -22,6 +22,16 @@ const (
 	MaxAttributes          = 64
 	MaxAttributeNameBytes  = 128
 	MaxAttributeBytes      = 1024
+	MaxEvents              = 128 << 10 // of a time-series message
+	MaxEventTypeBytes      = 256       // and of a source
+	MaxEventIDBytes        = 128
+	MaxMetrics             = 256
+	MaxGroupKeys           = 8
+	MaxAggregates          = 32
+	MaxAggregateRows       = 50_000
+	// MaxEventTime is the last nanosecond of the year 2261: what follows soon
+	// does not fit into 64 bits.
+	MaxEventTime = 9214646399999999999
 )
 
 // A Namespace is the name of a dataset: the unit of configuration, access,

@@ -13,6 +13,7 @@ import (
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
+	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 )
 
 // A Method is what a method's options say.
@@ -48,6 +49,7 @@ func Files() []protoreflect.FileDescriptor {
 		queuev1.File_prism_queue_v1_queue_proto,
 		queuev1.File_prism_queue_v1_workqueue_proto,
 		pubsubv1.File_prism_pubsub_v1_pubsub_proto,
+		timeseriesv1.File_prism_timeseries_v1_timeseries_proto,
 		sessionv1.File_prism_session_v1_session_proto,
 		configv1.File_prism_config_v1_config_proto,
 		adminv1.File_prism_admin_v1_admin_proto,

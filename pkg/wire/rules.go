@@ -86,6 +86,9 @@ func validate(m protoreflect.Message, path string, e *prism.Error) {
 func checkOne(f protoreflect.FieldDescriptor, v protoreflect.Value, name string, e *prism.Error) {
 	switch f.Kind() {
 	case protoreflect.MessageKind:
+		if RuleOf(f) == optionsv1.Rule_RULE_EVENTS {
+			return
+		}
 		validate(v.Message(), name+".", e)
 		return
 	case protoreflect.EnumKind:
@@ -155,6 +158,14 @@ func violates(r optionsv1.Rule, v protoreflect.Value) string {
 	case optionsv1.Rule_RULE_LEASE:
 		if ms := v.Int(); ms < MinLease.Milliseconds() || ms > MaxLease.Milliseconds() {
 			return "must be 1 second to 12 hours"
+		}
+	case optionsv1.Rule_RULE_TIME:
+		if n := v.Int(); n < 0 || n > prism.MaxEventTime {
+			return "must be 0 to " + strconv.FormatInt(prism.MaxEventTime, 10) + " (the end of 2261)"
+		}
+	case optionsv1.Rule_RULE_LABEL:
+		if len(v.String()) > prism.MaxAttributeNameBytes {
+			return "must be at most 128 bytes"
 		}
 	case optionsv1.Rule_RULE_PRIORITY:
 		if n := v.Int(); n < 0 || n > 9 {

@@ -31,7 +31,8 @@ func requests() []protoreflect.MessageDescriptor {
 		}
 		all = append(all, d)
 		for i := range d.Fields().Len() {
-			if m := d.Fields().Get(i).Message(); m != nil {
+			f := d.Fields().Get(i)
+			if m := f.Message(); m != nil && wire.RuleOf(f) != optionsv1.Rule_RULE_EVENTS {
 				add(m)
 			}
 		}
@@ -132,6 +133,16 @@ var edges = map[optionsv1.Rule]edge{
 	optionsv1.Rule_RULE_PRIORITY: {
 		good: []any{int64(0), int64(9)},
 		bad:  map[string][]any{"must be 0 to 9": {int64(-1), int64(10), int64(math.MaxInt32)}},
+	},
+	optionsv1.Rule_RULE_TIME: {
+		good: []any{int64(0), int64(prism.MaxEventTime)},
+		bad: map[string][]any{"must be 0 to 9214646399999999999 (the end of 2261)": {
+			int64(-1), int64(math.MinInt64), int64(prism.MaxEventTime) + 1, int64(math.MaxInt64),
+		}},
+	},
+	optionsv1.Rule_RULE_LABEL: {
+		good: []any{"l", "\x00", " ", "\ufeff", "'; DROP TABLE events; --", text(prism.MaxAttributeNameBytes)},
+		bad:  map[string][]any{"must be at most 128 bytes": {text(prism.MaxAttributeNameBytes + 1)}},
 	},
 }
 
@@ -248,7 +259,7 @@ func TestEveryFieldRefusesWhatItsRuleForbids(t *testing.T) {
 			f := d.Fields().Get(i)
 			r := wire.RuleOf(f)
 			seen[r] = true
-			if r != optionsv1.Rule_RULE_UNSPECIFIED && r != optionsv1.Rule_RULE_BATCH && r != optionsv1.Rule_RULE_ATTRIBUTES {
+			if r != optionsv1.Rule_RULE_UNSPECIFIED && r != optionsv1.Rule_RULE_BATCH && r != optionsv1.Rule_RULE_ATTRIBUTES && r != optionsv1.Rule_RULE_EVENTS {
 				if _, ok := edges[r]; !ok {
 					t.Fatalf("%s has %s, which has no table of values", f.FullName(), r)
 				}
@@ -437,6 +448,8 @@ var free = map[protoreflect.FullName]string{
 	"prism.keyvalue.v1.PipelineOp.retry_id":             "bytes; bounded where the receipt is made",
 	"prism.cache.v1.PipelineFrame.id":                   "the caller's own",
 	"prism.cache.v1.PipelineOp.retry_id":                "bytes; bounded where the receipt is made",
+	"prism.timeseries.v1.EventBatch.id":                 "the caller's own",
+	"prism.timeseries.v1.Aggregate.quantile":            "0 to 1; checked with its function",
 	"prism.session.v1.CreateSessionRequest.metadata":    "bounded by the session",
 	"prism.session.v1.CreateSessionRequest.namespaces":  "names checked and bounded by the session",
 	"prism.config.v1.BackendConfig.options":             "the driver's own",

@@ -64,6 +64,8 @@ func eachMethod(t *testing.T, capability string, iface reflect.Value, f func(cap
 				a = reflect.ValueOf(t.Context())
 			case reflect.TypeFor[prism.Namespace]():
 				a = reflect.ValueOf(prism.Namespace("orders"))
+			case reflect.TypeFor[*driver.EventBatch]():
+				a = reflect.ValueOf(&driver.EventBatch{Times: []int64{1}})
 			case reflect.TypeFor[prism.Key]():
 				a = reflect.ValueOf(prism.Key{Namespace: "orders", Name: "k"})
 			}
@@ -165,6 +167,7 @@ func TestMutationsAreMarked(t *testing.T) {
 		"Do", "Stats", "Peek", "Info", "Queues", "Delayed", "Priorities",
 		"Read", "TopicInfo", "Topics", "OffsetAt", "Committed", "Groups",
 		"Subscribe", "SubscribePattern", "SubscribeGroup", "SubscribeFiltered", "Replay", "Subscriptions",
+		"QueryEvents", "AggregateEvents",
 	}
 	each(t, around.Wrap(filled(driver.Info{}, &fake{}), rec), func(_, method string, call func() []reflect.Value) {
 		*rec.calls = nil

@@ -14,11 +14,12 @@ type (
 	fakeQueue  struct{ *fake }
 	fakeStream struct{ *fake }
 	fakePubSub struct{ *fake }
+	fakeSeries struct{ *fake }
 )
 
 // filled is a set with every capability, all of them f's.
 func filled(info driver.Info, f *fake) driver.Set {
-	return driver.Fill(info, f, fakeCache{f}, fakeQueue{f}, fakeStream{f}, fakePubSub{f})
+	return driver.Fill(info, f, fakeCache{f}, fakeQueue{f}, fakeStream{f}, fakePubSub{f}, fakeSeries{f})
 }
 
 func (p fakeCache) Get(ctx context.Context, _ prism.Key) (driver.CacheEntry, bool, error) {
@@ -203,4 +204,20 @@ type fakeReplayer struct{ *fake }
 
 func (r fakeReplayer) Next(ctx context.Context) (driver.Replayed, error) {
 	return driver.Replayed{}, r.note(ctx, "Next")
+}
+
+func (p fakeSeries) AppendEvents(ctx context.Context, _ prism.Namespace, _ *driver.EventBatch, _ driver.Receipt) (driver.AppendResult, error) {
+	return driver.AppendResult{}, p.note(ctx, "AppendEvents")
+}
+
+func (p fakeSeries) QueryEvents(ctx context.Context, _ prism.Namespace, _ driver.EventQuery) (driver.EventReader, error) {
+	return nil, p.note(ctx, "QueryEvents")
+}
+
+func (p fakeSeries) AggregateEvents(ctx context.Context, _ prism.Namespace, _ driver.AggregateQuery) (driver.Aggregates, error) {
+	return driver.Aggregates{}, p.note(ctx, "AggregateEvents")
+}
+
+func (p fakeSeries) RetainEvents(ctx context.Context, _ prism.Namespace, _ time.Duration) error {
+	return p.note(ctx, "RetainEvents")
 }

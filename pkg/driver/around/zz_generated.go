@@ -106,6 +106,15 @@ func Wrap[S any, H Hook[S]](set driver.Set, hook H) driver.Set {
 	if set.PubSubPersistent != nil {
 		set.PubSubPersistent = &pubSubPersistent[S, H]{set.PubSubPersistent, hook}
 	}
+	if set.TimeSeries != nil {
+		set.TimeSeries = &timeSeries[S, H]{set.TimeSeries, hook}
+	}
+	if set.TimeSeriesAggregation != nil {
+		set.TimeSeriesAggregation = &timeSeriesAggregation[S, H]{set.TimeSeriesAggregation, hook}
+	}
+	if set.TimeSeriesRetention != nil {
+		set.TimeSeriesRetention = &timeSeriesRetention[S, H]{set.TimeSeriesRetention, hook}
+	}
 	return set
 }
 
@@ -1150,6 +1159,68 @@ func (w *pubSubPersistent[S, H]) DeleteSubscription(ctx context.Context, ns pris
 	return r0, err
 }
 
+type timeSeries[S any, H Hook[S]] struct {
+	inner driver.TimeSeries
+	hook  H
+}
+
+func (w *timeSeries[S, H]) AppendEvents(ctx context.Context, ns prism.Namespace, batch *driver.EventBatch, r driver.Receipt) (r0 driver.AppendResult, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "timeseries_basic", Method: "AppendEvents", Namespace: ns, Mutates: true, Ops: batch.Len()})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.AppendEvents(ctx, ns, batch, r)
+	return r0, err
+}
+
+func (w *timeSeries[S, H]) QueryEvents(ctx context.Context, ns prism.Namespace, q driver.EventQuery) (r0 driver.EventReader, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "timeseries_basic", Method: "QueryEvents", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.QueryEvents(ctx, ns, q)
+	if err == nil {
+		r0 = &eventReader[S, H]{r0, w.hook, "timeseries_basic", ns}
+	}
+	return r0, err
+}
+
+type timeSeriesAggregation[S any, H Hook[S]] struct {
+	inner driver.TimeSeriesAggregation
+	hook  H
+}
+
+func (w *timeSeriesAggregation[S, H]) AggregateEvents(ctx context.Context, ns prism.Namespace, q driver.AggregateQuery) (r0 driver.Aggregates, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "timeseries_aggregation", Method: "AggregateEvents", Namespace: ns, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.AggregateEvents(ctx, ns, q)
+	return r0, err
+}
+
+type timeSeriesRetention[S any, H Hook[S]] struct {
+	inner driver.TimeSeriesRetention
+	hook  H
+}
+
+func (w *timeSeriesRetention[S, H]) RetainEvents(ctx context.Context, ns prism.Namespace, age time.Duration) (err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "timeseries_retention", Method: "RetainEvents", Namespace: ns, Mutates: true, Ops: 1})
+	if err != nil {
+		return err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	err = w.inner.RetainEvents(ctx, ns, age)
+	return err
+}
+
 type watcher[S any, H Hook[S]] struct {
 	inner      driver.Watcher
 	hook       H
@@ -1209,3 +1280,23 @@ func (w *replayer[S, H]) Next(ctx context.Context) (r0 driver.Replayed, err erro
 }
 
 func (w *replayer[S, H]) Close() error { return w.inner.Close() }
+
+type eventReader[S any, H Hook[S]] struct {
+	inner      driver.EventReader
+	hook       H
+	capability string
+	namespace  prism.Namespace
+}
+
+func (w *eventReader[S, H]) Page(ctx context.Context) (r0 driver.EventPage, err error) {
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: w.capability, Method: "Page", Namespace: w.namespace, Ops: 1})
+	if err != nil {
+		return r0, err
+	}
+	err = ErrPanicked
+	defer func() { w.hook.End(span, err) }()
+	r0, err = w.inner.Page(ctx)
+	return r0, err
+}
+
+func (w *eventReader[S, H]) Close() error { return w.inner.Close() }

@@ -198,6 +198,9 @@ func typeOf(e ast.Expr) (string, error) {
 			return "", errors.New("arrays are not supported")
 		}
 		return "[]" + elem, err
+	case *ast.StarExpr: // of what is large, and changed by nobody meanwhile
+		elem, err := typeOf(t.X)
+		return "*" + elem, err
 	}
 	return "", fmt.Errorf("type %T does not cross a process", e)
 }
@@ -352,6 +355,9 @@ func (m method) facts(isHandle bool) (string, error) {
 	var s string
 	ops := "1"
 	for _, p := range m.params {
+		if p.typ == "*driver.EventBatch" {
+			ops = p.name + ".Len()"
+		}
 		if items.MatchString(p.typ) {
 			ops = "len(" + p.name + ")"
 			if mutates == byOps {
@@ -362,7 +368,7 @@ func (m method) facts(isHandle bool) (string, error) {
 	if mutates == always {
 		s += ", Mutates: true"
 	}
-	if isHandle && mutates == never || waits[m.name] {
+	if isHandle && mutates == never && !prompt[m.name] || waits[m.name] {
 		s += ", Waits: true"
 	}
 	return s + ", Ops: " + ops, nil
@@ -415,10 +421,15 @@ var effects = map[string]effect{
 
 	"Subscribe": never, "SubscribePattern": never, "SubscribeGroup": never, "SubscribeFiltered": never,
 	"PublishOrdered": always, "PublishPersistent": always, "Replay": never, "Acknowledge": always, "Subscriptions": never, "DeleteSubscription": always,
+
+	"AppendEvents": always, "QueryEvents": never, "AggregateEvents": never, "RetainEvents": always, "Page": never,
 }
 
 // waits are methods that may last until something happens, handles aside.
 var waits = map[string]bool{"Receive": true, "Read": true}
+
+// prompt are methods of handles that wait for nothing but the store.
+var prompt = map[string]bool{"Page": true}
 
 // lower makes a type's unexported name: KeyValueTTL becomes keyValueTTL.
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }

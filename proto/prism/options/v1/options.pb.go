@@ -200,6 +200,12 @@ const (
 	Rule_RULE_PRIORITY Rule = 19
 	// One second to 12 hours, in milliseconds.
 	Rule_RULE_LEASE Rule = 20
+	// Events, which the model looks at and refuses one by one.
+	Rule_RULE_EVENTS Rule = 21
+	// Nanoseconds since 1970, at most the end of 2261.
+	Rule_RULE_TIME Rule = 22
+	// The name of a dimension or metric: at most 128 bytes of UTF-8.
+	Rule_RULE_LABEL Rule = 23
 )
 
 // Enum value maps for Rule.
@@ -226,6 +232,9 @@ var (
 		18: "RULE_DELAY",
 		19: "RULE_PRIORITY",
 		20: "RULE_LEASE",
+		21: "RULE_EVENTS",
+		22: "RULE_TIME",
+		23: "RULE_LABEL",
 	}
 	Rule_value = map[string]int32{
 		"RULE_UNSPECIFIED":     0,
@@ -249,6 +258,9 @@ var (
 		"RULE_DELAY":           18,
 		"RULE_PRIORITY":        19,
 		"RULE_LEASE":           20,
+		"RULE_EVENTS":          21,
+		"RULE_TIME":            22,
+		"RULE_LABEL":           23,
 	}
 )
 
@@ -388,7 +400,7 @@ const file_prism_options_v1_options_proto_rawDesc = "" +
 	"\x15PERMISSION_ADMIN_READ\x10\x04\x12\x1a\n" +
 	"\x16PERMISSION_ADMIN_WRITE\x10\x05\x12 \n" +
 	"\x1cPERMISSION_ADMIN_OPERATIONAL\x10\x06\x12\x1a\n" +
-	"\x16PERMISSION_ADMIN_AUDIT\x10\a*\xf2\x02\n" +
+	"\x16PERMISSION_ADMIN_AUDIT\x10\a*\xa2\x03\n" +
 	"\x04Rule\x12\x14\n" +
 	"\x10RULE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tRULE_NAME\x10\x01\x12\f\n" +
@@ -419,7 +431,11 @@ const file_prism_options_v1_options_proto_rawDesc = "" +
 	"RULE_DELAY\x10\x12\x12\x11\n" +
 	"\rRULE_PRIORITY\x10\x13\x12\x0e\n" +
 	"\n" +
-	"RULE_LEASE\x10\x14:@\n" +
+	"RULE_LEASE\x10\x14\x12\x0f\n" +
+	"\vRULE_EVENTS\x10\x15\x12\r\n" +
+	"\tRULE_TIME\x10\x16\x12\x0e\n" +
+	"\n" +
+	"RULE_LABEL\x10\x17:@\n" +
 	"\n" +
 	"capability\x12\x1e.google.protobuf.MethodOptions\x18\xe0\x89\x03 \x01(\tR\n" +
 	"capability:a\n" +
