@@ -152,7 +152,7 @@ type EventQuery struct {
 	Selection
 	Descending bool
 	After      Position // of a page of the same query; nil: from the beginning
-	Limit      int64    // of all pages together; 0: no bound
+	Limit      int64    // of all pages together, from After on; 0: no bound
 	Page       int      // events in a page at most, positive
 }
 
@@ -160,7 +160,8 @@ type EventQuery struct {
 // time.
 type EventReader interface {
 	// Page returns the next one; one without events is the end. A page may be
-	// shorter than asked for, and is the caller's until the next call.
+	// shorter than asked for, as one of large events should be, and is the
+	// caller's until the next call.
 	Page(ctx context.Context) (EventPage, error)
 	Close() error
 }
