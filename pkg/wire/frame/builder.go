@@ -9,6 +9,7 @@ type Builder struct {
 	metrics        []int // of each, how many events have it
 	dimension      names
 	metric         names
+	text           int // bytes of strings and blobs
 	gaps           int // bytes that stand for what events do not have
 	tooWide        bool
 }
@@ -71,6 +72,11 @@ func (n *names) reset() {
 // Len is the number of events.
 func (b *Builder) Len() int { return len(b.c.Times) }
 
+// Bytes is about how large a message of the events would be, and not less.
+func (b *Builder) Bytes() int {
+	return len(b.c.Times)*(8+3*(2+len(b.c.Dimensions))+9*len(b.c.Metrics)) + b.text
+}
+
 // Event begins an event.
 func (b *Builder) Event(time int64) {
 	b.c.Times = append(b.c.Times, time)
@@ -92,6 +98,7 @@ func (b *Builder) Dimension(name, value string) {
 		}
 		i = len(b.c.Dimensions)
 		b.dimension.add(name)
+		b.text += len(name) + 16
 		b.c.Dimensions = append(b.c.Dimensions, Dimension{Name: name})
 		if i == len(b.dimensions) {
 			b.dimensions = append(b.dimensions, codes{})
@@ -109,6 +116,7 @@ func (b *Builder) Metric(name string, value float64) {
 		}
 		i = len(b.c.Metrics)
 		b.metric.add(name)
+		b.text += len(name) + 16
 		b.c.Metrics = append(b.c.Metrics, Metric{Name: name})
 		b.metrics = append(b.metrics, 0)
 	}
@@ -142,10 +150,16 @@ func presence(bits []byte, had, at int) []byte {
 }
 
 // Payload is the event's payload.
-func (b *Builder) Payload(v []byte) { b.c.Payloads.put(len(b.c.Times)-1, v) }
+func (b *Builder) Payload(v []byte) {
+	b.text += len(v) + 3
+	b.c.Payloads.put(len(b.c.Times)-1, v)
+}
 
 // ID is the event's id.
-func (b *Builder) ID(v []byte) { b.c.IDs.put(len(b.c.Times)-1, v) }
+func (b *Builder) ID(v []byte) {
+	b.text += len(v) + 3
+	b.c.IDs.put(len(b.c.Times)-1, v)
+}
 
 func (b *Blobs) put(at int, v []byte) {
 	if len(b.Ends) > at { // a second time
@@ -179,6 +193,7 @@ func (b *Builder) put(c *Coded, k *codes, s string) {
 				k.of = map[string]uint32{}
 			}
 			c.Dictionary = append(c.Dictionary, s)
+			b.text += len(s) + 3
 			code = uint32(len(c.Dictionary))
 			k.of[s] = code
 		}
@@ -276,7 +291,7 @@ func (b *Builder) Reset() {
 	b.metrics = b.metrics[:0]
 	b.dimension.reset()
 	b.metric.reset()
-	b.gaps, b.tooWide = 0, false
+	b.text, b.gaps, b.tooWide = 0, 0, false
 }
 
 func (k *codes) reset() {

@@ -3,7 +3,6 @@ package frame
 import (
 	"bytes"
 	"math"
-	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -229,26 +228,3 @@ func (b *Blobs) proto() *timeseriesv1.BlobColumn {
 	}
 	return &timeseriesv1.BlobColumn{Lengths: lengths, Data: b.Data}
 }
-
-// Bytes is about how much memory the columns take.
-func (c *Columns) Bytes() int {
-	n := 8*len(c.Times) + c.Types.bytes() + c.Sources.bytes() + c.Payloads.bytes() + c.IDs.bytes()
-	for i := range c.Dimensions {
-		n += int(unsafe.Sizeof(c.Dimensions[i])) + len(c.Dimensions[i].Name) + c.Dimensions[i].Values.bytes()
-	}
-	for i := range c.Metrics {
-		m := &c.Metrics[i]
-		n += int(unsafe.Sizeof(*m)) + len(m.Name) + 8*len(m.Values) + len(m.Present)
-	}
-	return n
-}
-
-func (c *Coded) bytes() int {
-	n := 4 * len(c.Codes)
-	for _, s := range c.Dictionary {
-		n += int(unsafe.Sizeof(s)) + len(s)
-	}
-	return n
-}
-
-func (b *Blobs) bytes() int { return 4*len(b.Ends) + len(b.Data) }
