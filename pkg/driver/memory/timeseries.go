@@ -1,7 +1,9 @@
 package memory
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -124,6 +126,7 @@ func (t *timeline) append(batch *driver.EventBatch, now int64) driver.AppendResu
 	made := series.New([]*driver.EventBatch{batch}, rows, t.next)
 	t.next += uint64(len(rows))
 	t.replace(len(t.chunks), made)
+	t.due(made)
 	sizes := make([]int, len(t.chunks))
 	for i, c := range t.chunks {
 		sizes[i] = c.Len()
@@ -231,6 +234,7 @@ func (m *timelines) RetainEvents(ctx context.Context, ns prism.Namespace, age ti
 func (t *timeline) trim(now int64) {
 	since := now - int64(t.age) + 1
 	if t.age == 0 || !slices.ContainsFunc(t.chunks, func(c *series.Chunk) bool { return c.First() < since }) {
+		t.due(t.chunks)
 		return
 	}
 	var left []*series.Chunk
@@ -243,6 +247,18 @@ func (t *timeline) trim(now int64) {
 		}
 	}
 	t.replace(0, left)
+	t.due(left)
+}
+
+// due tells the sweeper when the first of these events is over.
+func (t *timeline) due(chunks []*series.Chunk) {
+	if t.age == 0 || len(chunks) == 0 {
+		return
+	}
+	first := slices.MinFunc(chunks, func(a, b *series.Chunk) int { return cmp.Compare(a.First(), b.First()) }).First()
+	if first <= math.MaxInt64-int64(t.age) {
+		t.store.due(ceilMS(first + int64(t.age)))
+	}
 }
 
 // drop forgets the events of a namespace.
@@ -286,10 +302,12 @@ func (m *timelines) usage(ns prism.Namespace) driver.Usage {
 	return driver.Usage{Keys: t.events, Bytes: t.bytes, Receipts: int64(t.receipts.len())}
 }
 
-// tidy forgets what is over; the sweeper calls it.
+// tidy forgets what is over; the sweeper calls it, when the first event's time
+// is over too.
 func (m *timelines) tidy() {
 	now := m.store.now()
 	if now/1e6 < m.tidied+tidyEvery {
+		m.store.due(m.tidied + tidyEvery)
 		return
 	}
 	m.tidied = now / 1e6
