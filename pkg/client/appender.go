@@ -121,7 +121,7 @@ func (a *Appender) Add(ctx context.Context, m Measurement) error {
 
 // full reports whether what is being built must go.
 func (a *Appender) full() bool {
-	return a.building.Len() >= a.o.Events || a.building.Bytes() >= a.o.Bytes
+	return a.building.Len() >= a.o.Events || a.building.Bytes() >= a.o.Bytes || a.building.Full()
 }
 
 // aged sends what has waited long enough.

@@ -74,8 +74,8 @@ func fits(b *Batch, rows bool) error {
 	}
 	wrong(n == 0, "events", "must have at least one")
 	wrong(n > prism.MaxEvents, "events", "must be at most %d", prism.MaxEvents)
-	wrong(!rows && len(b.Dimensions) > prism.MaxAttributes, "columns.dimensions", "must be at most %d columns", prism.MaxAttributes)
-	wrong(!rows && len(b.Metrics) > prism.MaxMetrics, "columns.metrics", "must be at most %d columns", prism.MaxMetrics)
+	wrong(!rows && len(b.Dimensions) > prism.MaxColumns, "columns.dimensions", "must be at most %d columns", prism.MaxColumns)
+	wrong(!rows && len(b.Metrics) > prism.MaxColumns, "columns.metrics", "must be at most %d columns", prism.MaxColumns)
 	if len(e.Fields) == 0 {
 		codedFits(&b.Types, n, "columns.event_type", wrong)
 		codedFits(&b.Sources, n, "columns.source", wrong)
@@ -270,8 +270,7 @@ func (r *refused) blobs(b *Blobs, rule func([]byte) string) {
 	}
 }
 
-// crowded refuses events with too many dimensions or metrics. Only rows can have
-// them: columns are counted before.
+// crowded refuses events with too many dimensions or metrics.
 func (r *refused) crowded(b *Batch) {
 	if len(b.Dimensions) <= prism.MaxAttributes && len(b.Metrics) <= prism.MaxMetrics {
 		return

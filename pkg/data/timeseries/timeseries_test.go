@@ -184,21 +184,21 @@ func TestWhatIsWrongWithAnEventIsRefusedWithItsIndexAndFields(t *testing.T) {
 func TestColumnsThatDoNotFitTogetherAreRefusedAsAWhole(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(in *timeseries.Incoming){
-		"no event":                 func(in *timeseries.Incoming) { in.Batch = timeseries.Batch{} },
-		"a code too many":          func(in *timeseries.Incoming) { in.Types.Codes = []uint32{1, 1, 1, 1} },
-		"a code of no string":      func(in *timeseries.Incoming) { in.Types.Codes = []uint32{1, 2, 1} },
-		"the largest code":         func(in *timeseries.Incoming) { in.Types.Codes = []uint32{1, math.MaxUint32, 1} },
-		"a value too few":          func(in *timeseries.Incoming) { in.Metrics[0].Values = in.Metrics[0].Values[:2] },
-		"bits of another length":   func(in *timeseries.Incoming) { in.Metrics[0].Present = []byte{1, 2} },
-		"a metric twice":           func(in *timeseries.Incoming) { in.Metrics = append(in.Metrics, in.Metrics[0]) },
-		"a dimension twice":        func(in *timeseries.Incoming) { in.Dimensions = []driver.Dimension{{Name: "d"}, {Name: "d"}} },
-		"lengths beyond the data":  func(in *timeseries.Incoming) { in.IDs = driver.Blobs{Ends: []uint32{1, 2, 9}, Data: []byte("abc")} },
-		"less than the data":       func(in *timeseries.Incoming) { in.IDs = driver.Blobs{Ends: []uint32{0, 0, 0}, Data: []byte("abc")} },
-		"ends that go back":        func(in *timeseries.Incoming) { in.IDs = driver.Blobs{Ends: []uint32{9, 1, 3}, Data: []byte("abc")} },
-		"data without lengths":     func(in *timeseries.Incoming) { in.Payloads.Data = []byte("x") },
-		"too few lengths":          func(in *timeseries.Incoming) { in.Payloads.Ends = []uint32{0} },
-		"65 dimensions in columns": func(in *timeseries.Incoming) { in.Dimensions = dimensions(65) },
-		"131,073 events":           func(in *timeseries.Incoming) { in.Batch = batch(prism.MaxEvents+1, base).Batch },
+		"no event":                func(in *timeseries.Incoming) { in.Batch = timeseries.Batch{} },
+		"a code too many":         func(in *timeseries.Incoming) { in.Types.Codes = []uint32{1, 1, 1, 1} },
+		"a code of no string":     func(in *timeseries.Incoming) { in.Types.Codes = []uint32{1, 2, 1} },
+		"the largest code":        func(in *timeseries.Incoming) { in.Types.Codes = []uint32{1, math.MaxUint32, 1} },
+		"a value too few":         func(in *timeseries.Incoming) { in.Metrics[0].Values = in.Metrics[0].Values[:2] },
+		"bits of another length":  func(in *timeseries.Incoming) { in.Metrics[0].Present = []byte{1, 2} },
+		"a metric twice":          func(in *timeseries.Incoming) { in.Metrics = append(in.Metrics, in.Metrics[0]) },
+		"a dimension twice":       func(in *timeseries.Incoming) { in.Dimensions = []driver.Dimension{{Name: "d"}, {Name: "d"}} },
+		"lengths beyond the data": func(in *timeseries.Incoming) { in.IDs = driver.Blobs{Ends: []uint32{1, 2, 9}, Data: []byte("abc")} },
+		"less than the data":      func(in *timeseries.Incoming) { in.IDs = driver.Blobs{Ends: []uint32{0, 0, 0}, Data: []byte("abc")} },
+		"ends that go back":       func(in *timeseries.Incoming) { in.IDs = driver.Blobs{Ends: []uint32{9, 1, 3}, Data: []byte("abc")} },
+		"data without lengths":    func(in *timeseries.Incoming) { in.Payloads.Data = []byte("x") },
+		"too few lengths":         func(in *timeseries.Incoming) { in.Payloads.Ends = []uint32{0} },
+		"1,025 dimensions":        func(in *timeseries.Incoming) { in.Dimensions = dimensions(1025) },
+		"131,073 events":          func(in *timeseries.Incoming) { in.Batch = batch(prism.MaxEvents+1, base).Batch },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -222,11 +222,10 @@ func dimensions(n int) (list []driver.Dimension) {
 	return list
 }
 
-func TestRowsMayHaveManyNamesTogetherButNotEach(t *testing.T) {
+func TestEventsMayHaveManyNamesTogetherButNotEach(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, timeseries.Policy{})
 	in := batch(2, base)
-	in.Rows = true
 	for i := range 65 {
 		in.Dimensions = append(in.Dimensions, driver.Dimension{Name: fmt.Sprint("d", i), Values: driver.Coded{Dictionary: []string{"v"}, Codes: []uint32{1, uint32(i % 2)}}})
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/driver/nats"
 	"github.com/prism-data-layer/prism/pkg/driver/pebble"
 	"github.com/prism-data-layer/prism/pkg/driver/redis"
+	"github.com/prism-data-layer/prism/pkg/driver/sqlite"
 )
 
 // Drivers are the drivers of this build.
@@ -16,5 +17,6 @@ func Drivers() driver.Registry {
 		nats.Spec(),
 		pebble.Spec(),
 		redis.Spec(),
+		sqlite.Spec(),
 	}
 }

@@ -227,7 +227,7 @@ func FuzzAppends(f *testing.F) {
 			t.Fatalf("the generated code reads what the hand does not: %v", bad)
 		}
 		columns := generated.GetBatch().GetColumns()
-		if columns == nil || hand.Batch.Rows || len(columns.Dimensions) > prism.MaxAttributes || len(columns.Metrics) > prism.MaxMetrics {
+		if columns == nil || hand.Batch.Rows || len(columns.Dimensions) > prism.MaxColumns || len(columns.Metrics) > prism.MaxColumns {
 			return
 		}
 		if got := hand.Batch.Columns.Times; !reflect.DeepEqual(append([]int64{}, got...), append([]int64{}, columns.TimeNs...)) {

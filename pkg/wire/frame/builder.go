@@ -1,5 +1,7 @@
 package frame
 
+import "github.com/prism-data-layer/prism/pkg/prism"
+
 // A Builder puts events into columns, one after the other: Event begins one,
 // the others say what it has. Names and values are kept as they are given.
 type Builder struct {
@@ -75,6 +77,11 @@ func (b *Builder) Len() int { return len(b.c.Times) }
 // Bytes is about how large a message of the events would be, and not less.
 func (b *Builder) Bytes() int {
 	return len(b.c.Times)*(8+3*(2+len(b.c.Dimensions))+9*len(b.c.Metrics)) + b.text
+}
+
+// Full reports whether one more event might have more names than a batch may.
+func (b *Builder) Full() bool {
+	return len(b.c.Dimensions) > prism.MaxColumns-prism.MaxAttributes || len(b.c.Metrics) > prism.MaxColumns-prism.MaxMetrics
 }
 
 // Event begins an event.

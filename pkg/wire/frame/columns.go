@@ -59,10 +59,7 @@ const (
 )
 
 // More columns than these are refused: one more is kept to tell.
-const (
-	mostDimensions = prism.MaxAttributes + 1
-	mostMetrics    = prism.MaxMetrics + 1
-)
+const mostColumns = prism.MaxColumns + 1
 
 // read reads a message; what it keeps is its own.
 func (c *Columns) read(data []byte) (err error) {
@@ -80,10 +77,10 @@ func (c *Columns) read(data []byte) (err error) {
 			err = c.Types.read(s.v)
 		case s.num == columnsSources:
 			err = c.Sources.read(s.v)
-		case s.num == columnsDimensions && len(c.Dimensions) < mostDimensions:
+		case s.num == columnsDimensions && len(c.Dimensions) < mostColumns:
 			c.Dimensions = append(c.Dimensions, Dimension{})
 			err = c.Dimensions[len(c.Dimensions)-1].read(s.v)
-		case s.num == columnsMetrics && len(c.Metrics) < mostMetrics:
+		case s.num == columnsMetrics && len(c.Metrics) < mostColumns:
 			c.Metrics = append(c.Metrics, Metric{})
 			err = c.Metrics[len(c.Metrics)-1].read(s.v)
 		case s.num == columnsPayloads:
