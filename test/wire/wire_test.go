@@ -71,3 +71,8 @@ func TestPromisesOverABareStubOnPebble(t *testing.T) {
 		})
 	}
 }
+
+func TestPromisesOverABareStubOnSQLite(t *testing.T) {
+	t.Parallel()
+	drivertest.Run(t, wire.Harness("sqlite over the wire", "sqlite", true, timeSeries))
+}
