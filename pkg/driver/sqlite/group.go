@@ -273,6 +273,7 @@ func (g *group) finish() error {
 		if c == nil {
 			continue // dropped in this group
 		}
+		delete(g.touched, ns) // one that was dropped and made again stands in order twice
 		pieces, next, err := g.store(c)
 		if err != nil {
 			return err

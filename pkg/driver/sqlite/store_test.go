@@ -250,7 +250,7 @@ func TestADropAndASweepInOneTransaction(t *testing.T) {
 	appended(t, set, ticks(0, 100), driver.Receipt{})
 	s := set.Store.(*store)
 	var list []*request
-	for _, apply := range []func(*group, *request) error{(*group).drop, (*group).sweep, (*group).append} {
+	for _, apply := range []func(*group, *request) error{(*group).append, (*group).drop, (*group).sweep, (*group).append} {
 		list = append(list, &request{ctx: t.Context(), ns: "ns", batch: ticks(5, 1), apply: apply, done: make(chan struct{})})
 	}
 	s.spaces["ns"].age = 1 // all of it is over
