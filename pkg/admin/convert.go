@@ -23,9 +23,10 @@ func recordOf(s *adminv1.NamespaceSpec) control.Namespace {
 		Limits: control.Limits{
 			RequestRPS: s.GetLimits().GetRequestRps(), Burst: s.GetLimits().GetBurst(), Receipts: s.GetLimits().GetReceipts(),
 			Queues: s.GetLimits().GetQueues(), Partitions: s.GetLimits().GetPartitions(), Groups: s.GetLimits().GetGroups(), MessageBytes: s.GetLimits().GetMessageBytes(),
+			BufferBytes: s.GetLimits().GetBufferBytes(),
 		},
 		Access:     control.Access{Owners: s.GetAccess().GetOwners()},
-		DefaultTTL: ms(s.GetDefaultTtlMs()), MaxTTL: ms(s.GetMaxTtlMs()),
+		DefaultTTL: ms(s.GetDefaultTtlMs()), MaxTTL: ms(s.GetMaxTtlMs()), Retention: ms(s.GetRetentionMs()),
 		NoAutoCreate: s.GetNoAutoCreate(), DefaultKind: s.GetDefaultKind(),
 	}
 	for _, g := range s.GetAccess().GetConsumers() {
@@ -44,9 +45,10 @@ func specOf(n control.Namespace) *adminv1.NamespaceSpec {
 		Limits: &adminv1.NamespaceLimits{
 			RequestRps: n.Limits.RequestRPS, Burst: n.Limits.Burst, Receipts: n.Limits.Receipts,
 			Queues: n.Limits.Queues, Partitions: n.Limits.Partitions, Groups: n.Limits.Groups, MessageBytes: n.Limits.MessageBytes,
+			BufferBytes: n.Limits.BufferBytes,
 		},
 		Access:       &adminv1.Access{Owners: n.Access.Owners},
-		DefaultTtlMs: n.DefaultTTL.Milliseconds(), MaxTtlMs: n.MaxTTL.Milliseconds(),
+		DefaultTtlMs: n.DefaultTTL.Milliseconds(), MaxTtlMs: n.MaxTTL.Milliseconds(), RetentionMs: n.Retention.Milliseconds(),
 		NoAutoCreate: n.NoAutoCreate, DefaultKind: n.DefaultKind,
 	}
 	for _, g := range n.Access.Consumers {

@@ -99,10 +99,11 @@ var fields = map[string]func(to *control.Namespace, from control.Namespace){
 	"max_ttl_ms":     func(to *control.Namespace, from control.Namespace) { to.MaxTTL = from.MaxTTL },
 	"no_auto_create": func(to *control.Namespace, from control.Namespace) { to.NoAutoCreate = from.NoAutoCreate },
 	"default_kind":   func(to *control.Namespace, from control.Namespace) { to.DefaultKind = from.DefaultKind },
+	"retention_ms":   func(to *control.Namespace, from control.Namespace) { to.Retention = from.Retention },
 }
 
 // declared are the fields that a file owns once it declares the namespace.
-var declared = []string{"needs", "limits", "access", "default_ttl_ms", "max_ttl_ms", "no_auto_create", "default_kind"}
+var declared = []string{"needs", "limits", "access", "default_ttl_ms", "max_ttl_ms", "no_auto_create", "default_kind", "retention_ms"}
 
 // UpdateNamespace replaces the fields of the mask. Running calls go on; a
 // change of access ends running streams, which then resume if they may.
@@ -184,7 +185,7 @@ func (s *Service) Declare(ctx context.Context, n control.Namespace) error {
 	want := have
 	want.Backend, want.Description, want.Needs, want.Limits, want.Access = n.Backend, n.Description, n.Needs, n.Limits, n.Access
 	want.DefaultTTL, want.MaxTTL, want.DeclaredIn = n.DefaultTTL, n.MaxTTL, n.DeclaredIn
-	want.NoAutoCreate, want.DefaultKind = n.NoAutoCreate, n.DefaultKind
+	want.NoAutoCreate, want.DefaultKind, want.Retention = n.NoAutoCreate, n.DefaultKind, n.Retention
 	if same(have, want) {
 		return nil
 	}
@@ -348,6 +349,7 @@ func check(n control.Namespace) error {
 	wrong(n.MaxTTL > 0 && n.DefaultTTL > n.MaxTTL, "default_ttl_ms", "must not be longer than max_ttl_ms")
 	wrong(n.DefaultTTL < 0 || n.MaxTTL < 0, "max_ttl_ms", "must not be negative")
 	checkQueues(n, wrong)
+	checkSeries(n, wrong)
 	for i, o := range n.Access.Owners {
 		wrong(!validPattern(o), fmt.Sprintf("access.owners[%d]", i), "must be KIND:NAME, such as team:shop")
 	}
@@ -385,6 +387,21 @@ func checkQueues(n control.Namespace, wrong func(bad bool, field, message string
 		wrong(queues && (l.n < 0 || l.n > l.most), l.field, "must be at most "+l.mostText)
 	}
 }
+
+// checkSeries looks at what only a namespace of time series has.
+func checkSeries(n control.Namespace, wrong func(bad bool, field, message string)) {
+	series := n.Model == "timeseries"
+	wrong(n.Retention != 0 && !series, "retention_ms", "is for namespaces of model timeseries")
+	wrong(n.Retention < 0 || n.Retention > mostRetention, "retention_ms", "must be at most 100 years")
+	wrong(n.Limits.BufferBytes != 0 && !series, "limits.buffer_bytes", "is for namespaces of model timeseries")
+	wrong(n.Limits.BufferBytes < 0 || n.Limits.BufferBytes > mostBuffer, "limits.buffer_bytes", "must be at most 4 GiB")
+}
+
+// What a namespace of time series may ask for.
+const (
+	mostRetention = 100 * 365 * 24 * time.Hour
+	mostBuffer    = 4 << 30
+)
 
 // validPattern reports whether s may stand in an access rule.
 func validPattern(s string) bool {

@@ -82,6 +82,7 @@ type Namespace struct {
 	MaxTTL      time.Duration   `yaml:"max_ttl" check:"min=1ms,max=3650d" doc:"The longest expiry that a request may ask for."`
 	AutoCreate  bool            `yaml:"auto_create" default:"true" doc:"Of a queue namespace: whether publishing makes a topic or a queue that is not there."`
 	DefaultKind string          `yaml:"default_kind" enum:"log|work" doc:"Of a queue namespace: the only kind that publishing makes. The kind that is published to if absent."`
+	Retention   time.Duration   `yaml:"retention" check:"min=1ms,max=36500d" doc:"Of a namespace of time series: how long events are kept after their time. For ever if absent."`
 	Access      Access          `yaml:"access" doc:"Who may use it; nobody else may."`
 }
 
@@ -106,6 +107,7 @@ type NamespaceLimits struct {
 	Partitions   int64 `yaml:"partitions" check:"min=1,max=1000000" doc:"Of a queue namespace: partitions of all topics together. 100000 if absent."`
 	Groups       int64 `yaml:"groups" check:"min=1,max=100000" doc:"Of a queue namespace: consumer groups of a topic. 1000 if absent."`
 	MessageBytes Size  `yaml:"message_bytes" check:"min=1B,max=1MiB" doc:"Of a queue namespace: the largest payload. 1MiB if absent."`
+	BufferBytes  Size  `yaml:"buffer_bytes" check:"min=64KiB,max=4GiB" doc:"Of a namespace of time series: the bytes of events that may wait for the store. 64MiB if absent."`
 }
 
 // Access says who may use a namespace.
@@ -270,28 +272,27 @@ func (g *Gateway) check(c *checks) {
 	for _, n := range g.Namespaces {
 		unique(c, n.Where, "name", n.Name, "namespace", namespaces)
 		refers(c, n.Where, "backend", n.Backend, backends)
-		n.checkQueues(c)
+		n.checkModel(c)
 	}
 	g.checkConfigs(c, backends, namespaces)
 }
 
-// checkQueues reports what only a namespace of queues can have.
-func (n *Namespace) checkQueues(c *checks) {
-	if n.Model == "queue" || n.Model == "" {
-		return
-	}
-	other := func(w Where, set bool, key string) {
-		if set && w.Declared(key) {
-			c.problem(w, key, fault{message: fmt.Sprintf("%s is for namespaces of model queue, and this is of model %s", key, n.Model), hint: "take it out"})
+// checkModel reports what only a namespace of another model can have.
+func (n *Namespace) checkModel(c *checks) {
+	of := func(model string, w Where, set bool, key string) {
+		if set && n.Model != model && n.Model != "" && w.Declared(key) {
+			c.problem(w, key, fault{message: fmt.Sprintf("%s is for namespaces of model %s, and this is of model %s", key, model, n.Model), hint: "take it out"})
 		}
 	}
-	other(n.Where, !n.AutoCreate, "auto_create")
-	other(n.Where, n.DefaultKind != "", "default_kind")
+	of("queue", n.Where, !n.AutoCreate, "auto_create")
+	of("queue", n.Where, n.DefaultKind != "", "default_kind")
+	of("timeseries", n.Where, n.Retention != 0, "retention")
 	l := n.Limits
-	other(l.Where, l.Queues != 0, "queues")
-	other(l.Where, l.Partitions != 0, "partitions")
-	other(l.Where, l.Groups != 0, "groups")
-	other(l.Where, l.MessageBytes != 0, "message_bytes")
+	of("queue", l.Where, l.Queues != 0, "queues")
+	of("queue", l.Where, l.Partitions != 0, "partitions")
+	of("queue", l.Where, l.Groups != 0, "groups")
+	of("queue", l.Where, l.MessageBytes != 0, "message_bytes")
+	of("timeseries", l.Where, l.BufferBytes != 0, "buffer_bytes")
 }
 
 func (g *Gateway) checkConfigs(c *checks, backends, namespaces map[string]Pos) {

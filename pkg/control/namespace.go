@@ -43,6 +43,7 @@ type Namespace struct {
 	Access     Access        `json:"access,omitzero"`
 	DefaultTTL time.Duration `json:"default_ttl,omitempty"`
 	MaxTTL     time.Duration `json:"max_ttl,omitempty"`
+	Retention  time.Duration `json:"retention,omitempty"` // of time series; 0: for ever
 
 	// Of a namespace of queues.
 	NoAutoCreate bool   `json:"no_auto_create,omitempty"` // publishing makes no topic and no queue
@@ -79,6 +80,8 @@ type Limits struct {
 	Partitions   int64 `json:"partitions,omitempty"` // of all topics together
 	Groups       int64 `json:"groups,omitempty"`     // of a topic
 	MessageBytes int64 `json:"message_bytes,omitempty"`
+
+	BufferBytes int64 `json:"buffer_bytes,omitempty"` // of a namespace of time series: events that wait for the store
 }
 
 // Access says who may do what.

@@ -164,7 +164,8 @@ type EventQuery struct {
 // time.
 type EventReader interface {
 	// Page returns the next one; one without events is the end. A page may be
-	// shorter than asked for, and is the caller's until the next call.
+	// shorter than asked for, as one of large events should be, and is the
+	// caller's until the next call.
 	Page(ctx context.Context) (EventPage, error)
 	Close() error
 }

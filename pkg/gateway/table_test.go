@@ -18,6 +18,7 @@ import (
 	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	commonv1 "github.com/prism-data-layer/prism/proto/prism/common/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
+	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
@@ -157,6 +158,8 @@ func opener(t *testing.T, s protoreflect.ServiceDescriptor, m protoreflect.Metho
 		}
 	case m.Name() == "Transaction" && !strings.HasPrefix(v.Field, "begin"):
 		first = beginOf(&kvv1.TransactionBegin{Namespace: ns})
+	case m.Name() == "StreamEvents" && !strings.HasPrefix(v.Field, "open"):
+		first = &timeseriesv1.StreamEventsRequest{Message: &timeseriesv1.StreamEventsRequest_Open{Open: &timeseriesv1.OpenStream{Namespace: "timeseries"}}}
 	default:
 		return nil
 	}

@@ -26,6 +26,7 @@ const (
 	MaxEventTypeBytes      = 256       // and of a source
 	MaxEventIDBytes        = 128
 	MaxMetrics             = 256
+	MaxColumns             = 1024 // of dimensions, and of metrics, of a batch; an event has fewer
 	MaxGroupKeys           = 8
 	MaxAggregates          = 32
 	MaxAggregateRows       = 50_000

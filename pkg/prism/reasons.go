@@ -49,6 +49,7 @@ const (
 	ReasonDiskFull       Reason = "DISK_FULL"
 	ReasonSlowConsumer   Reason = "SLOW_CONSUMER"
 	ReasonTooManyStreams Reason = "TOO_MANY_STREAMS"
+	ReasonBufferFull     Reason = "BUFFER_FULL"
 
 	ReasonInternal Reason = "INTERNAL"
 	ReasonDataLoss Reason = "DATA_LOSS"
@@ -124,6 +125,7 @@ var infos = []Info{
 	{ReasonMessageTooBig, 429, 3, "RESOURCE_EXHAUSTED", false, 0, "the message is larger than the gateway takes", "send less at once"},
 	{ReasonSlowConsumer, 429, 4, "RESOURCE_EXHAUSTED", true, 0, "the reader of the stream was too slow", "resume from the position in the error"},
 	{ReasonTooManyStreams, 429, 5, "RESOURCE_EXHAUSTED", true, time.Second, "too many streams or transactions are open", "close some"},
+	{ReasonBufferFull, 429, 6, "RESOURCE_EXHAUSTED", true, 200 * time.Millisecond, "as many events wait for the store as may", "slow down, or use StreamEvents, which waits by itself"},
 
 	{ReasonInternal, 500, 1, "INTERNAL", false, 0, "a bug of ours", "report it with the request id"},
 	{ReasonDataLoss, 500, 2, "DATA_LOSS", false, 0, "stored data is damaged and is not served", "restore the backend from a copy"},

@@ -24,6 +24,7 @@ var models = []model{
 	{name: "queue", any: []string{"queue_basic", "stream_basic"}},
 	{name: "cache", any: []string{"cache_basic"}, prefer: "cache_bounded"},
 	{name: "pubsub", any: []string{"pubsub_basic"}},
+	{name: "timeseries", any: []string{"timeseries_basic"}},
 }
 
 // Models lists the names of the models that this gateway serves.

@@ -16,6 +16,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
 	"github.com/prism-data-layer/prism/pkg/data/pubsub"
 	"github.com/prism-data-layer/prism/pkg/data/queue"
+	"github.com/prism-data-layer/prism/pkg/data/timeseries"
 	"github.com/prism-data-layer/prism/pkg/data/workqueue"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/session"
@@ -45,6 +46,7 @@ type namespace struct {
 	names     *data.Names // likewise
 	workQueue *workqueue.Store
 	pubsub    *pubsub.Store
+	series    *timeseries.Store // its intake is of all versions with this binding
 
 	inflight *atomic.Int64 // of all versions with this binding
 	state    *liveness
@@ -109,6 +111,14 @@ func (t Target) PubSub() (*pubsub.Store, error) {
 		return nil, denied()
 	}
 	return as(t, t.n.pubsub, "pubsub", "pubsub_basic")
+}
+
+// TimeSeries is the namespace as time series.
+func (t Target) TimeSeries() (*timeseries.Store, error) {
+	if t.n == nil {
+		return nil, denied()
+	}
+	return as(t, t.n.series, "timeseries", "timeseries_basic")
 }
 
 // as is the store of one model of the namespace, nil if it is of another.

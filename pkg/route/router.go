@@ -89,6 +89,7 @@ func (r *Router) Apply(list []control.Namespace) error {
 	r.table.Store(&next)
 	for name, was := range old {
 		now := next[name]
+		endSeries(was, now)
 		switch {
 		case now == nil:
 			was.state.end(prism.New(prism.ReasonNamespaceBusy, "namespace %q is being deleted", name).WithNamespace(prism.Namespace(name)))
@@ -142,6 +143,8 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 			cache.Policy{DefaultTTL: record.DefaultTTL, MaxTTL: record.MaxTTL, Receipts: record.Limits.Receipts}, r.sealer, r.clock, before)
 	case "pubsub":
 		n.pubsub = pubsub.New(be.set, prism.Namespace(record.Name), pubsub.Policy{Receipts: record.Limits.Receipts}, r.streams, r.sealer, r.clock)
+	case "timeseries":
+		n.series = r.timeSeries(n, was)
 	}
 	return n, nil
 }

@@ -169,9 +169,10 @@ func namespaceOf(n config.Namespace) (control.Namespace, error) {
 		Limits: control.Limits{
 			RequestRPS: n.Limits.RequestRPS, Burst: n.Limits.Burst, Receipts: n.Limits.Receipts,
 			Queues: n.Limits.Queues, Partitions: n.Limits.Partitions, Groups: n.Limits.Groups, MessageBytes: int64(n.Limits.MessageBytes),
+			BufferBytes: int64(n.Limits.BufferBytes),
 		},
 		Access:     control.Access{Owners: n.Access.Owners},
-		DefaultTTL: n.DefaultTTL, MaxTTL: n.MaxTTL, DeclaredIn: declaredIn(n.Where),
+		DefaultTTL: n.DefaultTTL, MaxTTL: n.MaxTTL, Retention: n.Retention, DeclaredIn: declaredIn(n.Where),
 		NoAutoCreate: !n.AutoCreate, DefaultKind: n.DefaultKind,
 	}
 	for _, c := range n.Access.Consumers {

@@ -56,6 +56,7 @@ func (s *Server) stop(force <-chan struct{}) error {
 	case <-force:
 		err = ErrForced
 	}
+	s.flush(err != nil, timeout.C, force)
 	s.state.Store(int32(Stopping))
 	if err != nil {
 		s.log.Warn("cutting off the calls that still run")
@@ -68,6 +69,27 @@ func (s *Server) stop(force <-chan struct{}) error {
 	s.state.Store(int32(Stopped))
 	s.log.Info("stopped")
 	return err
+}
+
+// flush stores the events that were acked and wait, in what is left of the
+// drain's time; late says that nothing is.
+func (s *Server) flush(late bool, timeout <-chan time.Time, force <-chan struct{}) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if late {
+		cancel()
+	}
+	go func() {
+		select {
+		case <-timeout:
+		case <-force:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	if n := s.router.FlushEvents(ctx); n > 0 {
+		s.log.Error("events that were acked could not be stored in time", "dropped", n)
+	}
 }
 
 // unread is how long a drain waits for what nobody reads: a message that a

@@ -207,6 +207,7 @@ func (s *Server) serveOptions(context.Context) error {
 	gateway.RegisterWorkQueue(s.data, road)
 	gateway.RegisterCache(s.data, road)
 	gateway.RegisterPubSub(s.data, road)
+	gateway.RegisterTimeSeries(s.data, road)
 	gateway.RegisterSessions(s.data, road, s.configs)
 	s.admin.Register(s.ops, s.configs)
 	for _, g := range []*grpc.Server{s.data, s.ops} {
@@ -317,6 +318,7 @@ func (s *Server) gauges() {
 		return float64(s.router.PubSubBacklog(ctx))
 	})
 	s.metrics.Backends(s.router.BackendStats)
+	s.seriesMetrics()
 	s.metrics.Queues(s.router.QueueStats)
 	s.metrics.Logs(s.router.LogStats)
 	s.metrics.Gauge("prism_state", "Where the gateway stands: 1 running, 2 draining, 3 stopping.", func() float64 { return float64(s.State()) })

@@ -449,6 +449,7 @@ var free = map[protoreflect.FullName]string{
 	"prism.cache.v1.PipelineFrame.id":                   "the caller's own",
 	"prism.cache.v1.PipelineOp.retry_id":                "bytes; bounded where the receipt is made",
 	"prism.timeseries.v1.EventBatch.id":                 "the caller's own",
+	"prism.timeseries.v1.EventBatch.retry_id":           "bytes; bounded where the receipt is made",
 	"prism.timeseries.v1.Aggregate.quantile":            "0 to 1; checked with its function",
 	"prism.session.v1.CreateSessionRequest.metadata":    "bounded by the session",
 	"prism.session.v1.CreateSessionRequest.namespaces":  "names checked and bounded by the session",

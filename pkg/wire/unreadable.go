@@ -29,6 +29,9 @@ func (c serverCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	case *frame.Request:
 		m.Reset()
 		m.Bad = err
+	case spoilable:
+		m.Reset()
+		m.Spoil(err)
 	case proto.Message:
 		proto.Reset(m)
 		m.ProtoReflect().SetUnknown(append(bytes.Clone(mark), err.Error()...))
@@ -36,6 +39,13 @@ func (c serverCodec) Unmarshal(data mem.BufferSlice, v any) error {
 		return err
 	}
 	return nil
+}
+
+// spoilable are the messages with a frame.Reading.
+type spoilable interface {
+	Reset()
+	Spoil(error)
+	Spoiled() error
 }
 
 // mark is an unknown field with the largest number there is; what follows it is
@@ -49,6 +59,10 @@ func Unreadable(v any) error {
 	case *frame.Request:
 		if m.Bad != nil {
 			return unreadable(m.Bad.Error())
+		}
+	case spoilable:
+		if err := m.Spoiled(); err != nil {
+			return unreadable(err.Error())
 		}
 	case proto.Message:
 		if why, bad := bytes.CutPrefix(m.ProtoReflect().GetUnknown(), mark); bad {

@@ -3,7 +3,9 @@ package attack_test
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -20,6 +22,7 @@ import (
 	optionsv1 "github.com/prism-data-layer/prism/proto/prism/options/v1"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
+	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
 
@@ -28,7 +31,7 @@ import (
 func shared() string {
 	var b strings.Builder
 	b.WriteString("apiVersion: prism/v1\nauth: {mode: required}\nbackends:\n  - {name: volatile, driver: memory}\nnamespaces:\n")
-	for _, model := range []string{"keyvalue", "cache", "queue", "pubsub"} {
+	for _, model := range []string{"keyvalue", "cache", "queue", "pubsub", "timeseries"} {
 		for n := 1; n <= 2; n++ {
 			fmt.Fprintf(&b, "  - {name: %s-%d, model: %s, backend: volatile, access: {owners: [\"service:a\", \"service:b\"]}}\n", model, n, model)
 		}
@@ -63,6 +66,7 @@ type tokenRig struct {
 	work   queuev1.WorkQueueServiceClient
 	log    queuev1.QueueServiceClient
 	pubsub pubsubv1.PubSubServiceClient
+	series timeseriesv1.TimeSeriesServiceClient
 }
 
 // told is what an error says, but for the ids of the request.
@@ -135,8 +139,61 @@ func (c *tokenRig) scan(who context.Context, p place, cursor string) (*kvv1.Scan
 	return c.kv.Scan(who, &kvv1.ScanRequest{Namespace: p.ns, Prefix: p.at, Limit: 1, Cursor: cursor})
 }
 
+// measured stores some events of a type, which a place is here.
+func (c *tokenRig) measured(t *testing.T, who context.Context, p place) *timeseriesv1.Selection {
+	t.Helper()
+	columns := &timeseriesv1.EventColumns{TimeNs: []int64{1, 2, 3}, EventType: &timeseriesv1.CodedColumn{Dictionary: []string{p.at}}}
+	if _, err := c.series.AppendEvents(who, &timeseriesv1.AppendEventsRequest{Namespace: p.ns, Events: &timeseriesv1.AppendEventsRequest_Columns{Columns: columns}}); err != nil {
+		t.Fatal(err)
+	}
+	return ofType(p)
+}
+
+func ofType(p place) *timeseriesv1.Selection {
+	start, end := int64(0), int64(1000)
+	return &timeseriesv1.Selection{StartNs: &start, EndNs: &end, EventTypes: []string{p.at}}
+}
+
 // proofs are by the field that takes them.
 var proofs = map[protoreflect.FullName]proof{
+	"prism.timeseries.v1.QueryEventsRequest.cursor": {
+		model: "timeseries", personal: true, placed: true, lasts: true,
+		give: func(t *testing.T, c *tokenRig, who context.Context, p place) string {
+			page, err := c.series.QueryEvents(who, &timeseriesv1.QueryEventsRequest{Namespace: p.ns, Selection: c.measured(t, who, p), Limit: 1})
+			if err != nil || page.Cursor == "" {
+				t.Fatalf("query: %v, %v", page, err)
+			}
+			return page.Cursor
+		},
+		use: func(c *tokenRig, who context.Context, p place, token string) string {
+			_, err := c.series.QueryEvents(who, &timeseriesv1.QueryEventsRequest{Namespace: p.ns, Selection: ofType(p), Limit: 1, Cursor: token})
+			return told(err)
+		},
+	},
+	"prism.timeseries.v1.StreamQueryRequest.after": {
+		model: "timeseries", personal: true, placed: true, lasts: true,
+		give: func(t *testing.T, c *tokenRig, who context.Context, p place) string {
+			st, err := c.series.StreamQuery(who, &timeseriesv1.StreamQueryRequest{Namespace: p.ns, Selection: c.measured(t, who, p)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, err := st.Recv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return first.Position
+		},
+		use: func(c *tokenRig, who context.Context, p place, token string) string {
+			st, err := c.series.StreamQuery(who, &timeseriesv1.StreamQueryRequest{Namespace: p.ns, Selection: ofType(p), After: token})
+			if err == nil {
+				_, err = st.Recv()
+			}
+			if errors.Is(err, io.EOF) { // that was all
+				return ""
+			}
+			return told(err)
+		},
+	},
 	"prism.keyvalue.v1.ScanRequest.cursor": {
 		model: "keyvalue", personal: true, placed: true, lasts: true,
 		give: func(t *testing.T, c *tokenRig, who context.Context, p place) string {
@@ -413,7 +470,7 @@ func startTokens(t *testing.T) *tokenRig {
 	conn := r.Dial(t, "data")
 	return &tokenRig{
 		r, now, kvv1.NewKeyValueServiceClient(conn), cachev1.NewCacheServiceClient(conn), queuev1.NewWorkQueueServiceClient(conn),
-		queuev1.NewQueueServiceClient(conn), pubsubv1.NewPubSubServiceClient(conn),
+		queuev1.NewQueueServiceClient(conn), pubsubv1.NewPubSubServiceClient(conn), timeseriesv1.NewTimeSeriesServiceClient(conn),
 	}
 }
 

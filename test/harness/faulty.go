@@ -21,6 +21,7 @@ func Faulty(before Before) driver.Registry {
 		set.Info.Instant = false // before may wait
 		set.KeyValue = faultyKeyValue{set.KeyValue, before}
 		set.KeyValueBatch = faultyBatch{set.KeyValueBatch, before}
+		set.TimeSeries = faultySeries{set.TimeSeries, before}
 		return set, err
 	}
 	return driver.Registry{spec}
@@ -54,6 +55,19 @@ func (f faultyKeyValue) Set(ctx context.Context, key prism.Key, value []byte, o 
 		return driver.Result{}, err
 	}
 	return f.KeyValue.Set(ctx, key, value, o, r)
+}
+
+type faultySeries struct {
+	driver.TimeSeries
+	before Before
+}
+
+// AppendEvents is told by its namespace.
+func (f faultySeries) AppendEvents(ctx context.Context, ns prism.Namespace, b *driver.EventBatch, r driver.Receipt) (driver.AppendResult, error) {
+	if err := f.before(ctx, string(ns)); err != nil {
+		return driver.AppendResult{}, err
+	}
+	return f.TimeSeries.AppendEvents(ctx, ns, b, r)
 }
 
 type faultyBatch struct {

@@ -73,6 +73,7 @@ namespaces:
   - {name: cache, model: cache, backend: volatile, access: {owners: ["user:dev"]}}
   - {name: queue, model: queue, backend: volatile, access: {owners: ["user:dev"]}}
   - {name: pubsub, model: pubsub, backend: volatile, access: {owners: ["user:dev"]}}
+  - {name: timeseries, model: timeseries, backend: volatile, access: {owners: ["user:dev"]}}
 drain: {timeout: 5s}
 `
 

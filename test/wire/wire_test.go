@@ -34,6 +34,11 @@ func pubSub(t drivertest.TB, g *harness.Gateway, _ *clock.Fake) wire.Calls {
 	return wire.Calls{Set: driver.Fill(driver.Info{}, nil, s), Model: "pubsub", Dropped: s.Dropped}
 }
 
+func timeSeries(t drivertest.TB, g *harness.Gateway, _ *clock.Fake) wire.Calls {
+	s := wire.NewSeriesStub(g.Dial(t, "data"), wire.Bounds(t, g))
+	return wire.Calls{Set: driver.Fill(driver.Info{}, nil, s), Model: "timeseries", Dropped: s.Dropped}
+}
+
 // without takes capabilities away that a backend has not.
 func without(over func(drivertest.TB, *harness.Gateway, *clock.Fake) wire.Calls, names ...string) func(drivertest.TB, *harness.Gateway, *clock.Fake) wire.Calls {
 	return func(t drivertest.TB, g *harness.Gateway, now *clock.Fake) wire.Calls {
@@ -46,7 +51,7 @@ func without(over func(drivertest.TB, *harness.Gateway, *clock.Fake) wire.Calls,
 func TestPromisesOverABareStubOnMemory(t *testing.T) {
 	t.Parallel()
 	for model, over := range map[string]func(drivertest.TB, *harness.Gateway, *clock.Fake) wire.Calls{
-		"keyvalue": stub, "cache": caches, "workqueue": workQueues, "log": logs, "pubsub": pubSub,
+		"keyvalue": stub, "cache": caches, "workqueue": workQueues, "log": logs, "pubsub": pubSub, "timeseries": timeSeries,
 	} {
 		t.Run(model, func(t *testing.T) {
 			t.Parallel()
@@ -65,4 +70,9 @@ func TestPromisesOverABareStubOnPebble(t *testing.T) {
 			drivertest.Run(t, wire.Harness("pebble over the wire", "pebble", true, over))
 		})
 	}
+}
+
+func TestPromisesOverABareStubOnSQLite(t *testing.T) {
+	t.Parallel()
+	drivertest.Run(t, wire.Harness("sqlite over the wire", "sqlite", true, timeSeries))
 }

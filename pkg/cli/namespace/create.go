@@ -20,7 +20,7 @@ type createOptions struct {
 	Client func(context.Context) (creator, error)
 
 	Name, Model, Backend, Description, Durability string
-	DefaultTTL, MaxTTL                            cli.DurationFlag
+	DefaultTTL, MaxTTL, Retention                 cli.DurationFlag
 	RPS, Burst                                    int64
 	AutoCreate                                    bool
 	DefaultKind                                   string
@@ -53,6 +53,7 @@ holds the data from then on; without --backend the gateway takes its default.`,
 	flags.StringVar(&o.Durability, "durability", "", "the `NEED`: strong or relaxed")
 	flags.Var(&o.DefaultTTL, "default-ttl", "the time to live of a write that names none, a `DURATION`")
 	flags.Var(&o.MaxTTL, "max-ttl", "the longest time to live, a `DURATION`")
+	flags.Var(&o.Retention, "retention", "of a namespace of time series: keep events for this `DURATION`")
 	flags.Int64Var(&o.RPS, "request-rps", 0, "let through at most `N` requests a second")
 	flags.Int64Var(&o.Burst, "burst", 0, "let through `N` at once")
 	flags.BoolVar(&o.AutoCreate, "auto-create", true, "of a queue namespace: publishing makes topics and queues")
@@ -64,6 +65,7 @@ holds the data from then on; without --backend the gateway takes its default.`,
 	cli.SetDefault(cmd, "durability", "strong")
 	cli.SetDefault(cmd, "default-ttl", "none")
 	cli.SetDefault(cmd, "max-ttl", "no bound")
+	cli.SetDefault(cmd, "retention", "for ever")
 	cli.SetDefault(cmd, "request-rps", "no bound")
 	cli.SetDefault(cmd, "burst", "as the rate")
 	cli.SetDefault(cmd, "default-kind", "what is published to")
@@ -99,7 +101,7 @@ func (o *createOptions) spec() (*adminv1.NamespaceSpec, error) {
 	}
 	spec := &adminv1.NamespaceSpec{
 		Name: o.Name, Model: o.Model, Backend: o.Backend, Description: o.Description,
-		DefaultTtlMs: o.DefaultTTL.Milliseconds(), MaxTtlMs: o.MaxTTL.Milliseconds(),
+		DefaultTtlMs: o.DefaultTTL.Milliseconds(), MaxTtlMs: o.MaxTTL.Milliseconds(), RetentionMs: o.Retention.Milliseconds(),
 		NoAutoCreate: !o.AutoCreate, DefaultKind: o.DefaultKind,
 	}
 	if o.Durability != "" {

@@ -49,6 +49,7 @@ func kind() cli.Kind[ns] {
 		cli.Text("wanted_backend", "", "the backend that was asked for, where it differs", wanted),
 		cli.Millis("default_ttl_ms", "", "given to a write that asks for none", func(n ns) int64 { return n.GetSpec().GetDefaultTtlMs() }).Optional(func(n ns) bool { return n.GetSpec().GetDefaultTtlMs() > 0 }),
 		cli.Millis("max_ttl_ms", "", "the longest time to live", func(n ns) int64 { return n.GetSpec().GetMaxTtlMs() }).Optional(func(n ns) bool { return n.GetSpec().GetMaxTtlMs() > 0 }),
+		cli.Millis("retention_ms", "", "how long events are kept", func(n ns) int64 { return n.GetSpec().GetRetentionMs() }).Optional(func(n ns) bool { return n.GetSpec().GetRetentionMs() > 0 }),
 		cli.Bool("auto_create", "", "whether publishing makes topics and queues", func(n ns) bool { return !n.GetSpec().GetNoAutoCreate() }).Optional(ofQueues),
 		cli.Text("default_kind", "", "the only kind that publishing makes, log or work", func(n ns) string { return n.GetSpec().GetDefaultKind() }).Optional(ofQueues),
 		cli.Nested("needs", "what was asked of it", needs),
@@ -110,6 +111,7 @@ func limits(n ns) any {
 		{Name: "partitions", Value: orNone(x.GetPartitions())},
 		{Name: "groups", Value: orNone(x.GetGroups())},
 		{Name: "message_bytes", Value: orNone(x.GetMessageBytes())},
+		{Name: "buffer_bytes", Value: orNone(x.GetBufferBytes())},
 	}
 }
 

@@ -29,7 +29,7 @@ type updateOptions struct {
 	Changed func(flag string) bool
 
 	Name, Description, Durability string
-	DefaultTTL, MaxTTL            cli.DurationFlag
+	DefaultTTL, MaxTTL, Retention cli.DurationFlag
 	RPS, Burst                    int64
 	AutoCreate                    bool
 	DefaultKind                   string
@@ -62,6 +62,7 @@ the namespace in between. A field that a file declares is changed in that file.`
 	flags.StringVar(&o.Durability, "durability", "", "the `NEED`: strong or relaxed")
 	flags.Var(&o.DefaultTTL, "default-ttl", "the time to live of a write that names none, a `DURATION`; 0 for none")
 	flags.Var(&o.MaxTTL, "max-ttl", "the longest time to live, a `DURATION`; 0 for no bound")
+	flags.Var(&o.Retention, "retention", "of a namespace of time series: keep events for this `DURATION`; 0 for ever")
 	flags.Int64Var(&o.RPS, "request-rps", 0, "let through at most `N` requests a second; 0 for no bound")
 	flags.Int64Var(&o.Burst, "burst", 0, "let through `N` at once; 0 for as many as the rate")
 	flags.BoolVar(&o.AutoCreate, "auto-create", true, "of a queue namespace: publishing makes topics and queues")
@@ -72,7 +73,7 @@ the namespace in between. A field that a file declares is changed in that file.`
 	flags.StringArrayVar(&o.Revoke, "revoke", nil, "let this `PRINCIPAL` in no longer; may be given again")
 	flags.Int64Var(&o.IfRevision, "if-revision", 0, "only if the namespace still has revision `N`")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would change, and change nothing")
-	for _, name := range []string{"description", "durability", "default-ttl", "max-ttl", "request-rps", "burst", "auto-create", "default-kind"} {
+	for _, name := range []string{"description", "durability", "default-ttl", "max-ttl", "retention", "request-rps", "burst", "auto-create", "default-kind"} {
 		cli.SetDefault(cmd, name, "unchanged")
 	}
 	cli.SetDefault(cmd, "if-revision", "the one that was read")
@@ -137,6 +138,7 @@ func (o *updateOptions) mask() []string {
 		{"access", []string{"add-owner", "remove-owner", "grant", "revoke"}},
 		{"default_ttl_ms", []string{"default-ttl"}},
 		{"max_ttl_ms", []string{"max-ttl"}},
+		{"retention_ms", []string{"retention"}},
 		{"no_auto_create", []string{"auto-create"}},
 		{"default_kind", []string{"default-kind"}},
 	} {
@@ -162,6 +164,9 @@ func (o *updateOptions) apply(spec *adminv1.NamespaceSpec, grants []*adminv1.Gra
 	}
 	if o.Changed("max-ttl") {
 		spec.MaxTtlMs = o.MaxTTL.Milliseconds()
+	}
+	if o.Changed("retention") {
+		spec.RetentionMs = o.Retention.Milliseconds()
 	}
 	if o.Changed("auto-create") {
 		spec.NoAutoCreate = !o.AutoCreate

@@ -208,7 +208,10 @@ type NamespaceSpec struct {
 	NoAutoCreate bool `protobuf:"varint,10,opt,name=no_auto_create,json=noAutoCreate,proto3" json:"no_auto_create,omitempty"`
 	// "log" or "work": the only kind that publishing makes; empty: the kind that
 	// is published to.
-	DefaultKind   string `protobuf:"bytes,11,opt,name=default_kind,json=defaultKind,proto3" json:"default_kind,omitempty"`
+	DefaultKind string `protobuf:"bytes,11,opt,name=default_kind,json=defaultKind,proto3" json:"default_kind,omitempty"`
+	// Of a namespace of time series: how long events are kept after their time;
+	// 0: for ever.
+	RetentionMs   int64 `protobuf:"varint,12,opt,name=retention_ms,json=retentionMs,proto3" json:"retention_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -320,6 +323,13 @@ func (x *NamespaceSpec) GetDefaultKind() string {
 	return ""
 }
 
+func (x *NamespaceSpec) GetRetentionMs() int64 {
+	if x != nil {
+		return x.RetentionMs
+	}
+	return 0
+}
+
 type Needs struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "strong" or "relaxed"; empty: strong.
@@ -411,7 +421,9 @@ type NamespaceLimits struct {
 	// Groups of a topic; 0: 1,000.
 	Groups int64 `protobuf:"varint,6,opt,name=groups,proto3" json:"groups,omitempty"`
 	// Of a payload; 0: 1 MiB, and never more.
-	MessageBytes  int64 `protobuf:"varint,7,opt,name=message_bytes,json=messageBytes,proto3" json:"message_bytes,omitempty"`
+	MessageBytes int64 `protobuf:"varint,7,opt,name=message_bytes,json=messageBytes,proto3" json:"message_bytes,omitempty"`
+	// Of a namespace of time series: events that wait for the store; 0: 64 MiB.
+	BufferBytes   int64 `protobuf:"varint,8,opt,name=buffer_bytes,json=bufferBytes,proto3" json:"buffer_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -491,6 +503,13 @@ func (x *NamespaceLimits) GetGroups() int64 {
 func (x *NamespaceLimits) GetMessageBytes() int64 {
 	if x != nil {
 		return x.MessageBytes
+	}
+	return 0
+}
+
+func (x *NamespaceLimits) GetBufferBytes() int64 {
+	if x != nil {
+		return x.BufferBytes
 	}
 	return 0
 }
@@ -1126,7 +1145,7 @@ type UpdateNamespaceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Spec  *NamespaceSpec         `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	// "description", "limits", "access", "default_ttl_ms", "max_ttl_ms", "needs",
-	// "no_auto_create", "default_kind".
+	// "no_auto_create", "default_kind", "retention_ms".
 	UpdateMask []string `protobuf:"bytes,2,rep,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	DryRun     bool     `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// Refuse unless the namespace has this revision; 0: any.
@@ -4706,7 +4725,7 @@ var File_prism_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1aprism/admin/v1/admin.proto\x12\x0eprism.admin.v1\x1a\x1eprism/options/v1/options.proto\x1a\x1eprism/session/v1/session.proto\"\xba\x03\n" +
+	"\x1aprism/admin/v1/admin.proto\x12\x0eprism.admin.v1\x1a\x1eprism/options/v1/options.proto\x1a\x1eprism/session/v1/session.proto\"\xe3\x03\n" +
 	"\rNamespaceSpec\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1e\n" +
@@ -4721,7 +4740,8 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"max_ttl_ms\x18\t \x01(\x03B\x04\xa8\xd4\x18\x04R\bmaxTtlMs\x12$\n" +
 	"\x0eno_auto_create\x18\n" +
 	" \x01(\bR\fnoAutoCreate\x12!\n" +
-	"\fdefault_kind\x18\v \x01(\tR\vdefaultKind\"\xad\x01\n" +
+	"\fdefault_kind\x18\v \x01(\tR\vdefaultKind\x12'\n" +
+	"\fretention_ms\x18\f \x01(\x03B\x04\xa8\xd4\x18\x04R\vretentionMs\"\xad\x01\n" +
 	"\x05Needs\x12\x1e\n" +
 	"\n" +
 	"durability\x18\x01 \x01(\tR\n" +
@@ -4730,7 +4750,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\bread_rps\x18\x03 \x01(\x03B\x04\xa8\xd4\x18\x04R\areadRps\x12!\n" +
 	"\twrite_rps\x18\x04 \x01(\x03B\x04\xa8\xd4\x18\x04R\bwriteRps\x12#\n" +
 	"\n" +
-	"size_bytes\x18\x05 \x01(\x03B\x04\xa8\xd4\x18\x04R\tsizeBytes\"\x83\x02\n" +
+	"size_bytes\x18\x05 \x01(\x03B\x04\xa8\xd4\x18\x04R\tsizeBytes\"\xac\x02\n" +
 	"\x0fNamespaceLimits\x12%\n" +
 	"\vrequest_rps\x18\x01 \x01(\x03B\x04\xa8\xd4\x18\x04R\n" +
 	"requestRps\x12\x1a\n" +
@@ -4741,7 +4761,8 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"partitions\x18\x05 \x01(\x03B\x04\xa8\xd4\x18\x04R\n" +
 	"partitions\x12\x1c\n" +
 	"\x06groups\x18\x06 \x01(\x03B\x04\xa8\xd4\x18\x04R\x06groups\x12)\n" +
-	"\rmessage_bytes\x18\a \x01(\x03B\x04\xa8\xd4\x18\x04R\fmessageBytes\"U\n" +
+	"\rmessage_bytes\x18\a \x01(\x03B\x04\xa8\xd4\x18\x04R\fmessageBytes\x12'\n" +
+	"\fbuffer_bytes\x18\b \x01(\x03B\x04\xa8\xd4\x18\x04R\vbufferBytes\"U\n" +
 	"\x06Access\x12\x16\n" +
 	"\x06owners\x18\x01 \x03(\tR\x06owners\x123\n" +
 	"\tconsumers\x18\x02 \x03(\v2\x15.prism.admin.v1.GrantR\tconsumers\"M\n" +

@@ -52,6 +52,11 @@ func (m *NamespaceSpec) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.RetentionMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RetentionMs))
+		i--
+		dAtA[i] = 0x60
+	}
 	if len(m.DefaultKind) > 0 {
 		i -= len(m.DefaultKind)
 		copy(dAtA[i:], m.DefaultKind)
@@ -229,6 +234,11 @@ func (m *NamespaceLimits) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.BufferBytes != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.BufferBytes))
+		i--
+		dAtA[i] = 0x40
 	}
 	if m.MessageBytes != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.MessageBytes))
@@ -4164,6 +4174,9 @@ func (m *NamespaceSpec) SizeVT() (n int) {
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	if m.RetentionMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.RetentionMs))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -4220,6 +4233,9 @@ func (m *NamespaceLimits) SizeVT() (n int) {
 	}
 	if m.MessageBytes != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.MessageBytes))
+	}
+	if m.BufferBytes != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.BufferBytes))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -6118,6 +6134,25 @@ func (m *NamespaceSpec) UnmarshalVT(dAtA []byte) error {
 			}
 			m.DefaultKind = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RetentionMs", wireType)
+			}
+			m.RetentionMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RetentionMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6457,6 +6492,25 @@ func (m *NamespaceLimits) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.MessageBytes |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BufferBytes", wireType)
+			}
+			m.BufferBytes = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.BufferBytes |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

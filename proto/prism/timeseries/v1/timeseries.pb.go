@@ -319,9 +319,9 @@ type EventColumns struct {
 	TimeNs    []int64      `protobuf:"fixed64,1,rep,packed,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`
 	EventType *CodedColumn `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
 	Source    *CodedColumn `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
-	// At most 64, each name once.
+	// At most 1,024, each name once; an event has at most 64.
 	Dimensions []*DimensionColumn `protobuf:"bytes,4,rep,name=dimensions,proto3" json:"dimensions,omitempty"`
-	// At most 256, each name once.
+	// At most 1,024, each name once; an event has at most 256.
 	Metrics []*MetricColumn `protobuf:"bytes,5,rep,name=metrics,proto3" json:"metrics,omitempty"`
 	// Absent: no event has one.
 	Payload       *BlobColumn `protobuf:"bytes,6,opt,name=payload,proto3" json:"payload,omitempty"`
@@ -1056,8 +1056,11 @@ type EventBatch struct {
 	//
 	//	*EventBatch_Rows
 	//	*EventBatch_Columns
-	Events         isEventBatch_Events `protobuf_oneof:"events"`
-	IdempotencyKey string              `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	Events isEventBatch_Events `protobuf_oneof:"events"`
+	// A client's own, to send the batch again after a break; known for ten
+	// minutes. At most 128 bytes.
+	RetryId        []byte `protobuf:"bytes,14,opt,name=retry_id,json=retryId,proto3" json:"retry_id,omitempty"`
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1120,6 +1123,13 @@ func (x *EventBatch) GetColumns() *EventColumns {
 		if x, ok := x.Events.(*EventBatch_Columns); ok {
 			return x.Columns
 		}
+	}
+	return nil
+}
+
+func (x *EventBatch) GetRetryId() []byte {
+	if x != nil {
+		return x.RetryId
 	}
 	return nil
 }
@@ -2385,12 +2395,13 @@ const file_prism_timeseries_v1_timeseries_proto_rawDesc = "" +
 	"\n" +
 	"OpenStream\x12&\n" +
 	"\tnamespace\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\tnamespace\x12\x14\n" +
-	"\x05async\x18\x02 \x01(\bR\x05async\"\xd6\x01\n" +
+	"\x05async\x18\x02 \x01(\bR\x05async\"\xf1\x01\n" +
 	"\n" +
 	"EventBatch\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12:\n" +
 	"\x04rows\x18\x02 \x01(\v2\x1e.prism.timeseries.v1.EventRowsB\x04\xa8\xd4\x18\x15H\x00R\x04rows\x12C\n" +
-	"\acolumns\x18\x03 \x01(\v2!.prism.timeseries.v1.EventColumnsB\x04\xa8\xd4\x18\x15H\x00R\acolumns\x12-\n" +
+	"\acolumns\x18\x03 \x01(\v2!.prism.timeseries.v1.EventColumnsB\x04\xa8\xd4\x18\x15H\x00R\acolumns\x12\x19\n" +
+	"\bretry_id\x18\x0e \x01(\fR\aretryId\x12-\n" +
 	"\x0fidempotency_key\x18\x0f \x01(\tB\x04\xa8\xd4\x18\aR\x0eidempotencyKeyB\b\n" +
 	"\x06events\"R\n" +
 	"\x14StreamEventsResponse\x12:\n" +

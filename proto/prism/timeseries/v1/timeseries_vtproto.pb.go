@@ -921,6 +921,13 @@ func (m *EventBatch) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0x7a
 	}
+	if len(m.RetryId) > 0 {
+		i -= len(m.RetryId)
+		copy(dAtA[i:], m.RetryId)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.RetryId)))
+		i--
+		dAtA[i] = 0x72
+	}
 	if m.Id != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Id))
 		i--
@@ -2407,6 +2414,10 @@ func (m *EventBatch) SizeVT() (n int) {
 	}
 	if vtmsg, ok := m.Events.(interface{ SizeVT() int }); ok {
 		n += vtmsg.SizeVT()
+	}
+	l = len(m.RetryId)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	l = len(m.IdempotencyKey)
 	if l > 0 {
@@ -5170,6 +5181,40 @@ func (m *EventBatch) UnmarshalVT(dAtA []byte) error {
 					return err
 				}
 				m.Events = &EventBatch_Columns{Columns: v}
+			}
+			iNdEx = postIndex
+		case 14:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RetryId", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.RetryId = append(m.RetryId[:0], dAtA[iNdEx:postIndex]...)
+			if m.RetryId == nil {
+				m.RetryId = []byte{}
 			}
 			iNdEx = postIndex
 		case 15:
