@@ -133,7 +133,8 @@ type KeyValueWatch interface {
 // it does not notice. Nothing of it leaves a change in the history.
 type KeyValueMove interface {
 	// Export returns what stands under these keys, in their order, and the
-	// receipts with these ids; what is not there is left out.
+	// receipts with these ids; what is not there is left out. Asked for nothing it
+	// first tells of every key that has ended, so that Version is past those ends.
 	Export(ctx context.Context, ns prism.Namespace, keys []string, receipts []ReceiptID) (Parcel, error)
 	// ExportReceipts returns a page of the receipts, in an order of the store's
 	// own; token nil begins, next nil is the end. One that is there during the

@@ -22,6 +22,7 @@ var movePromises = []promise{
 	{"the version of an imported entry is used up", testImportEntryVersion, "keyvalue_watch"},
 	{"versions that an Import used up stay so after a restart", testImportVersionReopen, "reopen"},
 	{"a parcel's version is no smaller than any that was given out", testExportVersion, ""},
+	{"an Export of nothing tells first of what has ended", testExportEnded, "keyvalue_watch keyvalue_ttl"},
 	{"an entry that ended before its Import is not there and leaves its expiry", testImportEnded, "keyvalue_watch keyvalue_ttl"},
 	{"an imported receipt gives the first answer", testImportReceipt, "keyvalue_atomic"},
 	{"an imported receipt with another body is KEY_REUSED", testImportReceiptBody, ""},
@@ -159,6 +160,24 @@ func testExportVersion(t *T) {
 	}
 	if v := t.put("k", "again"); v <= p.Version {
 		t.Errorf("version %d was given out after a parcel of %d", v, p.Version)
+	}
+}
+
+func testExportEnded(t *T) {
+	const keys = 50
+	w := t.watch("", nil)
+	end := t.now().Add(-time.Second)
+	for i := range keys {
+		e := entry(strconv.Itoa(i), "v", 3)
+		e.ExpiresAt, e.TTL = end, time.Second
+		t.imports(driver.Parcel{Entries: []driver.ParcelEntry{e}, Version: 3})
+	}
+	p := t.export(nil)
+	w.next(keys, true)
+	for _, c := range w.seen {
+		if c.Kind != driver.ChangeExpire || c.Version > p.Version {
+			t.Errorf("the change is %+v, want an end of at most version %d", c, p.Version)
+		}
 	}
 }
 

@@ -20,6 +20,13 @@ func (s *store) Export(ctx context.Context, ns prism.Namespace, keys []string, r
 	if sp == nil {
 		return p, nil
 	}
+	if len(keys)+len(receipts) == 0 {
+		sp.mu.Lock()
+		if !sp.gone {
+			sp.sweepAll()
+		}
+		sp.mu.Unlock()
+	}
 	sp.mu.RLock()
 	defer sp.mu.RUnlock()
 	if sp.gone {

@@ -19,6 +19,11 @@ func (s *store) Export(ctx context.Context, ns prism.Namespace, keys []string, r
 		return p, err
 	}
 	defer s.leave()
+	if len(keys)+len(receipts) == 0 {
+		if err := s.expireNamespace(ctx, ns); err != nil {
+			return p, err
+		}
+	}
 	for _, name := range keys {
 		e, found, err := s.parcelled(ctx, prism.Key{Namespace: ns, Name: name})
 		if err != nil {

@@ -93,25 +93,43 @@ func (s *store) expireAll(ctx context.Context, now time.Time) (next int64) {
 	next = never
 	ms := now.UnixMilli()
 	for _, n := range s.listNamespaces() {
-		var from []byte
-		for more := n.due.Load() <= ms; more && ctx.Err() == nil; {
-			err := s.alone(ctx, func(g *group) (err error) {
-				from, more, err = g.expireDue(n, from)
-				return err
-			})
-			if err != nil {
-				if ctx.Err() == nil && s.failure.Load() == nil {
-					s.log.Warn("expired keys could not be swept; they are not served, and it is tried again", "namespace", string(n.name), "error", err)
-				}
-				next = min(next, ms+sweepNap.Milliseconds())
-				break
+		if err := s.expire(ctx, n, ms); err != nil {
+			if ctx.Err() == nil && s.failure.Load() == nil {
+				s.log.Warn("expired keys could not be swept; they are not served, and it is tried again", "namespace", string(n.name), "error", err)
 			}
+			next = min(next, ms+sweepNap.Milliseconds())
 		}
 		if due := n.due.Load(); due > ms {
 			next = min(next, due)
 		}
 	}
 	return next
+}
+
+// expire ends what is due in a namespace.
+func (s *store) expire(ctx context.Context, n *namespace, ms int64) error {
+	var from []byte
+	for more := n.due.Load() <= ms; more && ctx.Err() == nil; {
+		err := s.alone(ctx, func(g *group) (err error) {
+			from, more, err = g.expireDue(n, from)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expireNamespace ends what is due in a namespace, if it is there.
+func (s *store) expireNamespace(ctx context.Context, ns prism.Namespace) error {
+	s.namespacesMu.RLock()
+	n := s.namespaces[ns]
+	s.namespacesMu.RUnlock()
+	if n == nil {
+		return nil
+	}
+	return s.expire(ctx, n, s.clock.Now().UnixMilli())
 }
 
 // expireDue ends up to sweepStep keys that are due, beginning at from in the

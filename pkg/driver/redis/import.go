@@ -19,6 +19,11 @@ func (s *store) Export(ctx context.Context, ns prism.Namespace, keys []string, r
 	}
 	defer s.leave()
 	at := prefix(ns)
+	for more := len(keys)+len(receipts) == 0; more; {
+		if more, err = s.sweepOne(ctx, at); err != nil {
+			return p, err
+		}
+	}
 	pipe := s.client.Pipeline()
 	names, ids := make([]string, len(keys)), make([]string, len(receipts))
 	for i, key := range keys {
