@@ -60,6 +60,7 @@ driver/around/gen   → nothing
 driver/drivertest   → driver driver/around
 driver/redis/redistest → nothing
 driver/nats/natstest → nothing
+driver/clickhouse/clickhousetest → nothing
 driver/all          → driver driver/*
 client              → proto/prism/*/v1 wire wire/frame
 client/admin        → proto/prism/*/v1 wire client
@@ -80,6 +81,7 @@ tui/keys            → nothing
 stacks              → stacks/engine stacks/catalog supervise
 stacks/engine       → nothing
 stacks/catalog      → nothing
+stacks/native/chdb  → nothing
 loadtest            → loadtest/pace loadtest/report
 loadtest/pace       → nothing
 loadtest/report     → nothing

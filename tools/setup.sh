@@ -19,6 +19,13 @@ need unshare util-linux "tests with ports of their own"
 need ip iproute2 "tests with ports of their own"
 need redis-server redis-server "tests of the redis driver"
 need nats-server nats-server "the nats driver"
+need clickhouse-server clickhouse-server "ClickHouse 18 (tests of the clickhouse driver)"
+need java default-jre-headless "ZooKeeper for ClickHouse (tests of the clickhouse driver)"
+need npm npm "ClickHouse 26 (tests of the clickhouse driver)"
+if [ ! -e /usr/share/java/zookeeper.jar ]; then
+	missing+=("zookeeper.jar (ZooKeeper for ClickHouse; tests of the clickhouse driver)")
+	packages+=(libzookeeper-java)
+fi
 
 if ! command -v go >/dev/null; then
 	echo "set-up: Go is not there; https://go.dev/dl has it (go.mod says which)" >&2
@@ -40,8 +47,10 @@ elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	missing=()
 fi
 if command -v apt-get >/dev/null && [ -z "${PRISM_TEST_REDIS8:-}${PRISM_NATIVE_REDIS8:-}" ]; then
-	tools=$(dirname "$0")
-	"$tools/redis8.sh" || missing+=("Redis 8 (tests of the redis driver; tools/redis8.sh says why)")
+	"$(dirname "$0")/redis8.sh" || missing+=("Redis 8 (tests of the redis driver; tools/redis8.sh says why)")
+fi
+if [ "$(uname -sm)" = "Linux x86_64" ] && [ -z "${PRISM_NATIVE_CHDB:-}" ]; then
+	"$(dirname "$0")/chdb.sh" || missing+=("ClickHouse 26 (tests of the clickhouse driver; tools/chdb.sh says why)")
 fi
 for m in ${missing[@]+"${missing[@]}"}; do echo "set-up: NOT THERE: $m" >&2; done
 [ ${#missing[@]} -eq 0 ] || [ "${PRISM_TEST_REQUIRE:-}" != all ]
