@@ -1,0 +1,187 @@
+package clickhouse
+
+import (
+	"context"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// RetainEvents notes how long a namespace keeps its events. They are deleted by
+// whichever gateway sweeps next.
+func (s *store) RetainEvents(ctx context.Context, ns prism.Namespace, age time.Duration) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.note(ctx, s.schema, fact{kind: factRetain, name: string(ns), number: int64(age)}); err != nil {
+		return err
+	}
+	select {
+	case s.retain <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// sweepEvery is how often it is looked at what is over.
+const sweepEvery = 10 * time.Minute
+
+// sweep deletes what is over and forgets what was stored long ago, until the
+// store closes.
+func (s *store) sweep() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-s.closing
+		cancel()
+	}()
+	done := map[string]int64{}
+	failing := false
+	for {
+		timer := s.clock.NewTimer(sweepEvery)
+		select {
+		case <-timer.C:
+		case <-s.retain:
+			timer.Stop()
+		case <-s.closing:
+			timer.Stop()
+			return
+		}
+		s.windows.sweep(s.clock.Now())
+		err := s.sweepOver(ctx, done)
+		if err != nil && !failing && ctx.Err() == nil {
+			s.log.Warn("events that are over stay while the server does not do what it is asked", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+// mostAtOnce is how many namespaces are swept by one mutation.
+const mostAtOnce = 100
+
+// sweepOver deletes what is over. A mutation rewrites the parts that it changes,
+// so the cut of a namespace moves in steps, and those of many namespaces go
+// together. Done has the cuts that were made.
+func (s *store) sweepOver(ctx context.Context, done map[string]int64) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	retentions, err := s.facts(ctx, s.schema, factRetain)
+	if err != nil {
+		return err
+	}
+	var over []fact // number: the cut
+	for _, f := range retentions {
+		if f.number == 0 {
+			continue
+		}
+		f.number = cut(s.clock.Now(), time.Duration(f.number))
+		if f.number == done[f.name] {
+			continue
+		}
+		n, err := s.count(ctx, s.schema.events(), s.schema.before(f, colTime))
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			over = append(over, f)
+		}
+		done[f.name] = f.number
+	}
+	for len(over) > 0 {
+		some := over[:min(len(over), mostAtOnce)]
+		over = over[len(some):]
+		if err := s.deleteBefore(ctx, some); err != nil {
+			clear(done)
+			return err
+		}
+	}
+	return nil
+}
+
+// cut is before which time events of an age are over: a step of a 24th of the
+// age, a minute at least and a day at most.
+func cut(now time.Time, age time.Duration) int64 {
+	step := min(max(age/24, time.Minute), 24*time.Hour)
+	return roundDown(now.Add(-age).UnixNano(), int64(step))
+}
+
+func (sc *schema) before(f fact, column string) string {
+	return all("namespace = "+literal(f.name), column+" < "+sc.layout.moment(f.number))
+}
+
+func (s *store) deleteBefore(ctx context.Context, cuts []fact) error {
+	var events, buckets []string
+	for _, f := range cuts {
+		events = append(events, s.schema.before(f, colTime))
+		buckets = append(buckets, s.schema.before(f, "bucket"))
+	}
+	if err := s.remove(ctx, eventsTable, anyOf(events...)); err != nil {
+		return err
+	}
+	for _, r := range s.schema.rollups {
+		if err := s.remove(ctx, r.table(), anyOf(buckets...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove begins to delete rows.
+func (s *store) remove(ctx context.Context, table, condition string) error {
+	return s.exec(ctx, "ALTER TABLE "+s.schema.table(table)+s.schema.onCluster()+" DELETE WHERE "+condition)
+}
+
+// Drop deletes the rows of a namespace and returns when they are gone.
+func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	tables := []string{eventsTable}
+	for _, r := range s.schema.rollups {
+		tables = append(tables, r.table())
+	}
+	of := "namespace = " + literal(string(ns))
+	for _, table := range tables {
+		n, err := s.count(ctx, s.schema.all(table), of)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			continue
+		}
+		if err := s.remove(ctx, table, of); err != nil {
+			return err
+		}
+		if err := s.gone(ctx, table, of); err != nil {
+			return err
+		}
+	}
+	if err := s.note(ctx, s.schema, fact{kind: factRetain, name: string(ns)}); err != nil {
+		return err
+	}
+	s.windows.forget(ns)
+	return nil
+}
+
+// gonePoll is how often it is looked whether rows are gone.
+const gonePoll = 20 * time.Millisecond
+
+// gone waits until no row is left.
+func (s *store) gone(ctx context.Context, table, condition string) error {
+	for pause := gonePoll; ; pause = min(2*pause, time.Second) {
+		n, err := s.count(ctx, s.schema.all(table), condition)
+		if err != nil || n == 0 {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return prism.From(ctx.Err())
+		case <-s.closing:
+			return s.closedError()
+		}
+	}
+}
