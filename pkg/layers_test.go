@@ -52,7 +52,8 @@ driver              → nothing
 driver/*            → driver
 driver/lease        → driver
 driver/broker       → driver
-driver/memory       → driver driver/broker driver/lease
+driver/series       → driver
+driver/memory       → driver driver/broker driver/lease driver/series
 driver/nats         → driver driver/broker
 driver/pebble       → driver driver/broker driver/lease
 driver/around       → driver

@@ -8,15 +8,17 @@ import (
 // Match reports whether every clause holds.
 func (f Filter) Match(attributes map[string]string) bool {
 	for i := range f {
-		if !f[i].holds(attributes) {
+		value, there := attributes[f[i].Attribute]
+		if !f[i].Holds(value, there) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c *FilterClause) holds(attributes map[string]string) bool {
-	value, there := attributes[c.Attribute]
+// Holds reports whether the clause holds for its attribute's value, if it has
+// one.
+func (c *FilterClause) Holds(value string, there bool) bool {
 	switch c.Op {
 	case FilterIn:
 		return there && slices.Contains(c.Values, value)

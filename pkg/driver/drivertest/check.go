@@ -39,8 +39,8 @@ type promise struct {
 	name string
 	test func(*T)
 	// needs lists, apart from the capability it stands under, what the test
-	// uses: capabilities, and of the harness reopen, bounds, clock, anybytes, and
-	// direct where the wire has no way to ask.
+	// uses: capabilities, and of the harness reopen, bounds, clock, anybytes,
+	// remembers, and direct where the wire has no way to ask.
 	needs string
 }
 
@@ -83,6 +83,9 @@ func suites() []suite {
 		{"pubsub_filtering", pubsubFilterPromises},
 		{"pubsub_ordering", pubsubOrderingPromises},
 		{"pubsub_persistent", pubsubPersistentPromises},
+		{"timeseries_basic", slices.Concat(timeseriesPromises, timeseriesQueryPromises)},
+		{"timeseries_aggregation", timeseriesAggregationPromises},
+		{"timeseries_retention", timeseriesRetentionPromises},
 	}
 }
 
@@ -116,7 +119,7 @@ func Check(ctx context.Context, h Harness, only ...string) []Outcome {
 
 // features are the words that a promise's needs are looked up in.
 func (h Harness) features() (map[string]bool, error) {
-	has := map[string]bool{"store": true, "bounds": h.Bounds, "anybytes": !h.Wire, "direct": !h.Wire}
+	has := map[string]bool{"store": true, "bounds": h.Bounds, "anybytes": !h.Wire, "direct": !h.Wire, "remembers": !h.Forgets}
 	var r recorder
 	r.run(func() {
 		opened := h.Open(&r, Options{})
@@ -170,7 +173,7 @@ func (h Harness) check(s suite, p promise) Outcome {
 
 // known are the words that may stand in a promise's needs.
 func known(word string) bool {
-	if slices.Contains([]string{"store", "reopen", "bounds", "clock", "anybytes", "direct"}, word) {
+	if slices.Contains([]string{"store", "reopen", "bounds", "clock", "anybytes", "direct", "remembers"}, word) {
 		return true
 	}
 	return slices.ContainsFunc(driver.Capabilities(), func(c driver.Capability) bool { return c.Name == word })

@@ -66,6 +66,7 @@ var staysAway = []string{
 	"a dropped namespace stays empty after a restart",
 	"a dropped cache stays empty after a restart",
 	"a dropped log stays empty after a restart",
+	"a dropped series stays empty after a restart",
 }
 
 // aboutRestarts tells by its name whether a promise is about one.
@@ -123,6 +124,7 @@ func TestADropThatComesUndoneIsFoundByTheRestarts(t *testing.T) {
 		opened.Set.Cache = cachesAt{opened.Set.Cache, l.at}
 		opened.Set.Queue = queuesAt{opened.Set.Queue, l.at}
 		opened.Set.PubSubPersistent = logsAt{opened.Set.PubSubPersistent, l.at}
+		opened.Set.TimeSeries = seriesAt{opened.Set.TimeSeries, l.at}
 		set := opened.Set
 		opened.Reopen = func() driver.Set {
 			clear(l.drops)

@@ -50,6 +50,9 @@ type Harness struct {
 	// Async is true if events may still be on their way to subscriptions when
 	// Publish has returned.
 	Async bool
+	// Forgets is true if the receipts and ids of events are kept by the driver's
+	// process and gone with it, whatever becomes of the events.
+	Forgets bool
 	// Patience is how long a promise waits for what must come; 0: 10 s.
 	Patience time.Duration
 	// Second is what a promise takes for a second where time is real; 0: 200 ms.

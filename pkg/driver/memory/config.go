@@ -21,6 +21,9 @@ type options struct {
 	// long. Default driver.PubSubEvents and driver.PubSubAge.
 	PubSubEvents int           `yaml:"pubsub_events"`
 	PubSubAge    time.Duration `yaml:"pubsub_age"`
+	// EventIDs is how many ids of events are remembered, some 80 bytes each.
+	// Default driver.DedupeIDs.
+	EventIDs int `yaml:"event_ids"`
 }
 
 func (o *options) check(backend string) error {
@@ -31,6 +34,7 @@ func (o *options) check(backend string) error {
 	wrong.Count("cache_bytes", o.CacheBytes)
 	wrong.Count("pubsub_events", int64(o.PubSubEvents))
 	wrong.Duration("pubsub_age", o.PubSubAge)
+	wrong.Count("event_ids", int64(o.EventIDs))
 	return wrong.Err()
 }
 
@@ -41,4 +45,5 @@ func (o *options) fill() {
 	o.CacheBytes = cmp.Or(o.CacheBytes, cacheBytes)
 	o.PubSubEvents = cmp.Or(o.PubSubEvents, driver.PubSubEvents)
 	o.PubSubAge = cmp.Or(o.PubSubAge, driver.PubSubAge)
+	o.EventIDs = cmp.Or(o.EventIDs, driver.DedupeIDs)
 }

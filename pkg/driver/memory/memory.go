@@ -110,14 +110,14 @@ func open(_ context.Context, c driver.Config) (driver.Set, error) {
 	s.seq.Store(uint64(s.opened.UnixMicro()))
 	s.next.Store(never)
 	s.caches = newCaches(s)
-	streams, workQueues := newStreams(s), newWorkQueues(s)
-	s.parts = []part{s.caches, streams, workQueues}
+	streams, workQueues, timelines := newStreams(s), newWorkQueues(s), newTimelines(s)
+	s.parts = []part{s.caches, streams, workQueues, timelines}
 	go s.sweep()
 	return driver.Fill(driver.Info{
 		Driver:     "memory",
 		Durability: "acked means in this process's memory; a restart loses it",
 		Instant:    true,
-	}, s, s.caches, streams, workQueues, pubsub{s, s.broker}), nil
+	}, s, s.caches, streams, workQueues, timelines, pubsub{s, s.broker}), nil
 }
 
 // now is the store's time in nanoseconds: the wall clock at opening plus the
