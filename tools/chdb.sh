@@ -17,3 +17,8 @@ if [ ! -e "$home/libchdb.so" ]; then
 fi
 (cd "$module" && CGO_ENABLED=0 go build -trimpath -o "$work/prism-chdb" .)
 cmp -s "$work/prism-chdb" "$home/prism-chdb" || mv "$work/prism-chdb" "$home/"
+
+# prismctl dev looks for programs here.
+native=${XDG_DATA_HOME:-$HOME/.local/share}/prism/native
+mkdir -p "$native"
+ln -sfn "$home/prism-chdb" "$native/prism-chdb"

@@ -44,6 +44,8 @@ unit() {
 	gotest -race -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/unit.out" $packages
 }
 tooltests() { (cd tools && go test -json -coverprofile="$work/tools.out" ./... | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"); }
+# The bridge to ClickHouse runs as a program of its own: covercheck does not count it.
+bridgetests() { (cd stacks/native/chdb && gotest -count=1 -timeout 10m ./...); }
 endtoend() { # the programs are built to count what they cover
 	mkdir -p "$work/programs"
 	PRISM_E2E_COVER=$work/programs gotest -count=1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/e2e.out" ./test/e2e/...
@@ -65,6 +67,7 @@ step "lint" tools/lint.sh
 step "generated files" tools/generate.sh --check
 step "unit tests, race detector" unit
 step "tests of the tools" tooltests
+step "tests of the ClickHouse bridge" bridgetests
 step "conformance and matrix" tools/matrix.sh --check
 step "cross-builds" tools/cross.sh darwin/arm64 windows/amd64
 step "end to end" endtoend

@@ -18,6 +18,7 @@ type Dirs struct {
 	Config  string // the person's file
 	State   string // state and logs of dev up
 	Cache   string // completions
+	Data    string // programs that dev up starts
 	Runtime string // the control socket
 }
 
@@ -34,6 +35,7 @@ func FindDirs(lookup func(string) (string, bool), home, temp string) Dirs {
 		Config: at("XDG_CONFIG_HOME", home, ".config"),
 		State:  at("XDG_STATE_HOME", home, ".local", "state"),
 		Cache:  at("XDG_CACHE_HOME", home, ".cache"),
+		Data:   at("XDG_DATA_HOME", home, ".local", "share"),
 	}
 	if v, ok := lookup("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(v) {
 		d.Runtime = filepath.Join(v, "prism")
@@ -56,6 +58,9 @@ func SystemDirs() (Dirs, error) {
 
 // UserFile is the path of the person's file.
 func (d Dirs) UserFile() string { return filepath.Join(d.Config, "config.yaml") }
+
+// Native is the folder of the programs that dev up starts beside the gateway.
+func (d Dirs) Native() string { return filepath.Join(d.Data, "native") }
 
 // A Place is a project: a folder with an identity.
 type Place struct {

@@ -14,11 +14,11 @@ import (
 func TestDirsFollowXDG(t *testing.T) {
 	t.Parallel()
 	d := FindDirs(lookup(), "/home/ann", "/tmp")
-	if d.Config != "/home/ann/.config/prism" || d.State != "/home/ann/.local/state/prism" || d.Cache != "/home/ann/.cache/prism" || !strings.HasPrefix(d.Runtime, "/tmp/prism-") || d.UserFile() != "/home/ann/.config/prism/config.yaml" {
+	if d.Config != "/home/ann/.config/prism" || d.State != "/home/ann/.local/state/prism" || d.Cache != "/home/ann/.cache/prism" || !strings.HasPrefix(d.Runtime, "/tmp/prism-") || d.UserFile() != "/home/ann/.config/prism/config.yaml" || d.Native() != "/home/ann/.local/share/prism/native" {
 		t.Errorf("dirs = %+v", d)
 	}
 	d = FindDirs(lookup("XDG_CONFIG_HOME", "/c", "XDG_STATE_HOME", "relative", "XDG_CACHE_HOME", "/k", "XDG_RUNTIME_DIR", "/run/user/1"), "/home/ann", "/tmp")
-	if d != (Dirs{"/c/prism", "/home/ann/.local/state/prism", "/k/prism", "/run/user/1/prism"}) {
+	if d != (Dirs{"/c/prism", "/home/ann/.local/state/prism", "/k/prism", "/home/ann/.local/share/prism", "/run/user/1/prism"}) {
 		t.Errorf("dirs = %+v", d)
 	}
 	if d, err := SystemDirs(); err != nil || !filepath.IsAbs(d.State) {

@@ -73,7 +73,7 @@ func runDoctor(ctx context.Context, o *doctorOptions) error {
 		checkSocket(p), checkIsolation(), checkFiles(), o.checkPorts(ctx, p), checkRunning(ctx, p),
 	}
 	for _, s := range stores {
-		list = append(list, o.checkStore(s))
+		list = append(list, o.checkStore(s, p))
 	}
 	if err := cli.PrintList(o.Out, findings(), list, ""); err != nil {
 		return err
@@ -109,8 +109,8 @@ func (o *doctorOptions) checkProgram(ctx context.Context) finding {
 
 // checkStore looks for the program of a store. One that is not there is in the
 // way only of --with.
-func (o *doctorOptions) checkStore(s store) finding {
-	if _, err := s.find(o.Up); err != nil {
+func (o *doctorOptions) checkStore(s store, p project) finding {
+	if _, err := s.find(o.Up, p.dirs.Native()); err != nil {
 		return finding{s.name, warn, "dev up --with " + s.name + " cannot start it: " + err.Error(), s.hint}
 	}
 	return finding{s.name, pass, "dev up --with " + s.name + " starts it", ""}

@@ -3,18 +3,13 @@ package dev
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
-	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/supervise"
 )
 
@@ -32,7 +27,7 @@ const (
 // planNATS listens on a port of the loopback interface, which others on this
 // machine can reach: so it asks for a password.
 func planNATS(p *plan, o *upOptions, dir string) (supervise.Spec, string, error) {
-	listen, err := p.natsListen(o)
+	listen, err := p.listens(o, "nats", "client", natsPort)
 	if err != nil {
 		return supervise.Spec{}, "", err
 	}
@@ -44,48 +39,20 @@ func planNATS(p *plan, o *upOptions, dir string) (supervise.Spec, string, error)
 	}, fmt.Sprintf("servers: [%q], username: %s, password_file: %q", "nats://"+n.addr, natsUser, n.password), nil
 }
 
-// natsListen is where the server will listen. Where the project's own file
-// names the backend it is not for us to choose.
-func (p *plan) natsListen(o *upOptions) (supervise.ListenSpec, error) {
-	l := supervise.ListenSpec{Name: "client", Own: true, Origin: "the default of NATS"}
-	port := natsPort + o.PortOffset
-	switch {
-	case o.AutoPorts && p.file == "":
-		free, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return l, err
-		}
-		defer free.Close()
-		l.Addr, l.Origin = free.Addr().String(), "--auto-ports"
-		return l, nil
-	case port > 65535:
-		return l, cli.Usage("choose a smaller offset", "--port-offset %d moves nats out of the range of ports", o.PortOffset)
-	case o.PortOffset != 0:
-		l.Origin = fmt.Sprintf("--port-offset %d", o.PortOffset)
-	}
-	l.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	return l, nil
-}
-
 // A nats is a NATS server of this project.
 type nats struct {
 	addr, dir        string
 	config, password string // files
 }
 
-// write writes the files of the server. The password is made once: gateways
-// that run read it.
+// write writes the files of the server.
 func (n nats) write() error {
-	password, err := os.ReadFile(n.password)
-	if errors.Is(err, fs.ErrNotExist) {
-		password = []byte(rand.Text())
-		err = os.WriteFile(n.password, password, 0o600)
-	}
+	password, err := makePassword(n.password)
 	if err != nil {
 		return err
 	}
 	text := fmt.Sprintf("listen: %q\nmax_payload: %d\njetstream {store_dir: %q}\nauthorization {user: %s, password: %q}\n",
-		n.addr, natsPayload, n.dir, natsUser, strings.TrimSpace(string(password)))
+		n.addr, natsPayload, n.dir, natsUser, password)
 	return os.WriteFile(n.config, []byte(text), 0o600)
 }
 

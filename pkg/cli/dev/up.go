@@ -58,7 +58,7 @@ func newUp(f *cli.Factory, run func(context.Context, *upOptions) error) *cobra.C
 	cmd.Flags().BoolVar(&o.AllowSkew, "allow-skew", false, "take a prismd of another version")
 	cmd.Flags().BoolVar(&o.AutoPorts, "auto-ports", false, "let the system choose free ports")
 	cmd.Flags().IntVar(&o.PortOffset, "port-offset", 0, "add `N` to every port, for a second project beside this one")
-	cmd.Flags().StringSliceVar(&o.With, "with", nil, "start these `STORES` too, each with a backend of its name: redis, nats")
+	cmd.Flags().StringSliceVar(&o.With, "with", nil, "start these `STORES` too, each with a backend of its name: redis, nats, clickhouse")
 	cmd.Flags().BoolVar(&o.child, "supervisor", false, "")
 	_ = cmd.Flags().MarkHidden("supervisor")
 	return cmd

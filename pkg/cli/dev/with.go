@@ -1,11 +1,16 @@
 package dev
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
@@ -26,7 +31,7 @@ type store struct {
 	plan func(p *plan, o *upOptions, dir string) (spec supervise.Spec, options string, err error)
 }
 
-var stores = []store{redisStore, natsStore}
+var stores = []store{redisStore, natsStore, clickhouseStore}
 
 func checkWith(names []string) error {
 	var known []string
@@ -50,7 +55,7 @@ func (p *plan) add(o *upOptions) error {
 		if !slices.Contains(o.With, s.name) {
 			continue
 		}
-		path, err := s.find(o)
+		path, err := s.find(o, p.dirs.Native())
 		if err != nil {
 			return err
 		}
@@ -59,8 +64,11 @@ func (p *plan) add(o *upOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := p.declare(s.name, options); err != nil {
-			return err
+		// ClickHouse runs before its driver is in the build.
+		if slices.Contains(config.Drivers(), s.name) {
+			if err := p.declare(s.name, options); err != nil {
+				return err
+			}
 		}
 		spec.Name, spec.Path, spec.Dir = s.name, path, p.Root
 		services = append(services, spec)
@@ -119,17 +127,55 @@ func (p *plan) prepare() error {
 	return os.WriteFile(p.settingsFile(), p.settings, 0o600)
 }
 
-// find finds the program: as the environment says, on PATH.
-func (s store) find(o *upOptions) (string, error) {
+// find finds the program: as the environment says, in the folder of native
+// programs, on PATH.
+func (s store) find(o *upOptions, native string) (string, error) {
 	if path := o.IO.Env(s.variable); path != "" {
 		return path, checkProgram(s.variable, path)
+	}
+	if path := filepath.Join(native, s.programs[0]); checkProgram("", path) == nil {
+		return path, nil
 	}
 	for _, program := range s.programs {
 		if path, err := exec.LookPath(program); err == nil {
 			return path, nil
 		}
 	}
-	return "", cli.WithFix(prism.New(prism.ReasonFailedPrecond, "%s is not on PATH", s.programs[0]), "%s, or name it with %s", s.hint, s.variable)
+	return "", cli.WithFix(prism.New(prism.ReasonFailedPrecond, "%s is neither on PATH nor in %s", s.programs[0], native), "%s, or name it with %s", s.hint, s.variable)
+}
+
+// listens is where a server will listen that opens its own socket. Where the
+// project's own file names the backend it is not for us to choose.
+func (p *plan) listens(o *upOptions, store, name string, port int) (supervise.ListenSpec, error) {
+	l := supervise.ListenSpec{Name: name, Own: true, Origin: "the default of " + store}
+	port += o.PortOffset
+	switch {
+	case o.AutoPorts && p.file == "":
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return l, err
+		}
+		defer free.Close()
+		l.Addr, l.Origin = free.Addr().String(), "--auto-ports"
+		return l, nil
+	case port > 65535:
+		return l, cli.Usage("choose a smaller offset", "--port-offset %d moves %s out of the range of ports", o.PortOffset, store)
+	case o.PortOffset != 0:
+		l.Origin = fmt.Sprintf("--port-offset %d", o.PortOffset)
+	}
+	l.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return l, nil
+}
+
+// makePassword gives the password in a file, which is made once: gateways that
+// run read it.
+func makePassword(file string) (string, error) {
+	password, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		password = []byte(rand.Text())
+		err = os.WriteFile(file, password, 0o600)
+	}
+	return strings.TrimSpace(string(password)), err
 }
 
 // missing names what --with asks for and the running supervisor does not have.

@@ -4,6 +4,7 @@ package dev_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/driver/clickhouse/clickhousetest"
 )
 
 // needPrograms skips a test that cannot run here, loudly.
@@ -107,7 +109,7 @@ func TestUpWithNATSKeepsEventsOnIt(t *testing.T) {
 
 func TestUpWithWhatIsNotThereSaysHowToGetIt(t *testing.T) {
 	r := project(t)
-	r.Want(2, []string{`--with "oracle" is not known`, "use one of: redis, nats"}, "dev", "up", "--with", "oracle")
+	r.Want(2, []string{`--with "oracle" is not known`, "use one of: redis, nats, clickhouse"}, "dev", "up", "--with", "oracle")
 	r.Env["PRISM_NATIVE_REDIS"] = "/nowhere/redis-server"
 	r.Want(2, []string{"PRISM_NATIVE_REDIS names /nowhere/redis-server"}, "dev", "up", "--with", "redis")
 	r.Env["PRISM_NATIVE_REDIS"] = script(r, "redis-server", "exit 1")
@@ -116,9 +118,42 @@ func TestUpWithWhatIsNotThereSaysHowToGetIt(t *testing.T) {
 	delete(r.Env, "PRISM_NATIVE_REDIS")
 	r.Want(5, []string{`prism.yaml declares no backend "nats"`, "add to its backends: - {name: nats, driver: nats", `servers: ["nats://127.0.0.1:4222"], username: prism`}, "dev", "up", "--with", "nats")
 	r.Write("prism.yaml", "apiVersion: prism/v1\nlisten: {data: \"127.0.0.1:auto\", admin: \"127.0.0.1:auto\", metrics: \"127.0.0.1:auto\"}\n")
+	r.Env["PRISM_NATIVE_CHDB"] = script(r, "prism-chdb", "exit 1")
+	r.Want(2, []string{"--port-offset 60000 moves clickhouse out of the range of ports"}, "dev", "up", "--with", "clickhouse", "--port-offset", "60000")
+	delete(r.Env, "PRISM_NATIVE_CHDB")
 	r.Want(2, []string{"--port-offset 61400 moves nats out of the range of ports"}, "dev", "up", "--with", "nats", "--port-offset", "61400")
 	t.Setenv("PATH", t.TempDir())
-	r.Want(5, []string{"redis-server is not on PATH", "apt-get install redis-server"}, "dev", "up", "--with", "redis")
+	r.Want(5, []string{"redis-server is neither on PATH nor in ", "apt-get install redis-server"}, "dev", "up", "--with", "redis")
+	r.Want(5, []string{"prism-chdb is neither on PATH nor in ", "run tools/chdb.sh"}, "dev", "up", "--with", "clickhouse")
+}
+
+func TestUpWithClickHouseKeepsDataOnIt(t *testing.T) {
+	program, missing := clickhousetest.FindBridge()
+	switch {
+	case missing != "" && clickhousetest.Required():
+		t.Fatalf("cannot run here: %s", missing)
+	case missing != "":
+		t.Skipf("NOT TESTED: %s", missing)
+	}
+	r := project(t)
+	r.Env["XDG_DATA_HOME"] = filepath.Join(r.Dir, "share")
+	native := filepath.Join(r.Dir, "share", "prism", "native")
+	if err := errors.Join(os.MkdirAll(native, 0o755), os.Symlink(program, filepath.Join(native, "prism-chdb"))); err != nil {
+		t.Fatal(err)
+	}
+	if plan := r.OK("dev", "up", "--plan", "--with", "clickhouse", "--port-offset", "20"); !strings.Contains(plan, "listen   http     127.0.0.1:8143 (--port-offset 20)\nready    SELECT 1 on 127.0.0.1:8143\n") {
+		t.Errorf("the plan is\n%s", plan)
+	}
+	u := start(t, r, "--with", "clickhouse")
+	var list []struct{ Name, State string }
+	if err := json.Unmarshal([]byte(r.OK("dev", "status", "-o", "json")), &list); err != nil || len(list) != 2 || list[0].Name != "clickhouse" || list[0].State != "ready" {
+		t.Errorf("status: %v, %v", list, err)
+	}
+	r.OK("dev", "down")
+	<-u.ended
+	if parts, err := filepath.Glob(filepath.Join(r.Dir, ".prism", "clickhouse", "*")); err != nil || len(parts) == 0 {
+		t.Errorf("the data are not in the project's folder: %v, %v", parts, err)
+	}
 }
 
 func TestUpDoesNotAddToWhatRuns(t *testing.T) {

@@ -56,7 +56,7 @@ func (e *exception) status() int {
 	switch e.code {
 	case 194: // REQUIRED_PASSWORD
 		return http.StatusUnauthorized
-	case 192, 193, 497, 516: // UNKNOWN_USER, WRONG_PASSWORD, ACCESS_DENIED, AUTHENTICATION_FAILED
+	case 192, 193, 516: // UNKNOWN_USER, WRONG_PASSWORD, AUTHENTICATION_FAILED
 		return http.StatusForbidden
 	case 6, 26, 27, 36, 38, 41, 53, 62, 72, 130, 131, 441, 456, 457:
 		// CANNOT_PARSE_*, BAD_ARGUMENTS, TYPE_MISMATCH, SYNTAX_ERROR, UNKNOWN_ and BAD_QUERY_PARAMETER

@@ -51,7 +51,11 @@ func FindBridge() (program, missing string) {
 
 // FindServer is the program of ClickHouse 18.16, or what is missing.
 func FindServer() (program, missing string) {
-	for _, name := range []string{os.Getenv(ServerProgram), "clickhouse-server", "/usr/sbin/clickhouse-server"} {
+	names := []string{"clickhouse-server", "/usr/sbin/clickhouse-server"} // Debian's is not on everyone's PATH
+	if name := os.Getenv(ServerProgram); name != "" {
+		names = []string{name}
+	}
+	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, ""
 		}

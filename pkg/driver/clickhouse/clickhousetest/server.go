@@ -84,7 +84,12 @@ func (s *Server) answers() error {
 // Query runs a statement as user default, over HTTP and beside any driver, and
 // gives its result as text: columns by tabs, rows by newlines.
 func (s *Server) Query(ctx context.Context, sql string) (string, error) {
-	u := url.URL{Scheme: "http", Host: s.HTTP, Path: "/"}
+	return s.QueryAs(ctx, "default", "", sql)
+}
+
+// QueryAs is Query as another user.
+func (s *Server) QueryAs(ctx context.Context, user, password, sql string) (string, error) {
+	u := url.URL{Scheme: "http", Host: s.HTTP, Path: "/", User: url.UserPassword(user, password)}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(sql))
 	if err != nil {
 		return "", err
