@@ -91,15 +91,18 @@ func (sc *schema) aggregate(ns prism.Namespace, q *driver.AggregateQuery) string
 		columns = append(columns, fmt.Sprintf("%s AS v%d", l.figure(v), i))
 	}
 	return "SELECT " + strings.Join(columns, ", ") + " FROM " + sc.events() + " WHERE " + l.where(ns, &q.Selection) +
-		" GROUP BY " + strings.Join(by, ", ") + " LIMIT " + integer(q.Max+1)
+		" GROUP BY " + strings.Join(by, ", ") + some("count()") + " LIMIT " + integer(q.Max+1)
 }
+
+// some leaves out the group of no events, which a server may make of a constant.
+func some(events string) string { return " HAVING " + events + " > 0" }
 
 func (l *layout) group(g driver.GroupKey) operand {
 	switch g.Kind {
 	case driver.GroupType:
-		return l.eventType()
+		return eventType()
 	case driver.GroupSource:
-		return l.source()
+		return source()
 	}
 	return l.dimension(g.Name)
 }
@@ -147,7 +150,7 @@ func (sc *schema) aggregateRollup(ns prism.Namespace, q *driver.AggregateQuery, 
 		parts = append(parts, sc.partOfEvents(ns, q, p.end, q.End, metrics))
 	}
 	return "SELECT b, " + strings.Join(append(groups, figures...), ", ") + " FROM (" + strings.Join(parts, " UNION ALL ") +
-		") GROUP BY " + strings.Join(append([]string{"b"}, by...), ", ") + " LIMIT " + integer(q.Max+1)
+		") GROUP BY " + strings.Join(append([]string{"b"}, by...), ", ") + some("sum(c)") + " LIMIT " + integer(q.Max+1)
 }
 
 // metricsOf are the metrics of a query, each once.

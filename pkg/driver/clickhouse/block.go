@@ -101,8 +101,8 @@ func (b *block) append(ns prism.Namespace, batch *driver.EventBatch, keep []int,
 		seq++
 	}
 	missing := b.missing[first:]
-	b.appendWords(&b.eventType, &batch.Types, keep, missing, noType)
-	b.appendWords(&b.source, &batch.Sources, keep, missing, noSource)
+	b.appendWords(&b.eventType, &batch.Types, keep, missing, 0)
+	b.appendWords(&b.source, &batch.Sources, keep, missing, 0)
 	b.appendDeclared(batch, keep, missing)
 	if b.layout.kind != layoutColumns {
 		b.appendDimensions(batch, keep)
@@ -119,6 +119,8 @@ func every(n int) []int {
 	return all
 }
 
+// appendWords takes a column of a batch; an event that has nothing in it gets the
+// bit.
 func (b *block) appendWords(to *words, from *driver.Coded, keep []int, missing []uint64, bit uint64) {
 	if len(from.Dictionary) == 0 {
 		for n := range keep {
@@ -152,10 +154,10 @@ func (b *block) appendDeclared(batch *driver.EventBatch, keep []int, missing []u
 				from = &batch.Dimensions[i].Values
 			}
 		}
-		b.appendWords(&b.dimensions[n], from, keep, missing, 1<<(firstDeclared+n))
+		b.appendWords(&b.dimensions[n], from, keep, missing, 1<<n)
 	}
 	for n, name := range b.layout.metrics {
-		bit := uint64(1) << (firstDeclared + len(b.dimensions) + n)
+		bit := uint64(1) << (len(b.dimensions) + n)
 		from := &driver.Metric{}
 		for i := range batch.Metrics {
 			if batch.Metrics[i].Name == name {
@@ -236,7 +238,10 @@ func (b *block) appendMetrics(batch *driver.EventBatch, keep []int) {
 
 // columns are the block as an INSERT takes it, in the order of the layout.
 func (b *block) columns() proto.Input {
-	all := []proto.ColInput{&b.namespace, &b.eventType, &b.source, b.timeColumn(), proto.ColUInt64(b.seqs), b.missingColumn(), &b.payload, &b.id}
+	all := []proto.ColInput{&b.namespace, &b.eventType, &b.source, b.timeColumn(), proto.ColUInt64(b.seqs), &b.payload, &b.id}
+	if b.layout.declared() > 0 {
+		all = append(all, b.missingColumn())
+	}
 	for i := range b.dimensions {
 		all = append(all, &b.dimensions[i])
 	}

@@ -56,16 +56,19 @@ type store struct {
 	gatherer   *gatherer
 
 	// calls is held for reading by each call, for writing by Close.
-	calls   sync.RWMutex
-	closed  bool
-	closing chan struct{}
-	once    atomic.Bool
+	calls  sync.RWMutex
+	closed bool
+	once   atomic.Bool
+	// life ends when Close begins.
+	life    context.Context
+	end     context.CancelFunc
 	sweeper sync.WaitGroup
 	retain  chan struct{} // wakes the sweeper
 }
 
 func open(ctx context.Context, c driver.Config) (driver.Set, error) {
-	s := &store{name: c.Name, clock: c.Clock, log: c.Log, closing: make(chan struct{}), retain: make(chan struct{}, 1)}
+	s := &store{name: c.Name, clock: c.Clock, log: c.Log, retain: make(chan struct{}, 1)}
+	s.life, s.end = context.WithCancel(context.Background())
 	if s.clock == nil {
 		s.clock = clock.Real()
 	}
@@ -170,7 +173,7 @@ func (s *store) Close() error {
 	if s.once.Swap(true) {
 		return nil
 	}
-	close(s.closing)
+	s.end()
 	s.sweeper.Wait()
 	s.calls.Lock()
 	s.closed = true

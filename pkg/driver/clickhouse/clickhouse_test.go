@@ -15,11 +15,11 @@ import (
 	"github.com/goccy/go-yaml"
 	"go.uber.org/goleak"
 
+	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/clickhouse"
 	"github.com/prism-data-layer/prism/pkg/driver/clickhouse/clickhousetest"
 	"github.com/prism-data-layer/prism/pkg/driver/drivertest"
-	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
 // A kind is a line of ClickHouse that the driver is tested on, as a column of
@@ -164,45 +164,44 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
-func TestSmoke(t *testing.T) {
-	each(t, func(t *testing.T, k kind) {
-		s := open(t, k)
-		b := driver.EventBatch{
-			Times:      []int64{1_700_000_000_000_000_001, 1_700_000_000_000_000_002, 3},
-			Types:      driver.Coded{Dictionary: []string{"a", "b"}, Codes: []uint32{1, 2, 2}},
-			Dimensions: []driver.Dimension{{Name: "host", Values: driver.Coded{Dictionary: []string{"x\x00'", ""}, Codes: []uint32{1, 0, 2}}}},
-			Metrics:    []driver.Metric{{Name: "v", Values: []float64{1, 2, 3}, Present: []byte{5}}},
-			Payloads:   driver.Blobs{Ends: []uint32{1, 1, 3}, Data: []byte("abc")},
-		}
-		res, err := s.TimeSeries.AppendEvents(t.Context(), "ns", &b, driver.Receipt{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%+v %+v", res, s.Info)
-		r, err := s.TimeSeries.QueryEvents(t.Context(), prism.Namespace("ns"), driver.EventQuery{Selection: driver.Selection{Start: 0, End: prism.MaxEventTime}, Page: 2})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			p, err := r.Page(t.Context())
-			if err != nil {
-				t.Fatal(err)
+// harness opens a store in a database of its own for each promise, with a clock
+// in its hands.
+func harness(k kind, more ...string) drivertest.Harness {
+	return drivertest.Harness{Name: k.name, Forgets: true, Patience: time.Minute, Open: func(t drivertest.TB, _ drivertest.Options) drivertest.Opened {
+		t.Helper()
+		s := k.server(t)
+		c := config(k, s, append(more, "database: "+database(t, s), "sweep: 1s")...)
+		now := clock.NewFake(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+		c.Clock = now
+		var set driver.Set
+		open := func() driver.Set {
+			var err error
+			if set, err = clickhouse.Spec().Open(context.Background(), c); err != nil {
+				t.Fatalf("open: %v", err)
 			}
-			t.Logf("%+v", p)
-			if p.Events.Len() == 0 {
-				break
+			return set
+		}
+		shut := func() {
+			if err := set.Store.Close(); err != nil {
+				t.Errorf("close: %v", err)
 			}
 		}
-		r.Close()
-		a, err := s.TimeSeriesAggregation.AggregateEvents(t.Context(), "ns", driver.AggregateQuery{
-			Selection: driver.Selection{Start: 0, End: prism.MaxEventTime, Dimensions: driver.Filter{{Attribute: "host", Op: driver.FilterExists}}}, Bucket: 60e9, Max: 100,
-			Groups: []driver.GroupKey{{Kind: driver.GroupType}, {Kind: driver.GroupDimension, Name: "host"}},
-			Values: []driver.Aggregate{{Function: driver.AggregateCount}, {Function: driver.AggregateAvg, Metric: "v"}, {Function: driver.AggregateQuantile, Metric: "v", Quantile: 0.5}},
+		t.Cleanup(shut)
+		return drivertest.Opened{Set: open(), Clock: now, Reopen: func() driver.Set {
+			shut()
+			return open()
+		}}
+	}}
+}
+
+func TestConformance(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			if missing := k.missing(); missing != "" {
+				drivertest.Unasked(t, k.name, missing)
+			}
+			k.need(t)
+			drivertest.Run(t, harness(k))
 		})
-		t.Logf("%+v %v", a, err)
-		t.Logf("%+v", s.Store.Health(t.Context()))
-		u, err := s.Store.Usage(t.Context(), "ns")
-		t.Logf("%+v %v", u, err)
-		t.Log(s.Store.Drop(t.Context(), "ns"))
-	})
+	}
 }

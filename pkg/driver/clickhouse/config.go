@@ -44,7 +44,7 @@ type options struct {
 	// where the server has it, otherwise arrays. What a table was made with stays.
 	Layout string `yaml:"layout"`
 	// Dimensions and Metrics are those that get a column of their own: smaller
-	// and faster than what lies in maps or arrays. At most 62 together.
+	// and faster than what lies in maps or arrays. At most 64 together.
 	Dimensions []string `yaml:"dimensions"`
 	Metrics    []string `yaml:"metrics"`
 	// Rollups are lengths of buckets, such as [1m, 1h], for which sums are kept
@@ -68,6 +68,9 @@ type options struct {
 	DedupeIDs int `yaml:"dedupe_ids"`
 	// Receipts is how many are remembered per namespace. Default driver.MaxReceipts.
 	Receipts int `yaml:"receipts"`
+	// Sweep is how often it is looked for events whose retention is over.
+	// Default 10m.
+	Sweep time.Duration `yaml:"sweep"`
 	// DialTimeout bounds the making of a connection. Default 2s.
 	DialTimeout time.Duration `yaml:"dial_timeout"`
 	// Timeout bounds the wait for an answer of a call without a deadline, or
@@ -99,9 +102,8 @@ const (
 	layoutColumns = "columns"
 )
 
-// maxDeclared is how many columns of their own fit beside type and source into
-// the 64 bits that say what is missing.
-const maxDeclared = 62
+// maxDeclared is how many bits say which of them an event lacks.
+const maxDeclared = 64
 
 var (
 	// plainName is what may stand in a statement as the name of something that
@@ -182,6 +184,7 @@ func columnName(name string) string { return notInColumn.ReplaceAllString(name, 
 
 func (o *options) checkTimes(wrong *driver.OptionErrors) {
 	wrong.Duration("batch.age", o.Batch.Age)
+	wrong.Duration("sweep", o.Sweep)
 	wrong.Duration("dial_timeout", o.DialTimeout)
 	wrong.Duration("timeout", o.Timeout)
 	for i, d := range o.Rollups {
@@ -212,6 +215,7 @@ func (o *options) fill() {
 	o.PoolSize = cmp.Or(o.PoolSize, 16)
 	o.DedupeIDs = cmp.Or(o.DedupeIDs, driver.DedupeIDs)
 	o.Receipts = cmp.Or(o.Receipts, driver.MaxReceipts)
+	o.Sweep = cmp.Or(o.Sweep, 10*time.Minute)
 	o.DialTimeout = cmp.Or(o.DialTimeout, 2*time.Second)
 	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
 	slices.Sort(o.Rollups)

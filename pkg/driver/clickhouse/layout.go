@@ -9,15 +9,6 @@ import (
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
-// Bits of column missing: an event has no type, no source; from bit 2 on none of
-// the declared dimensions, then metrics. So no column needs to be Nullable, and
-// an empty string is one.
-const (
-	noType = 1 << iota
-	noSource
-	firstDeclared = 2
-)
-
 // A layout is how events lie in the table: which columns it has, and what stands
 // in a statement for a dimension or a metric.
 type layout struct {
@@ -66,8 +57,13 @@ func (l *layout) timeType() string {
 	return "Int64"
 }
 
+// declared is how many dimensions and metrics have a column of their own. Column
+// missing has a bit for each of them, dimensions first: an event has none. So no
+// column needs to be Nullable, and an empty string is a value.
+func (l *layout) declared() int { return len(l.dimensions) + len(l.metrics) }
+
 func (l *layout) missingType() string {
-	if firstDeclared+len(l.dimensions)+len(l.metrics) <= 8 {
+	if l.declared() <= 8 {
 		return "UInt8"
 	}
 	return "UInt64"
@@ -82,9 +78,11 @@ func (l *layout) columns() []column {
 		{colSource, l.word(), values},
 		{colTime, l.timeType(), "DoubleDelta, LZ4"},
 		{colSeq, "UInt64", "Delta, " + values},
-		{colMissing, l.missingType(), values},
 		{colPayload, "String", "ZSTD(3)"},
 		{colID, "String", values},
+	}
+	if l.declared() > 0 {
+		cs = append(cs, column{colMissing, l.missingType(), values})
 	}
 	for _, d := range l.dimensions {
 		cs = append(cs, column{dimensionPrefix + columnName(d), l.word(), values})
@@ -122,13 +120,14 @@ func (o operand) orNull() string { return "if(" + o.has + ", " + o.value + ", NU
 
 func bit(n int) string { return "bitAnd(missing, " + integer(uint64(1)<<n) + ") = 0" }
 
-func (l *layout) eventType() operand { return operand{bit(0), "toString(type)"} }
-func (l *layout) source() operand    { return operand{bit(1), "toString(source)"} }
+// An empty type or source is none.
+func eventType() operand { return operand{"type != ''", "toString(type)"} }
+func source() operand    { return operand{"source != ''", "toString(source)"} }
 
 func (l *layout) dimension(name string) operand {
 	for i, d := range l.dimensions {
 		if d == name {
-			return operand{bit(firstDeclared + i), "toString(" + quoted(dimensionPrefix+columnName(d)) + ")"}
+			return operand{bit(i), "toString(" + quoted(dimensionPrefix+columnName(d)) + ")"}
 		}
 	}
 	return l.undeclared(colDimensions, name, "''")
@@ -137,7 +136,7 @@ func (l *layout) dimension(name string) operand {
 func (l *layout) metric(name string) operand {
 	for i, m := range l.metrics {
 		if m == name {
-			return operand{bit(firstDeclared + len(l.dimensions) + i), quoted(metricPrefix + columnName(m))}
+			return operand{bit(len(l.dimensions) + i), quoted(metricPrefix + columnName(m))}
 		}
 	}
 	return l.undeclared(colMetrics, name, "toFloat64(0)")

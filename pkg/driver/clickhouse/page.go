@@ -30,8 +30,11 @@ func (r *row) prepare(l *layout) {
 	}
 	r.layout = l
 	r.dimensions, r.metrics = make([]string, len(l.dimensions)), make([]float64, len(l.metrics))
-	r.columns = []string{l.nanoseconds(), "seq", "toUInt64(missing)", "type", "source", "payload", "id"}
-	r.into = []any{&r.time, &r.seq, &r.missing, &r.eventType, &r.source, &r.payload, &r.id}
+	r.columns = []string{l.nanoseconds(), "seq", "type", "source", "payload", "id"}
+	r.into = []any{&r.time, &r.seq, &r.eventType, &r.source, &r.payload, &r.id}
+	if l.declared() > 0 {
+		r.columns, r.into = append(r.columns, "toUInt64(missing)"), append(r.into, &r.missing)
+	}
 	for i, d := range l.dimensions {
 		r.columns, r.into = append(r.columns, quoted(dimensionPrefix+columnName(d))), append(r.into, &r.dimensions[i])
 	}
@@ -65,11 +68,11 @@ type page struct {
 func (p *page) add(r *row) {
 	e := &p.events
 	e.Times = append(e.Times, r.time)
-	code(&e.Types, &p.types, r.eventType, !r.lacks(0))
-	code(&e.Sources, &p.sources, r.source, !r.lacks(1))
+	code(&e.Types, &p.types, r.eventType, r.eventType != "")
+	code(&e.Sources, &p.sources, r.source, r.source != "")
 	blob(&e.Payloads, r.payload)
 	blob(&e.IDs, r.id)
-	n := firstDeclared
+	n := 0
 	for i, d := range r.layout.dimensions {
 		if !r.lacks(n) {
 			p.dimension(d, r.dimensions[i])

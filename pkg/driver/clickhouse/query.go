@@ -29,10 +29,10 @@ func (l *layout) within(start, end int64) []string {
 // selected are the conditions on types and sources, which rollups have too.
 func (l *layout) selected(q *driver.Selection) (conditions []string) {
 	if len(q.Types) > 0 {
-		conditions = append(conditions, "type IN "+literals(q.Types), bit(0))
+		conditions = append(conditions, "type IN "+literals(q.Types))
 	}
 	if len(q.Sources) > 0 {
-		conditions = append(conditions, "source IN "+literals(q.Sources), bit(1))
+		conditions = append(conditions, "source IN "+literals(q.Sources))
 	}
 	return conditions
 }

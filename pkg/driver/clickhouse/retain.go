@@ -24,32 +24,23 @@ func (s *store) RetainEvents(ctx context.Context, ns prism.Namespace, age time.D
 	return nil
 }
 
-// sweepEvery is how often it is looked at what is over.
-const sweepEvery = 10 * time.Minute
-
 // sweep deletes what is over and forgets what was stored long ago, until the
 // store closes.
 func (s *store) sweep() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-s.closing
-		cancel()
-	}()
-	done := map[string]int64{}
+	ctx := s.life
 	failing := false
 	for {
-		timer := s.clock.NewTimer(sweepEvery)
+		timer := s.clock.NewTimer(s.options.Sweep)
 		select {
 		case <-timer.C:
 		case <-s.retain:
 			timer.Stop()
-		case <-s.closing:
+		case <-s.life.Done():
 			timer.Stop()
 			return
 		}
 		s.windows.sweep(s.clock.Now())
-		err := s.sweepOver(ctx, done)
+		err := s.sweepOver(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
 			s.log.Warn("events that are over stay while the server does not do what it is asked", "error", err)
 		}
@@ -62,8 +53,8 @@ const mostAtOnce = 100
 
 // sweepOver deletes what is over. A mutation rewrites the parts that it changes,
 // so the cut of a namespace moves in steps, and those of many namespaces go
-// together. Done has the cuts that were made.
-func (s *store) sweepOver(ctx context.Context, done map[string]int64) error {
+// together.
+func (s *store) sweepOver(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
@@ -77,9 +68,6 @@ func (s *store) sweepOver(ctx context.Context, done map[string]int64) error {
 			continue
 		}
 		f.number = cut(s.clock.Now(), time.Duration(f.number))
-		if f.number == done[f.name] {
-			continue
-		}
 		n, err := s.count(ctx, s.schema.events(), s.schema.before(f, colTime))
 		if err != nil {
 			return err
@@ -87,13 +75,11 @@ func (s *store) sweepOver(ctx context.Context, done map[string]int64) error {
 		if n > 0 {
 			over = append(over, f)
 		}
-		done[f.name] = f.number
 	}
 	for len(over) > 0 {
 		some := over[:min(len(over), mostAtOnce)]
 		over = over[len(some):]
 		if err := s.deleteBefore(ctx, some); err != nil {
-			clear(done)
 			return err
 		}
 	}
@@ -111,26 +97,33 @@ func (sc *schema) before(f fact, column string) string {
 	return all("namespace = "+literal(f.name), column+" < "+sc.layout.moment(f.number))
 }
 
+// deleteBefore returns when all is gone, so that nobody asks for it twice.
 func (s *store) deleteBefore(ctx context.Context, cuts []fact) error {
-	var events, buckets []string
-	for _, f := range cuts {
-		events = append(events, s.schema.before(f, colTime))
-		buckets = append(buckets, s.schema.before(f, "bucket"))
-	}
-	if err := s.remove(ctx, eventsTable, anyOf(events...)); err != nil {
-		return err
+	over := func(column string) string {
+		var conditions []string
+		for _, f := range cuts {
+			conditions = append(conditions, s.schema.before(f, column))
+		}
+		return anyOf(conditions...)
 	}
 	for _, r := range s.schema.rollups {
-		if err := s.remove(ctx, r.table(), anyOf(buckets...)); err != nil {
+		if err := s.remove(ctx, r.table(), over("bucket")); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.remove(ctx, eventsTable, over(colTime))
 }
 
-// remove begins to delete rows.
+// remove deletes rows and returns when they are gone.
 func (s *store) remove(ctx context.Context, table, condition string) error {
-	return s.exec(ctx, "ALTER TABLE "+s.schema.table(table)+s.schema.onCluster()+" DELETE WHERE "+condition)
+	n, err := s.count(ctx, s.schema.all(table), condition)
+	if err != nil || n == 0 {
+		return err
+	}
+	if err := s.exec(ctx, "ALTER TABLE "+s.schema.table(table)+s.schema.onCluster()+" DELETE WHERE "+condition); err != nil {
+		return err
+	}
+	return s.gone(ctx, table, condition)
 }
 
 // Drop deletes the rows of a namespace and returns when they are gone.
@@ -143,19 +136,8 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 	for _, r := range s.schema.rollups {
 		tables = append(tables, r.table())
 	}
-	of := "namespace = " + literal(string(ns))
 	for _, table := range tables {
-		n, err := s.count(ctx, s.schema.all(table), of)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			continue
-		}
-		if err := s.remove(ctx, table, of); err != nil {
-			return err
-		}
-		if err := s.gone(ctx, table, of); err != nil {
+		if err := s.remove(ctx, table, "namespace = "+literal(string(ns))); err != nil {
 			return err
 		}
 	}
@@ -180,7 +162,7 @@ func (s *store) gone(ctx context.Context, table, condition string) error {
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return prism.From(ctx.Err())
-		case <-s.closing:
+		case <-s.life.Done():
 			return s.closedError()
 		}
 	}

@@ -42,10 +42,10 @@ const (
 
 func (sc *schema) rollupDDL(r rollup) string {
 	return fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s ("+
-		"namespace LowCardinality(String), bucket DateTime64(9, 'UTC') CODEC(DoubleDelta, LZ4), type LowCardinality(String), source LowCardinality(String), missing UInt8, "+
+		"namespace LowCardinality(String), bucket DateTime64(9, 'UTC') CODEC(DoubleDelta, LZ4), type LowCardinality(String), source LowCardinality(String), "+
 		"kind UInt8, metric LowCardinality(String), events SimpleAggregateFunction(sum, UInt64), total SimpleAggregateFunction(sum, Float64), "+
 		"low SimpleAggregateFunction(min, Float64), high SimpleAggregateFunction(max, Float64)"+
-		") ENGINE = %s PARTITION BY toYYYYMM(bucket) ORDER BY (namespace, kind, metric, bucket, type, source, missing) SETTINGS index_granularity = 8192%s",
+		") ENGINE = %s PARTITION BY toYYYYMM(bucket) ORDER BY (namespace, kind, metric, bucket, type, source) SETTINGS index_granularity = 8192%s",
 		sc.table(r.table()), sc.onCluster(), sc.engine("Aggregating", r.table(), true), sc.tokens())
 }
 
@@ -67,10 +67,10 @@ func (sc *schema) feedDDL(r rollup) string {
 	each := "arrayConcat(" + strings.Join(rows, ", ") + ")"
 	size := integer(r.size)
 	return fmt.Sprintf("CREATE MATERIALIZED VIEW IF NOT EXISTS %s%s TO %s AS "+
-		"SELECT namespace, fromUnixTimestamp64Nano(slot, 'UTC') AS bucket, type, source, toUInt8(bitAnd(lacks, 3)) AS missing, "+
+		"SELECT namespace, fromUnixTimestamp64Nano(slot, 'UTC') AS bucket, type, source, "+
 		"row.1 AS kind, row.2 AS metric, count() AS events, sum(row.3) AS total, min(row.3) AS low, max(row.3) AS high "+
-		"FROM (SELECT namespace, intDiv(toUnixTimestamp64Nano(time), %s) * %s AS slot, type, source, missing AS lacks, arrayJoin(%s) AS row FROM %s) "+
-		"GROUP BY namespace, slot, type, source, lacks, kind, metric",
+		"FROM (SELECT namespace, intDiv(toUnixTimestamp64Nano(time), %s) * %s AS slot, type, source, arrayJoin(%s) AS row FROM %s) "+
+		"GROUP BY namespace, slot, type, source, kind, metric",
 		sc.table(r.table()+"_feed"), sc.onCluster(), sc.table(r.table()), size, size, each, sc.table(eventsTable))
 }
 
