@@ -26,8 +26,9 @@ type block struct {
 	metrics                      [][]float64 // the declared ones
 	rest                         rest
 
-	input proto.Input
-	known vocabulary
+	names   []string // of the columns
+	known   vocabulary
+	counted []int
 
 	bytes  int
 	since  time.Time
@@ -53,6 +54,9 @@ func newBlock(l *layout) *block {
 	}
 	for i := range b.dimensions {
 		b.dimensions[i].low = l.modern
+	}
+	for _, c := range l.columns() {
+		b.names = append(b.names, c.name)
 	}
 	b.reset()
 	return b
@@ -87,7 +91,7 @@ func (b *block) reset() {
 // seq is of the first.
 func (b *block) append(ns prism.Namespace, batch *driver.EventBatch, keep []int, seq uint64) {
 	if keep == nil {
-		keep = every(batch.Len())
+		keep = b.every(batch.Len())
 	}
 	first := b.rows()
 	b.known = b.namespace.learn([]string{string(ns)}, b.known)
@@ -111,12 +115,11 @@ func (b *block) append(ns prism.Namespace, batch *driver.EventBatch, keep []int,
 }
 
 // every is 0 to n-1.
-func every(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
+func (b *block) every(n int) []int {
+	for i := len(b.counted); i < n; i++ {
+		b.counted = append(b.counted, i)
 	}
-	return all
+	return b.counted[:n]
 }
 
 // appendWords takes a column of a batch; an event that has nothing in it gets the
@@ -262,11 +265,11 @@ func (b *block) columns() proto.Input {
 			&lists{r.metricNames.Type().Array(), r.metricEnds, []proto.ColInput{&r.metricNames}},
 			&lists{"Array(Float64)", r.metricEnds, []proto.ColInput{numbers}})
 	}
-	b.input = b.input[:0]
-	for i, c := range b.layout.columns() {
-		b.input = append(b.input, proto.InputColumn{Name: c.name, Data: all[i]})
+	input := make(proto.Input, len(all))
+	for i, c := range all {
+		input[i] = proto.InputColumn{Name: b.names[i], Data: c}
 	}
-	return b.input
+	return input
 }
 
 func (b *block) timeColumn() proto.ColInput {

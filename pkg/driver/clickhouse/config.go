@@ -84,8 +84,9 @@ type tier struct {
 }
 
 type batchOptions struct {
-	// Rows and Bytes end a block. Defaults 100000 and 32 MiB. A call whose
-	// events are more goes as a block of its own.
+	// Rows and Bytes end a block; half of them do while a connection is idle.
+	// Defaults 100000 and 32 MiB. A call whose events are more goes as a block
+	// of its own.
 	Rows  int `yaml:"rows"`
 	Bytes int `yaml:"bytes"`
 	// Age is how long events wait for others while a block is on its way; while

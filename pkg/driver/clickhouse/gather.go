@@ -18,8 +18,8 @@ import (
 const maxWaiting = 4096
 
 // A gatherer puts the events of concurrent appends, of whatever namespaces,
-// together into blocks. A block goes when it is full, when no other is on its
-// way, or when it is old; so a lone caller waits for nobody, and many callers
+// together into blocks. A block goes when no other is on its way, when it is
+// full, half full while a connection is idle, or old; so a lone caller waits for nobody, and many callers
 // share the large blocks that the server wants. There are as many blocks as
 // connections and one more: when all are full, callers wait.
 type gatherer struct {
@@ -138,7 +138,7 @@ func (g *gatherer) launch() {
 		return
 	}
 	left := g.s.options.Batch.Age - time.Since(b.since)
-	if g.flying > 0 && left > 0 && b.rows() < g.s.options.Batch.Rows && b.bytes < g.s.options.Batch.Bytes {
+	if g.flying > 0 && left > 0 && 2*b.rows() < g.s.options.Batch.Rows && 2*b.bytes < g.s.options.Batch.Bytes {
 		g.timer.Reset(left)
 		return
 	}
