@@ -125,7 +125,7 @@ func decode(text string) func(any) error {
 	return func(into any) error { return yaml.UnmarshalWithOptions([]byte(text), into, yaml.Strict()) }
 }
 
-func config(k kind, s *clickhousetest.Server, more ...string) driver.Config {
+func settings(k kind, s *clickhousetest.Server, more ...string) driver.Config {
 	return driver.Config{
 		Name: k.name, Log: slog.New(slog.DiscardHandler),
 		Options: decode(fmt.Sprintf(k.options, k.addr(s)) + strings.Join(more, "\n")),
@@ -141,7 +141,7 @@ func open(t drivertest.TB, k kind, more ...string) driver.Set {
 
 func openIn(t drivertest.TB, k kind, s *clickhousetest.Server, more ...string) driver.Set {
 	t.Helper()
-	set, err := clickhouse.Spec().Open(context.Background(), config(k, s, more...))
+	set, err := clickhouse.Spec().Open(context.Background(), settings(k, s, more...))
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -170,7 +170,7 @@ func harness(k kind, more ...string) drivertest.Harness {
 	return drivertest.Harness{Name: k.name, Forgets: true, Patience: time.Minute, Open: func(t drivertest.TB, _ drivertest.Options) drivertest.Opened {
 		t.Helper()
 		s := k.server(t)
-		c := config(k, s, append(more, "database: "+database(t, s), "sweep: 1s")...)
+		c := settings(k, s, append(more, "database: "+database(t, s), "sweep: 1s")...)
 		now := clock.NewFake(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 		c.Clock = now
 		var set driver.Set

@@ -101,25 +101,22 @@ func (s *store) migrateRollups(ctx context.Context, sc *schema) error {
 }
 
 func (s *store) migrateRollup(ctx context.Context, sc *schema, r *rollup) error {
-	whole, err := s.count(ctx, "system.tables", all("database = "+literal(s.options.Database), "name IN "+literals([]string{r.table(), r.table() + "_feed"})))
-	if err != nil {
+	feed := r.table() + "_feed"
+	if err := s.create(ctx, sc, r.table(), sc.rollupDDL(*r)); err != nil {
 		return err
 	}
-	statements := []string{sc.rollupDDL(*r), sc.feedDDL(*r)}
-	if s.options.Cluster != "" {
-		statements = append(statements, sc.distributedDDL(r.table()))
+	if err := s.create(ctx, sc, feed, sc.feedDDL(*r)); err != nil {
+		return err
 	}
-	for _, statement := range statements {
-		if err := s.exec(ctx, statement); err != nil {
-			return err
-		}
+	if err := s.distribute(ctx, sc, r.table()); err != nil {
+		return err
 	}
-	if whole == 2 && r.since != math.MaxInt64 {
+	if sc.there[r.table()] && sc.there[feed] && r.since != math.MaxInt64 {
 		return nil
 	}
 	last := int64(math.MinInt64)
 	query := "SELECT toUnixTimestamp64Nano(max(time)), count() FROM " + sc.events()
-	err = s.rows(ctx, query, func(rows chdriver.Rows) error {
+	err := s.rows(ctx, query, func(rows chdriver.Rows) error {
 		var latest int64
 		var n uint64
 		if err := rows.Scan(&latest, &n); err != nil {

@@ -155,7 +155,7 @@ func TestRollupsAnswerAsEventsDo(t *testing.T) {
 				appends(t, without, "ns", scattered(r, 400, 5))
 				appends(t, with, "other", scattered(r, 50, 5))
 			}
-			sources := sideBySide(t, r, with, without, "ns", 60, 5)
+			sources := sideBySide(t, r, with, without, "ns", 40, 5)
 			if want := []string{"1h", "1m", "raw"}; !slices.Equal(sources, want) {
 				t.Errorf("answers came from %q, want %q", sources, want)
 			}
@@ -175,7 +175,7 @@ func TestARollupOfATableWithEventsIsWholeBehindThem(t *testing.T) {
 	with := openIn(t, bridge, server, db, rollups)
 	appends(t, with, "ns", scattered(r, 500, 9))
 	again := openIn(t, bridge, server, db, rollups)
-	sources := sideBySide(t, r, again, without, "ns", 60, 9)
+	sources := sideBySide(t, r, again, without, "ns", 30, 9)
 	if !slices.Contains(sources, "1h") {
 		t.Errorf("answers came from %q, want some from a rollup", sources)
 	}

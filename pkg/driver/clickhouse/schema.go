@@ -66,6 +66,7 @@ type schema struct {
 	o       *options
 	layout  *layout
 	rollups []rollup
+	there   map[string]bool // tables, before any was made
 }
 
 func (sc *schema) table(name string) string { return quoted(sc.o.Database) + "." + quoted(name) }
@@ -180,24 +181,23 @@ func (s *store) migrate(ctx context.Context, v server) (*schema, error) {
 	if there == 0 {
 		return nil, s.classifyCode(codeUnknownDatabase).WithBackend(s.name)
 	}
-	there, err = s.count(ctx, "system.tables", all("database = "+literal(s.options.Database), "name = "+literal(factsTable)))
-	if err != nil {
+	if err := s.look(ctx, sc); err != nil {
 		return nil, err
 	}
 	known := false
-	if there > 0 {
+	if sc.there[factsTable] {
 		if known, err = s.compare(ctx, sc); err != nil {
 			return nil, err
 		}
 	}
-	statements := []string{sc.factsDDL(), sc.eventsDDL()}
-	if s.options.Cluster != "" {
-		statements = append(statements, sc.distributedDDL(eventsTable))
+	if err := s.create(ctx, sc, factsTable, sc.factsDDL()); err != nil {
+		return nil, err
 	}
-	for _, statement := range statements {
-		if err := s.exec(ctx, statement); err != nil {
-			return nil, err
-		}
+	if err := s.create(ctx, sc, eventsTable, sc.eventsDDL()); err != nil {
+		return nil, err
+	}
+	if err := s.distribute(ctx, sc, eventsTable); err != nil {
+		return nil, err
 	}
 	if !known {
 		if err := s.note(ctx, sc, fact{kind: factSchema, number: schemaVersion, text: sc.layout.String()}); err != nil {
@@ -205,6 +205,35 @@ func (s *store) migrate(ctx context.Context, v server) (*schema, error) {
 		}
 	}
 	return sc, s.migrateRollups(ctx, sc)
+}
+
+// look finds out which tables there are.
+func (s *store) look(ctx context.Context, sc *schema) error {
+	sc.there = map[string]bool{}
+	query := "SELECT name FROM system.tables WHERE database = " + literal(s.options.Database)
+	return s.rows(ctx, query, func(r chdriver.Rows) error {
+		var name string
+		err := r.Scan(&name)
+		sc.there[name] = true
+		return err
+	})
+}
+
+// create makes a table if it is missing, so that who may only read can open what
+// is whole.
+func (s *store) create(ctx context.Context, sc *schema, table, ddl string) error {
+	if sc.there[table] {
+		return nil
+	}
+	return s.exec(ctx, ddl)
+}
+
+// distribute makes the table over all shards of another.
+func (s *store) distribute(ctx context.Context, sc *schema, table string) error {
+	if s.options.Cluster == "" {
+		return nil
+	}
+	return s.create(ctx, sc, table+allShards, sc.distributedDDL(table))
 }
 
 // fits settles the layout, and refuses what the server cannot do.
