@@ -15,10 +15,10 @@ export TOOLS VERSION
 TARGETS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 FUZZTIME ?= 30s
 
-.PHONY: help build dev test test-faults fuzz lint format generate matrix cover bench release cross tools clean
+.PHONY: help build dev test test-faults test-containers fuzz lint format generate matrix cover bench release cross tools clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build prismd and prismctl into bin/
 	@mkdir -p bin
@@ -32,6 +32,9 @@ test: ## the whole suite with its set-up: checks, tests with the race detector, 
 
 test-faults: build ## the fault tests in their full forms (an hour or two); writes docs/faults.md
 	tools/faults.sh
+
+test-containers: ## the tests on containers, on the engine that answers or one of its own (two minutes)
+	tools/containers.sh -v
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	tools/fuzz.sh $(FUZZTIME)

@@ -54,6 +54,7 @@ endtoend() { # the programs are built to count what they cover
 	return $status
 }
 faults() { PRISM_TEST_BIN=$root/bin gotest -count=1 -p 1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/faults.out" ./test/faults/...; }
+containers() { tools/containers.sh -json | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"; }
 gate() {
 	local profiles=()
 	for p in "$work"/*.out; do [ -s "$p" ] && profiles+=("$p"); done
@@ -73,6 +74,7 @@ step "cross-builds" tools/cross.sh darwin/arm64 windows/amd64
 step "end to end" endtoend
 [ -n "${PRISM_TEST_FUZZ:-}" ] && step "fuzz targets" tools/fuzz.sh "$PRISM_TEST_FUZZ"
 step "quick faults" faults
+step "containers" containers
 step "coverage gate" gate
 end
 [ ${#failed[@]} -eq 0 ]

@@ -127,7 +127,7 @@ func TestUpWithWhatIsNotThereSaysHowToGetIt(t *testing.T) {
 	r.Want(5, []string{"prism-chdb is neither on PATH nor in ", "run tools/chdb.sh"}, "dev", "up", "--with", "clickhouse")
 }
 
-func TestUpWithClickHouseKeepsDataOnIt(t *testing.T) {
+func TestUpWithClickHouseIsReadyWithItsDataHere(t *testing.T) {
 	program, missing := clickhousetest.FindBridge()
 	switch {
 	case missing != "" && clickhousetest.Required():
