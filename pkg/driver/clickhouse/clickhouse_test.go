@@ -20,6 +20,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/driver/clickhouse"
 	"github.com/prism-data-layer/prism/pkg/driver/clickhouse/clickhousetest"
 	"github.com/prism-data-layer/prism/pkg/driver/drivertest"
+	"github.com/prism-data-layer/prism/pkg/driver/memory"
 )
 
 // A kind is a line of ClickHouse that the driver is tested on, as a column of
@@ -204,4 +205,21 @@ func TestConformance(t *testing.T) {
 			drivertest.Run(t, harness(k))
 		})
 	}
+}
+
+// The reference and the server give the same answers to the same calls.
+func TestModel(t *testing.T) {
+	if os.Getenv(drivertest.ModelRuns) == "" {
+		t.Setenv(drivertest.ModelRuns, "3") // each step is a few statements of a server
+	}
+	each(t, func(t *testing.T, k kind) {
+		h := harness(k)
+		open := h.Open
+		h.Open = func(t drivertest.TB, o drivertest.Options) drivertest.Opened {
+			opened := open(t, o)
+			opened.Reopen = nil // it would forget what the other remembers
+			return opened
+		}
+		drivertest.RunTimeSeriesModel(t, drivertest.Driver(memory.Spec()), h)
+	})
 }

@@ -16,8 +16,7 @@ import (
 // connect makes the pool for statements and queries, on either protocol. It
 // dials nothing yet.
 func (s *store) connect() error {
-	password, err := driver.ReadPassword(s.options.PasswordFile)
-	if err != nil {
+	if _, err := driver.ReadPassword(s.options.PasswordFile); err != nil {
 		return driver.UnusableOption(s.name, "password_file", err)
 	}
 	secure, err := s.options.TLS.Config()
@@ -28,11 +27,11 @@ func (s *store) connect() error {
 		Protocol: clickhouse.Native, Addr: s.options.Addrs, TLS: secure,
 		// The database is named in each statement, so that one that is not there
 		// is told apart from a server that is not.
-		Auth:        clickhouse.Auth{Username: s.options.Username, Password: password},
+		Auth:        clickhouse.Auth{Username: s.options.Username},
 		DialTimeout: s.options.DialTimeout, ReadTimeout: s.options.Timeout,
 		MaxOpenConns: s.options.PoolSize, MaxIdleConns: s.options.PoolSize,
-		ConnOpenStrategy: clickhouse.ConnOpenInOrder,
-		Compression:      &clickhouse.Compression{Method: clickhouse.CompressionNone},
+		DialStrategy: s.dialFirst,
+		Compression:  &clickhouse.Compression{Method: clickhouse.CompressionNone},
 	}
 	if s.options.Protocol == protocolHTTP {
 		o.Protocol = clickhouse.HTTP
@@ -46,6 +45,21 @@ func (s *store) connect() error {
 		s.inserts = &nativeInserts{s: s, tls: secure, idle: make(chan *nativeConn, s.options.InsertConnections)}
 	}
 	return nil
+}
+
+// dialFirst connects to the first server that answers. The password is read again,
+// so that a changed one needs no restart.
+func (s *store) dialFirst(ctx context.Context, _ int, o *clickhouse.Options, dial clickhouse.Dial) (r clickhouse.DialResult, err error) {
+	own := *o
+	if own.Auth.Password, err = driver.ReadPassword(s.options.PasswordFile); err != nil {
+		return r, driver.UnusableOption(s.name, "password_file", err)
+	}
+	for _, addr := range own.Addr {
+		if r, err = dial(ctx, addr, &own); err == nil || exceptionCode(err) != 0 {
+			break
+		}
+	}
+	return r, err
 }
 
 // inserts sends blocks.
