@@ -49,7 +49,7 @@ type store struct {
 
 	// What the first contact with the server settles. See ready.
 	settled    atomic.Bool
-	settling   sync.Mutex
+	settling   chan struct{} // held by who settles it
 	layout     *layout
 	schema     *schema
 	insertInto string
@@ -67,8 +67,7 @@ type store struct {
 }
 
 func open(ctx context.Context, c driver.Config) (driver.Set, error) {
-	s := &store{name: c.Name, clock: c.Clock, log: c.Log, retain: make(chan struct{}, 1)}
-	s.life, s.end = context.WithCancel(context.Background())
+	s := &store{name: c.Name, clock: c.Clock, log: c.Log, settling: make(chan struct{}, 1), retain: make(chan struct{}, 1)}
 	if s.clock == nil {
 		s.clock = clock.Real()
 	}
@@ -82,12 +81,14 @@ func open(ctx context.Context, c driver.Config) (driver.Set, error) {
 		return driver.Set{}, err
 	}
 	s.options.fill()
+	s.life, s.end = context.WithCancel(context.Background())
 	s.windows = newWindows(s.options.DedupeIDs, s.options.Receipts)
 	if err := s.connect(); err != nil {
 		return driver.Set{}, err
 	}
 	info, err := s.greet(ctx)
 	if err != nil {
+		s.end()
 		s.inserts.close()
 		_ = s.conn.Close()
 		return driver.Set{}, err
@@ -109,8 +110,8 @@ func (s *store) greet(ctx context.Context) (driver.Info, error) {
 	case err != nil:
 		return info, err
 	}
-	info.Durability, info.Durable, err = s.durability(ctx)
-	return info, err
+	info.Durability, info.Durable = s.durability(ctx)
+	return info, nil
 }
 
 // ready sees to it that the tables are there. The first call after a contact
@@ -119,8 +120,12 @@ func (s *store) ready(ctx context.Context) error {
 	if s.settled.Load() {
 		return nil
 	}
-	s.settling.Lock()
-	defer s.settling.Unlock()
+	select {
+	case s.settling <- struct{}{}:
+		defer func() { <-s.settling }()
+	case <-ctx.Done():
+		return prism.From(ctx.Err())
+	}
 	if s.settled.Load() {
 		return nil
 	}

@@ -12,30 +12,34 @@ import (
 )
 
 // durability says in words what an ack is worth.
-func (s *store) durability(ctx context.Context) (text string, durable bool, err error) {
-	fsync := ""
-	err = s.rows(ctx, "SELECT value FROM system.merge_tree_settings WHERE name = 'fsync_after_insert'", func(r chdriver.Rows) error { return r.Scan(&fsync) })
-	if err != nil {
-		return "", false, err
-	}
+func (s *store) durability(ctx context.Context) (text string, durable bool) {
+	fsync, told := s.setting(ctx, "merge_tree_settings", "fsync_after_insert")
 	switch {
 	case fsync == "1":
 		text, durable = "acked means written to a part on the server's disk and fsynced (fsync_after_insert)", true
-	default:
+	case told:
 		text = "acked means written to a part on the server's disk, which the system writes out when it likes: a crash of the machine may take half a minute and more"
+	default:
+		text = "acked means written to a part on the server's disk; the server does not tell whether that is fsynced"
 	}
 	if s.options.Cluster == "" {
-		return text, durable, nil
+		return text, durable
 	}
-	quorum := ""
-	err = s.rows(ctx, "SELECT value FROM system.settings WHERE name = 'insert_quorum'", func(r chdriver.Rows) error { return r.Scan(&quorum) })
-	if err != nil {
-		return "", false, err
+	switch quorum, told := s.setting(ctx, "settings", "insert_quorum"); {
+	case !told:
+		return text, durable
+	case quorum == "" || quorum == "0":
+		return text + "; other replicas have it soon after (insert_quorum 0)", durable
+	default:
+		return text + "; as many replicas have it as insert_quorum says: " + quorum, durable
 	}
-	if quorum == "" || quorum == "0" {
-		return text + "; other replicas have it soon after (insert_quorum 0)", durable, nil
-	}
-	return text + "; so many replicas have it: insert_quorum " + quorum, durable, nil
+}
+
+// setting asks for one of the server's; told is false if the server keeps it to
+// itself.
+func (s *store) setting(ctx context.Context, table, name string) (value string, told bool) {
+	err := s.rows(ctx, "SELECT value FROM system."+table+" WHERE name = "+literal(name), func(r chdriver.Rows) error { return r.Scan(&value) })
+	return value, err == nil
 }
 
 // Health asks the server and looks at the tables.
@@ -64,7 +68,7 @@ func (s *store) Health(ctx context.Context) driver.Health {
 	if parts, rows, bytes, err := s.parts(ctx, eventsTable); err == nil {
 		h.Facts["parts"], h.Facts["rows"], h.Facts["disk_bytes"] = utoa(parts), utoa(rows), utoa(bytes)
 	}
-	h.Facts["durability"], _, _ = s.durability(ctx)
+	h.Facts["durability"], _ = s.durability(ctx)
 	if s.options.Cluster != "" {
 		s.replication(ctx, &h)
 	}
