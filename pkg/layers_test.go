@@ -37,7 +37,8 @@ telemetry           → nothing
 auth                → nothing
 session             → auth
 session/*           → session
-control             → auth session pattern
+control             → auth session pattern sqlitefile
+sqlitefile          → nothing
 route               → auth session plan control data data/* pattern driver driver/around guard telemetry
 gateway             → proto/prism/*/v1 wire wire/frame telemetry auth session route data/*
 admin               → proto/prism/*/v1 wire telemetry auth session route control plan driver
@@ -56,6 +57,7 @@ driver/series       → driver
 driver/memory       → driver driver/broker driver/lease driver/series
 driver/nats         → driver driver/broker
 driver/pebble       → driver driver/broker driver/lease
+driver/sqlite       → driver driver/series sqlitefile
 driver/around       → driver
 driver/around/gen   → nothing
 driver/drivertest   → driver driver/around
@@ -98,7 +100,7 @@ pkg                 → nothing
 // A module that no row names is free, except for the rooms of bare.
 const outside = `
 github.com/cockroachdb/pebble/v2     → driver/pebble
-modernc.org/sqlite                   → control driver/sqlite
+modernc.org/sqlite                   → sqlitefile
 github.com/maypok86/otter/v2         → driver/memory
 github.com/ClickHouse/clickhouse-go/v2 → driver/clickhouse
 github.com/ClickHouse/ch-go          → driver/clickhouse

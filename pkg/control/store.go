@@ -4,22 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"io/fs"
 	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
 	"github.com/prism-data-layer/prism/pkg/auth"
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/session"
+	"github.com/prism-data-layer/prism/pkg/sqlitefile"
 )
 
 var (
@@ -47,7 +42,7 @@ type Store struct {
 // folder, when it is not there. A file of a newer format is refused with
 // NEWER_FORMAT before a byte of it is touched; a damaged one with DATA_LOSS.
 func Open(ctx context.Context, path string, c clock.Clock, log *slog.Logger) (*Store, error) {
-	fresh, err := prepareFile(path)
+	fresh, err := kind().Prepare(path)
 	if err != nil {
 		return nil, openFailed(path, err)
 	}
@@ -67,16 +62,13 @@ func openFailed(path string, err error) error {
 }
 
 func (s *Store) open(ctx context.Context, path string, fresh bool) error {
-	conn, db, err := openWriter(ctx, path)
+	conn, db, err := kind().OpenWriter(ctx, path, fresh, pragmas())
 	if err != nil {
 		return err
 	}
 	s.writer = newWriter(db, conn)
-	if err := s.writer.prepare(ctx, fresh); err != nil {
-		return err
-	}
 	s.writer.start()
-	if s.read, err = sql.Open("sqlite", dsn(path, append(pragmas(), "query_only(1)"))); err != nil {
+	if s.read, err = sqlitefile.OpenReaders(path, pragmas()); err != nil {
 		return err
 	}
 	// Two, so that a slow list does not hold up the lookup of a key; one is
@@ -87,62 +79,10 @@ func (s *Store) open(ctx context.Context, path string, fresh bool) error {
 	return s.read.PingContext(ctx)
 }
 
-// openWriter opens the one connection that writes.
-func openWriter(ctx context.Context, path string) (*sql.Conn, *sql.DB, error) {
-	db, err := sql.Open("sqlite", dsn(path, append(pragmas(), "journal_mode(WAL)", "synchronous(FULL)")))
-	if err != nil {
-		return nil, nil, err
-	}
-	db.SetMaxOpenConns(1)
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, nil, errors.Join(err, db.Close())
-	}
-	return conn, db, nil
-}
-
 // pragmas are of every connection. The cache is small, for the gateway keeps
 // in memory what it asks for often.
 func pragmas() []string {
 	return []string{"busy_timeout(5000)", "cache_size(-256)", "mmap_size(0)", "temp_store(MEMORY)", "trusted_schema(0)"}
-}
-
-// dsn is a file: URI, so that a path may hold any character.
-func dsn(path string, pragmas []string) string {
-	q := url.Values{"_pragma": pragmas}
-	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: q.Encode()}
-	return u.String()
-}
-
-// prepareFile makes the folder and the file for the owner alone, and refuses
-// what it should not touch. fresh: there is nothing in it yet.
-func prepareFile(path string) (fresh bool, err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return false, prism.New(prism.ReasonInvalidConfig, "cannot make the folder of the control store").WithCause(err)
-	}
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		// SQLite gives its other files the mode of this one.
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-		if err != nil {
-			return false, prism.New(prism.ReasonInvalidConfig, "cannot make the control store").WithCause(err)
-		}
-		return true, f.Close()
-	case err != nil:
-		return false, prism.New(prism.ReasonInvalidConfig, "cannot look at the control store").WithCause(err)
-	case !info.Mode().IsRegular():
-		return false, prism.New(prism.ReasonInvalidConfig, "the control store is not a regular file")
-	}
-	if err := checkFormat(path); err != nil {
-		return false, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(path, 0o600); err != nil {
-			return false, prism.New(prism.ReasonInvalidConfig, "others may read the control store").WithCause(err)
-		}
-	}
-	return info.Size() == 0, nil
 }
 
 // Close writes what is left of the audit trail, folds the log into the file and

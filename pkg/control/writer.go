@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/sqlitefile"
 )
 
 // A writer is the one goroutine that writes. Changes that wait while the disk
@@ -170,8 +171,7 @@ func (w *writer) close() error {
 		if w.running {
 			<-w.stopped
 		}
-		// Leaves one file behind, with its format in the header.
-		_, cerr := w.tx.conn.ExecContext(context.Background(), foldLog)
+		cerr := sqlitefile.Fold(context.Background(), w.tx.conn)
 		for _, s := range w.tx.stmts {
 			_ = s.Close()
 		}

@@ -13,6 +13,9 @@ import (
 //     namespaces share nothing. Times are nanoseconds since 1970, exact.
 //   - An event that was acked is read by every later query of its range, until
 //     its retention is over, restarts included where acked data outlive them.
+//   - Times are 0 to prism.MaxEventTime. A type or source that is empty is none;
+//     a dimension may have an empty value, which is not the same as having none.
+//     Names of dimensions and metrics are never empty.
 //   - A range includes its start and not its end.
 //   - Floats are finite; what makes one of several, such as a sum, is right
 //     within the rounding of adding up in any order.
@@ -20,7 +23,8 @@ import (
 // TimeSeries is capability timeseries_basic.
 type TimeSeries interface {
 	// AppendEvents stores a batch whole, or fails and has stored nothing that
-	// the store can still take back. Events whose id was stored within
+	// the store can still take back; then its ids and receipt are not known
+	// either. Events whose id was stored within
 	// DedupeWindow, or stands before in the batch, are left out and counted. The
 	// batch is the caller's again when the call returns. A driver whose store
 	// wants large blocks lets concurrent calls share one.
@@ -142,7 +146,7 @@ type AppendResult struct {
 // condition holds.
 type Selection struct {
 	Start, End int64    // nanoseconds since 1970; Start < End
-	Types      []string // any of them; none: all
+	Types      []string // any of them, "" for events that have none; no entry: all
 	Sources    []string
 	Dimensions Filter // Attribute is the dimension's name
 }
@@ -152,7 +156,7 @@ type EventQuery struct {
 	Selection
 	Descending bool
 	After      Position // of a page of the same query; nil: from the beginning
-	Limit      int64    // of all pages together; 0: no bound
+	Limit      int64    // of all pages of this reader together; 0: no bound
 	Page       int      // events in a page at most, positive
 }
 

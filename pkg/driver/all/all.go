@@ -8,6 +8,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/driver/nats"
 	"github.com/prism-data-layer/prism/pkg/driver/pebble"
 	"github.com/prism-data-layer/prism/pkg/driver/redis"
+	"github.com/prism-data-layer/prism/pkg/driver/sqlite"
 )
 
 // Drivers are the drivers of this build.
@@ -18,5 +19,6 @@ func Drivers() driver.Registry {
 		nats.Spec(),
 		pebble.Spec(),
 		redis.Spec(),
+		sqlite.Spec(),
 	}
 }

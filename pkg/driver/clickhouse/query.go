@@ -67,21 +67,18 @@ func (l *layout) clause(c *driver.FilterClause) string {
 	return never
 }
 
-// A place is where an event lies in the order of a query, and how many came
-// before and with it.
+// A place is where an event lies in the order of a query.
 type place struct {
-	time  int64
-	seq   uint64
-	count int64
+	time int64
+	seq  uint64
 }
 
 // placeBytes is the length of a position.
-const placeBytes = 24
+const placeBytes = 16
 
 func (p place) position() driver.Position {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, placeBytes), uint64(p.time))
-	b = binary.BigEndian.AppendUint64(b, p.seq)
-	return binary.BigEndian.AppendUint64(b, uint64(p.count))
+	return binary.BigEndian.AppendUint64(b, p.seq)
 }
 
 func parsePlace(b driver.Position) (p place, err error) {
@@ -90,7 +87,6 @@ func parsePlace(b driver.Position) (p place, err error) {
 	}
 	p.time = int64(binary.BigEndian.Uint64(b))
 	p.seq = binary.BigEndian.Uint64(b[8:])
-	p.count = int64(binary.BigEndian.Uint64(b[16:]))
 	return p, nil
 }
 
@@ -120,6 +116,7 @@ type reader struct {
 	q      driver.EventQuery
 	at     place
 	begun  bool // at means something
+	given  int64
 	ended  bool
 	rows   chdriver.Rows
 	cancel context.CancelFunc
@@ -170,7 +167,7 @@ func (r *reader) fill() (driver.EventPage, error) {
 			return driver.EventPage{}, err
 		}
 		p.add(&r.row)
-		at = place{r.row.time, r.row.seq, at.count + 1}
+		at = place{r.row.time, r.row.seq}
 	}
 	if err := r.rows.Err(); err != nil {
 		r.ended = false
@@ -180,6 +177,7 @@ func (r *reader) fill() (driver.EventPage, error) {
 		return driver.EventPage{}, nil
 	}
 	r.at, r.begun = at, true
+	r.given += int64(len(p.events.Times))
 	return driver.EventPage{Events: p.finish(), Position: at.position()}, nil
 }
 
@@ -215,7 +213,7 @@ func (r *reader) statement() string {
 	}
 	statement := "SELECT " + strings.Join(r.row.columns, ", ") + " FROM " + r.s.schema.events() + " WHERE " + condition + " ORDER BY " + order
 	if r.q.Limit > 0 {
-		statement += " LIMIT " + integer(max(r.q.Limit-r.at.count, 0))
+		statement += " LIMIT " + integer(r.q.Limit-r.given)
 	}
 	return statement
 }

@@ -251,7 +251,16 @@ var defects = []defect{
 }
 
 func TestEachDefectIsFoundByTheRightPromises(t *testing.T) {
-	for _, d := range slices.Concat(defects, cacheDefects, queueDefects, streamDefects, pubsubDefects) {
+	// What is wrong with the others is none of the time series' business, and
+	// these take the longest.
+	others := slices.Concat(defects, cacheDefects, queueDefects, streamDefects, pubsubDefects)
+	for i := range others {
+		wrap := others[i].wrap
+		others[i].wrap = func(s driver.Set) driver.Set {
+			return wrap(s).Without("timeseries_basic", "timeseries_aggregation", "timeseries_retention")
+		}
+	}
+	for _, d := range slices.Concat(others, timeseriesDefects) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			h := drivertest.Driver(memory.Spec()).Wrapped(d.name, d.wrap)

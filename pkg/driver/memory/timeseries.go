@@ -1,7 +1,9 @@
 package memory
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -123,27 +125,30 @@ func (t *timeline) append(batch *driver.EventBatch, now int64) driver.AppendResu
 	t.ids.Add(fresh, now)
 	made := series.New([]*driver.EventBatch{batch}, rows, t.next)
 	t.next += uint64(len(rows))
-	t.replace(len(t.chunks), made)
-	sizes := make([]int, len(t.chunks))
-	for i, c := range t.chunks {
+	t.due(made)
+	chunks := slices.Concat(t.chunks, made) // readers keep the list that they have
+	sizes := make([]int, len(chunks))
+	for i, c := range chunks {
 		sizes[i] = c.Len()
 	}
-	if i := series.MergeFrom(sizes); i < len(sizes) {
-		t.replace(i, series.Merge(t.chunks[i:], 0))
+	var crowd []*series.Chunk
+	for _, i := range series.Crowd(sizes) { // the last first
+		crowd = append(crowd, chunks[i])
+		chunks = slices.Delete(chunks, i, i+1)
 	}
+	merged := series.Merge(crowd, 0)
+	t.chunks = append(chunks, merged...)
+	t.count(1, made)
+	t.count(-1, crowd)
+	t.count(1, merged)
 	return driver.AppendResult{Stored: int64(len(rows)), Duplicates: int64(batch.Len() - len(rows))}
 }
 
-// replace puts others in the place of the chunks from the i-th on. Readers keep
-// the list that they have.
-func (t *timeline) replace(i int, others []*series.Chunk) {
-	for _, c := range t.chunks[i:] {
-		t.events, t.bytes = t.events-int64(c.Len()), t.bytes-c.Bytes()
+// count adds chunks to what the timeline holds, or takes them away.
+func (t *timeline) count(sign int64, chunks []*series.Chunk) {
+	for _, c := range chunks {
+		t.events, t.bytes = t.events+sign*int64(c.Len()), t.bytes+sign*c.Bytes()
 	}
-	for _, c := range others {
-		t.events, t.bytes = t.events+int64(c.Len()), t.bytes+c.Bytes()
-	}
-	t.chunks = append(slices.Clip(t.chunks[:i]), others...)
 }
 
 // pieces are the chunks of a namespace as they are now.
@@ -231,6 +236,7 @@ func (m *timelines) RetainEvents(ctx context.Context, ns prism.Namespace, age ti
 func (t *timeline) trim(now int64) {
 	since := now - int64(t.age) + 1
 	if t.age == 0 || !slices.ContainsFunc(t.chunks, func(c *series.Chunk) bool { return c.First() < since }) {
+		t.due(t.chunks)
 		return
 	}
 	var left []*series.Chunk
@@ -242,7 +248,20 @@ func (t *timeline) trim(now int64) {
 			left = append(left, series.Merge([]*series.Chunk{c}, since)...)
 		}
 	}
-	t.replace(0, left)
+	t.chunks, t.events, t.bytes = left, 0, 0
+	t.count(1, left)
+	t.due(left)
+}
+
+// due tells the sweeper when the first of these events is over.
+func (t *timeline) due(chunks []*series.Chunk) {
+	if t.age == 0 || len(chunks) == 0 {
+		return
+	}
+	first := slices.MinFunc(chunks, func(a, b *series.Chunk) int { return cmp.Compare(a.First(), b.First()) }).First()
+	if first <= math.MaxInt64-int64(t.age) {
+		t.store.due(ceilMS(first + int64(t.age)))
+	}
 }
 
 // drop forgets the events of a namespace.
@@ -286,10 +305,12 @@ func (m *timelines) usage(ns prism.Namespace) driver.Usage {
 	return driver.Usage{Keys: t.events, Bytes: t.bytes, Receipts: int64(t.receipts.len())}
 }
 
-// tidy forgets what is over; the sweeper calls it.
+// tidy forgets what is over; the sweeper calls it, when the first event's time
+// is over too.
 func (m *timelines) tidy() {
 	now := m.store.now()
 	if now/1e6 < m.tidied+tidyEvery {
+		m.store.due(m.tidied + tidyEvery)
 		return
 	}
 	m.tidied = now / 1e6

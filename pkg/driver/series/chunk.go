@@ -95,26 +95,31 @@ const (
 	full = MaxRows / 4
 )
 
-// MergeFrom tells from the sizes of chunks, in order of their making, which are
-// best made one: those from the i-th on. If none, it is len(sizes).
-func MergeFrom(sizes []int) (i int) {
-	i = len(sizes)
-	largest, count := 1, 0 // of this level, and how many it has
-	for n := len(sizes) - 1; n >= 0 && sizes[n] < full; n-- {
+// Crowd tells which of chunks, by their sizes in order of their making, are best
+// made one, if any. Those that are full are passed over.
+func Crowd(sizes []int) []int {
+	var small []int // from the newest on
+	for n := len(sizes) - 1; n >= 0; n-- {
+		if sizes[n] < full {
+			small = append(small, n)
+		}
+	}
+	crowd, count, largest := 0, 0, 1 // count is of the chunks of this level
+	for i, n := range small {
 		if sizes[n] > largest {
 			count = 0
-			if i == n+1 && i < len(sizes) {
+			if crowd == i && crowd > 0 {
 				count = 1 // what comes of the levels below
 			}
 		}
 		for sizes[n] > largest {
 			largest *= fan
 		}
-		if count++; count >= fan && (n == 0 || sizes[n-1] > largest || sizes[n-1] >= full) {
-			i = n
+		if count++; count >= fan && (i+1 == len(small) || sizes[small[i+1]] > largest) {
+			crowd = i + 1
 		}
 	}
-	return i
+	return small[:crowd]
 }
 
 // Bytes is about what a chunk takes in memory.

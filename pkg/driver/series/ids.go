@@ -10,6 +10,12 @@ import (
 // An ID is what is remembered of an event's id.
 type ID [16]byte
 
+// IDOf is what is remembered of an id.
+func IDOf(id []byte) ID {
+	sum := sha256.Sum256(id)
+	return ID(sum[:16])
+}
+
 // IDs are those of the events of a namespace that arrived within
 // driver.DedupeWindow. The zero value is ready to use once Max is set.
 type IDs struct {
@@ -31,8 +37,7 @@ func (w *IDs) Fresh(batch int32, b *driver.EventBatch, beside map[ID]struct{}) (
 	rows = make([]Row, 0, b.Len())
 	for i := range b.Len() {
 		if id := b.IDs.At(i); len(id) > 0 {
-			sum := sha256.Sum256(id)
-			key := ID(sum[:16])
+			key := IDOf(id)
 			if w.has(key) {
 				continue
 			}
