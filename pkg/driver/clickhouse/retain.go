@@ -67,7 +67,7 @@ func (s *store) sweepOver(ctx context.Context) error {
 		if f.number == 0 {
 			continue
 		}
-		f.number = cut(s.clock.Now(), time.Duration(f.number))
+		f.number = s.cut(time.Duration(f.number))
 		n, err := s.count(ctx, s.schema.events(), s.schema.before(f, colTime))
 		if err != nil {
 			return err
@@ -86,11 +86,14 @@ func (s *store) sweepOver(ctx context.Context) error {
 	return nil
 }
 
+// stepSweeps is how many sweeps a step of a cut takes at most.
+const stepSweeps = 100
+
 // cut is before which time events of an age are over: a step of a 24th of the
-// age, a minute at least and a day at most.
-func cut(now time.Time, age time.Duration) int64 {
-	step := min(max(age/24, time.Minute), 24*time.Hour)
-	return roundDown(now.Add(-age).UnixNano(), int64(step))
+// age, one sweep at least and a hundred at most.
+func (s *store) cut(age time.Duration) int64 {
+	step := min(max(age/24, s.options.Sweep), stepSweeps*s.options.Sweep)
+	return roundDown(s.clock.Now().Add(-age).UnixNano(), int64(step))
 }
 
 func (sc *schema) before(f fact, column string) string {
