@@ -29,8 +29,8 @@ func (s *store) RetainEvents(ctx context.Context, ns prism.Namespace, age time.D
 func (s *store) sweep() {
 	ctx := s.life
 	failing := false
-	for {
-		timer := s.clock.NewTimer(s.options.Sweep)
+	for begun := s.clock.Now(); ; {
+		timer := s.clock.NewTimer(begun.Add(s.options.Sweep).Sub(s.clock.Now()))
 		select {
 		case <-timer.C:
 		case <-s.retain:
@@ -39,7 +39,8 @@ func (s *store) sweep() {
 			timer.Stop()
 			return
 		}
-		s.windows.sweep(s.clock.Now())
+		begun = s.clock.Now()
+		s.windows.sweep(begun)
 		err := s.sweepOver(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
 			s.log.Warn("events that are over stay while the server does not do what it is asked", "error", err)
