@@ -210,7 +210,7 @@ func TestConformance(t *testing.T) {
 // The reference and the server give the same answers to the same calls.
 func TestModel(t *testing.T) {
 	if os.Getenv(drivertest.ModelRuns) == "" {
-		t.Setenv(drivertest.ModelRuns, "3") // each step is a few statements of a server
+		t.Setenv(drivertest.ModelRuns, "2") // each step is a few statements of a server
 	}
 	each(t, func(t *testing.T, k kind) {
 		h := harness(k)
