@@ -209,8 +209,12 @@ func TestConformance(t *testing.T) {
 
 // The reference and the server give the same answers to the same calls.
 func TestModel(t *testing.T) {
+	// Each step is a few statements of a server.
 	if os.Getenv(drivertest.ModelRuns) == "" {
-		t.Setenv(drivertest.ModelRuns, "2") // each step is a few statements of a server
+		t.Setenv(drivertest.ModelRuns, "2")
+		if err := flag.Set("rapid.steps", "20"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	each(t, func(t *testing.T, k kind) {
 		h := harness(k)
