@@ -103,6 +103,8 @@ const outside = `
 github.com/cockroachdb/pebble/v2     → driver/pebble
 modernc.org/sqlite                   → sqlitefile
 github.com/maypok86/otter/v2         → driver/memory
+github.com/ClickHouse/clickhouse-go/v2 → driver/clickhouse
+github.com/ClickHouse/ch-go          → driver/clickhouse
 github.com/redis/go-redis/v9         → driver/redis
 github.com/nats-io/nats.go           → driver/nats
 github.com/prometheus/client_golang  → telemetry

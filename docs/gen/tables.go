@@ -57,6 +57,7 @@ func capabilities(drivers driver.Registry) (string, error) {
 // there: what a driver declares does not depend on it.
 const elsewhere = `apiVersion: prism/v1
 backends:
+  - {name: clickhouse, driver: clickhouse, options: {addrs: ["127.0.0.1:1"]}}
   - {name: redis, driver: redis, options: {addrs: [/nowhere/redis]}}
   - {name: nats, driver: nats, options: {servers: ["nats://127.0.0.1:1"], timeout: 1ms}}
 `

@@ -210,7 +210,7 @@ type Log struct {
 
 // Drivers lists the drivers of this build, for the suggestion and so that
 // prismctl, which cannot link them, judges a file as prismd does.
-func Drivers() []string { return []string{"memory", "nats", "pebble", "redis", "sqlite"} }
+func Drivers() []string { return []string{"clickhouse", "memory", "nats", "pebble", "redis", "sqlite"} }
 
 // AddedBackend judges a backend that stands in no file, with the values of its
 // options as they would be written in one. Variables are not looked at: they are

@@ -3,6 +3,7 @@ package all
 
 import (
 	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/driver/clickhouse"
 	"github.com/prism-data-layer/prism/pkg/driver/memory"
 	"github.com/prism-data-layer/prism/pkg/driver/nats"
 	"github.com/prism-data-layer/prism/pkg/driver/pebble"
@@ -13,6 +14,7 @@ import (
 // Drivers are the drivers of this build.
 func Drivers() driver.Registry {
 	return driver.Registry{
+		clickhouse.Spec(),
 		memory.Spec(),
 		nats.Spec(),
 		pebble.Spec(),

@@ -1,0 +1,173 @@
+package clickhouse
+
+import (
+	"context"
+	"time"
+
+	"github.com/prism-data-layer/prism/pkg/prism"
+)
+
+// RetainEvents notes how long a namespace keeps its events. They are deleted by
+// whichever gateway sweeps next.
+func (s *store) RetainEvents(ctx context.Context, ns prism.Namespace, age time.Duration) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.note(ctx, s.schema, fact{kind: factRetain, name: string(ns), number: int64(age)}); err != nil {
+		return err
+	}
+	select {
+	case s.retain <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// sweep deletes what is over and forgets what was stored long ago, until the
+// store closes.
+func (s *store) sweep() {
+	ctx := s.life
+	failing := false
+	for begun := s.clock.Now(); ; {
+		timer := s.clock.NewTimer(begun.Add(s.options.Sweep).Sub(s.clock.Now()))
+		select {
+		case <-timer.C:
+		case <-s.retain:
+			timer.Stop()
+		case <-s.life.Done():
+			timer.Stop()
+			return
+		}
+		begun = s.clock.Now()
+		s.windows.sweep(begun)
+		err := s.sweepOver(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			s.log.Warn("events that are over stay while the server does not do what it is asked", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+// mostAtOnce is how many namespaces are swept by one mutation.
+const mostAtOnce = 100
+
+// sweepOver deletes what is over. A mutation rewrites the parts that it changes,
+// so the cut of a namespace moves in steps, and those of many namespaces go
+// together.
+func (s *store) sweepOver(ctx context.Context) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	retentions, err := s.facts(ctx, s.schema, factRetain)
+	if err != nil {
+		return err
+	}
+	var over []fact // number: the cut
+	for _, f := range retentions {
+		if f.number == 0 {
+			continue
+		}
+		f.number = s.cut(time.Duration(f.number))
+		n, err := s.count(ctx, s.schema.events(), s.schema.before(f, colTime))
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			over = append(over, f)
+		}
+	}
+	for len(over) > 0 {
+		some := over[:min(len(over), mostAtOnce)]
+		over = over[len(some):]
+		if err := s.deleteBefore(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stepSweeps is how many sweeps a step of a cut takes at most.
+const stepSweeps = 100
+
+// cut is before which time events of an age are over: a step of a 24th of the
+// age, one sweep at least and a hundred at most.
+func (s *store) cut(age time.Duration) int64 {
+	step := min(max(age/24, s.options.Sweep), stepSweeps*s.options.Sweep)
+	return roundDown(s.clock.Now().Add(-age).UnixNano(), int64(step))
+}
+
+func (sc *schema) before(f fact, column string) string {
+	return all("namespace = "+literal(f.name), column+" < "+sc.layout.moment(f.number))
+}
+
+// deleteBefore returns when all is gone, so that nobody asks for it twice.
+func (s *store) deleteBefore(ctx context.Context, cuts []fact) error {
+	over := func(column string) string {
+		var conditions []string
+		for _, f := range cuts {
+			conditions = append(conditions, s.schema.before(f, column))
+		}
+		return anyOf(conditions...)
+	}
+	for _, r := range s.schema.rollups {
+		if err := s.remove(ctx, r.table(), over("bucket")); err != nil {
+			return err
+		}
+	}
+	return s.remove(ctx, eventsTable, over(colTime))
+}
+
+// remove deletes rows and returns when they are gone.
+func (s *store) remove(ctx context.Context, table, condition string) error {
+	n, err := s.count(ctx, s.schema.all(table), condition)
+	if err != nil || n == 0 {
+		return err
+	}
+	if err := s.exec(ctx, "ALTER TABLE "+s.schema.table(table)+s.schema.onCluster()+" DELETE WHERE "+condition); err != nil {
+		return err
+	}
+	return s.gone(ctx, table, condition)
+}
+
+// Drop deletes the rows of a namespace and returns when they are gone.
+func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	tables := []string{eventsTable}
+	for _, r := range s.schema.rollups {
+		tables = append(tables, r.table())
+	}
+	for _, table := range tables {
+		if err := s.remove(ctx, table, "namespace = "+literal(string(ns))); err != nil {
+			return err
+		}
+	}
+	if err := s.note(ctx, s.schema, fact{kind: factRetain, name: string(ns)}); err != nil {
+		return err
+	}
+	s.windows.forget(ns)
+	return nil
+}
+
+// gonePoll is how often it is looked whether rows are gone.
+const gonePoll = 20 * time.Millisecond
+
+// gone waits until no row is left.
+func (s *store) gone(ctx context.Context, table, condition string) error {
+	for pause := gonePoll; ; pause = min(2*pause, time.Second) {
+		n, err := s.count(ctx, s.schema.all(table), condition)
+		if err != nil || n == 0 {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return prism.From(ctx.Err())
+		case <-s.life.Done():
+			return s.closedError()
+		}
+	}
+}
