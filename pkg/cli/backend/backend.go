@@ -16,7 +16,7 @@ import (
 func New(f *cli.Factory) *cobra.Command {
 	cmd := cli.Group("backend", "Look at backends, the stores behind a gateway",
 		"A backend is a running store with a name in the gateway's configuration. What it can do decides\nwhat its namespaces can.",
-		"  prismctl backend list\n  prismctl backend health\n  prismctl backend stats --watch",
+		"  prismctl backend list\n  prismctl backend health\n  prismctl backend stats",
 		newList(f, runList), newDescribe(f), newHealth(f, runHealth), newStats(f, runStats), newTest(f, runTest),
 		newAdd(f, runAdd), newRemove(f, runRemove))
 	cmd.Aliases = []string{"be"}
@@ -44,7 +44,7 @@ func kind() cli.Kind[store] {
 		cli.Bool("durable", "", "whether an answered write survives a power cut", func(b store) bool { return b.GetDurable() }),
 		cli.Bool("added", "", "added by an operator, not declared", func(b store) bool { return b.GetAdded() }),
 		cli.State("breaker", "", "closed; half-open or open while the store does not answer", func(b store) string { return b.GetBreaker() }),
-		cli.Time("breaker_since", "", "since when it stands so", func(b store) int64 { return b.GetBreakerSinceMs() }),
+		cli.Time("breaker_changed_at", "", "since when it stands so", func(b store) int64 { return b.GetBreakerSinceMs() }),
 		cli.Int("breaker_opened", "", "how often it has opened", func(b store) int64 { return b.GetBreakerOpened() }),
 		cli.Int("calls", "", "that have ended since the start", func(b store) int64 { return b.GetCalls() }),
 		cli.Int("in_flight", "", "calls under way", func(b store) int64 { return b.GetInFlight() }),

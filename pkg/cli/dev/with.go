@@ -65,10 +65,8 @@ func (p *plan) add(o *upOptions) error {
 			return err
 		}
 		// ClickHouse runs before its driver is in the build.
-		if slices.Contains(config.Drivers(), s.name) {
-			if err := p.declare(s.name, options); err != nil {
-				return err
-			}
+		if err := p.declare(s.name, options); err != nil {
+			return err
 		}
 		spec.Name, spec.Path, spec.Dir = s.name, path, p.Root
 		services = append(services, spec)

@@ -149,6 +149,10 @@ func TestUpWithClickHouseIsReadyWithItsDataHere(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.OK("dev", "status", "-o", "json")), &list); err != nil || len(list) != 2 || list[0].Name != "clickhouse" || list[0].State != "ready" {
 		t.Errorf("status: %v, %v", list, err)
 	}
+	r.OK("namespace", "create", "visits", "--model", "timeseries", "--backend", "clickhouse")
+	if got := r.OK("backend", "describe", "clickhouse"); !strings.Contains(got, "timeseries_aggregation") || !strings.Contains(got, "acked means written to a part") {
+		t.Errorf("the backend does not say what it has and what acked means:\n%s", got)
+	}
 	r.OK("dev", "down")
 	<-u.ended
 	if parts, err := filepath.Glob(filepath.Join(r.Dir, ".prism", "clickhouse", "*")); err != nil || len(parts) == 0 {
