@@ -221,7 +221,7 @@ func printers() map[string][]string {
 		"backend health":     {"backend", "health"},
 		"backend stats":      {"backend", "stats"},
 		"backend test":       {"backend", "test", "local"},
-		"backend add":        {"backend", "add", "far", "--driver", "redis", "--option", "addrs=127.0.0.1:6379"},
+		"backend add":        {"backend", "add", "more", "--driver", "memory", "--option", "receipts=10"},
 		"backend remove":     {"backend", "remove", "spare", "--yes"},
 		"session list":       {"session", "list"},
 		"session describe":   {"session", "describe", "s-7f3a"},
