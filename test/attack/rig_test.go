@@ -29,6 +29,7 @@ namespaces:
   - {name: cache, model: cache, backend: volatile, access: {owners: ["service:a"]}}
   - {name: queue, model: queue, backend: volatile, access: {owners: ["service:a"]}}
   - {name: pubsub, model: pubsub, backend: volatile, access: {owners: ["service:a"]}}
+  - {name: timeseries, model: timeseries, backend: volatile, access: {owners: ["service:a"]}}
 drain: {timeout: 5s}
 `
 

@@ -419,6 +419,7 @@ var proofs = map[protoreflect.FullName]proof{
 // name them.
 var names = []protoreflect.FullName{
 	"prism.queue.v1.AcknowledgeRequest.message_ids", "prism.queue.v1.RedriveRequest.message_ids", "prism.queue.v1.PurgeRequest.message_ids",
+	"prism.timeseries.v1.CodedColumn.dictionary", "prism.timeseries.v1.Selection.event_types", "prism.timeseries.v1.Selection.sources",
 }
 
 func fill(t *testing.T, c *tokenRig, who context.Context, p place) {
