@@ -10,6 +10,7 @@ auth: {mode: off}
 backends:
   - {name: volatile, driver: memory}
   - {name: local, driver: pebble}
+  - {name: series, driver: sqlite}
 namespaces:
   - name: kv
     model: keyvalue
@@ -30,6 +31,10 @@ namespaces:
     backend: local
     description: Events for whoever is subscribed; persistent ones are kept on disk.
     access: {owners: ["user:dev"]}
+  - name: timeseries
+    model: timeseries
+    backend: series
+    description: Events in time, kept on disk.
 `
 
 // DefaultName is what problems and origins call the built-in settings.

@@ -196,7 +196,7 @@ type Log struct {
 
 // Drivers lists the drivers of this build, for the suggestion and so that
 // prismctl, which cannot link them, judges a file as prismd does.
-func Drivers() []string { return []string{"memory", "nats", "pebble", "redis"} }
+func Drivers() []string { return []string{"memory", "nats", "pebble", "redis", "sqlite"} }
 
 // Backend finds a backend by name.
 func (g *Gateway) Backend(name string) (Backend, bool) {

@@ -24,9 +24,10 @@ import (
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
+	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 )
 
-// A Gateway answers the admin API and those of key-value and caches from memory. Its fields may
+// A Gateway answers the admin API and those of the data models from memory. Its fields may
 // be changed between calls.
 type Gateway struct {
 	adminv1.UnimplementedAdminServiceServer
@@ -41,6 +42,7 @@ type Gateway struct {
 	PubSub *PubSub
 
 	Queues Queues
+	Series Series
 
 	mu         sync.Mutex
 	now        time.Time
@@ -76,6 +78,7 @@ func Start(t testing.TB) *Gateway {
 	queuev1.RegisterWorkQueueServiceServer(s, &g.Queues)
 	queuev1.RegisterQueueServiceServer(s, Logs{q: &g.Queues})
 	cachev1.RegisterCacheServiceServer(s, caches{g: g})
+	timeseriesv1.RegisterTimeSeriesServiceServer(s, &g.Series)
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	return g
@@ -104,6 +107,7 @@ func (g *Gateway) ago(d time.Duration) int64 { return g.now.Add(-d).UnixMilli() 
 
 func (g *Gateway) seed() {
 	g.Queues.reset(g.now.UnixMilli())
+	g.Series.reset(g.now)
 	g.state = "Running"
 	g.cache = map[string]*cachev1.GetResponse{}
 	caps := []string{"keyvalue_basic", "keyvalue_scan", "keyvalue_ttl"}
