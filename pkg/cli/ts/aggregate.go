@@ -13,6 +13,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 )
@@ -73,13 +74,13 @@ what was read: events as they are, or a rollup of them.`,
 		Args:    cli.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
-	o.Out = cli.AddListOutput(f, cmd, aggregateKind(nil, nil, nil).Info())
+	o.Out = cli.AddListOutput(f, cmd, rowKind(nil, nil, nil).Info())
 	check := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.parse(); err != nil {
 			return err
 		}
-		o.Out.Refine(aggregateKind(o.groups, o.figures, nil).Info())
+		o.Out.Refine(o.kind(nil).Info())
 		return check(cmd, args)
 	}
 	o.addTo(cmd)
@@ -147,23 +148,33 @@ func groupOf(name string) group {
 
 type row = *timeseriesv1.AggregateRow
 
-// aggregateKind is the kind of rows with these columns; of rows it looks at how
-// many decimals tables need.
-func aggregateKind(groups []group, figures []figure, rows []row) cli.Kind[row] {
+// kind is that of the rows that were asked for. Where the range is not cut into
+// buckets, when it begins is no news.
+func (o *aggregateOptions) kind(rows []row) cli.Kind[row] {
+	k := rowKind(o.groups, o.figures, rows)
+	if o.Bucket == 0 {
+		k.Fields[0] = k.Fields[0].OnlyWide()
+	}
+	return k
+}
+
+// rowKind is the kind of rows with these columns; of rows it looks at how many
+// decimals tables need.
+func rowKind(groups []group, figures []figure, rows []row) cli.Kind[row] {
 	k := cli.Kind[row]{Name: "Aggregate", Fields: []cli.Field[row]{
-		cli.Nanos(fieldTime, "TIME", "where its bucket begins", func(r row) int64 { return r.GetBucketStartNs() }),
+		cli.Nanos(fieldTime, "TIME", "where its bucket begins, or the range", func(r row) int64 { return r.GetBucketStartNs() }),
 	}}
 	for i, g := range groups {
-		k.Fields = append(k.Fields, cli.Text(g.name, strings.ToUpper(g.name), "of the group", func(r row) string { return r.Group[i].GetValue() }).
+		k.Fields = append(k.Fields, cli.Text(g.name, header(g.name), "of the group", func(r row) string { return r.Group[i].GetValue() }).
 			Optional(func(r row) bool { return r.Group[i].Value != nil }).PartOf(groupField))
 	}
 	for i, f := range figures {
 		has := func(r row) bool { return r.Values[i].Value != nil }
-		column := cli.Number(f.name, strings.ToUpper(f.name), "of the bucket and group", func(r row) float64 { return r.Values[i].GetValue() })
+		column := cli.Number(f.name, header(f.name), "of the bucket and group", func(r row) float64 { return r.Values[i].GetValue() })
 		if n := decimals(rows, i); n > 0 {
 			column = column.WithDecimals(n)
 		} else {
-			column = cli.Int(f.name, strings.ToUpper(f.name), "of the bucket and group", func(r row) int64 { return int64(r.Values[i].GetValue()) })
+			column = cli.Int(f.name, header(f.name), "of the bucket and group", func(r row) int64 { return int64(r.Values[i].GetValue()) })
 		}
 		k.Fields = append(k.Fields, column.Optional(has).PartOf(valuesField))
 	}
@@ -173,6 +184,9 @@ func aggregateKind(groups []group, figures []figure, rows []row) cli.Kind[row] {
 		cli.Bool(filledField, "FILLED", "made by --fill, without events", func(r row) bool { return r.GetFilled() }).OnlyWide())
 	return k
 }
+
+// header is what stands above a column; the name may be anybody's.
+func header(name string) string { return strings.ToUpper(iostreams.Escape(name)) }
 
 func groupObject(groups []group, r row) cli.Object {
 	o := make(cli.Object, len(groups))
@@ -238,7 +252,7 @@ func runAggregate(ctx context.Context, o *aggregateOptions) error {
 		}
 	}
 	rows := cli.Cut(o.Out, r.GetRows())
-	if err := cli.PrintList(o.Out, aggregateKind(o.groups, o.figures, rows), rows, "there are no such events in "+ns); err != nil {
+	if err := cli.PrintList(o.Out, o.kind(rows), rows, "there are no such events in "+ns); err != nil {
 		return err
 	}
 	if len(rows) < len(r.GetRows()) {

@@ -36,12 +36,9 @@ func (s *selection) addTo(cmd *cobra.Command) {
 	cli.SetDefault(cmd, "where", "all")
 }
 
-// endOfTime is after the last event that there can be.
-const endOfTime = prism.MaxEventTime
-
 // proto is the selection as it stands at now.
 func (s *selection) proto(now time.Time) (*timeseriesv1.Selection, error) {
-	start, end := int64(1), int64(endOfTime)
+	start, end := int64(0), int64(prism.MaxEventTime)
 	if s.Since != 0 {
 		if s.Start != "" || s.End != "" {
 			return nil, cli.Usage("leave out --since, or --start and --end", "--since says the whole range")
@@ -50,7 +47,7 @@ func (s *selection) proto(now time.Time) (*timeseriesv1.Selection, error) {
 			return nil, cli.Usage("write how long: 90m, 7d", "--since must not be negative")
 		}
 		end = now.UnixNano()
-		start = max(end-int64(s.Since), 1)
+		start = max(end-int64(s.Since), 0)
 	}
 	for _, bound := range []struct {
 		flag, text string
@@ -63,7 +60,7 @@ func (s *selection) proto(now time.Time) (*timeseriesv1.Selection, error) {
 		if err != nil || at.Unix() < 0 || at.Year() > 2261 {
 			return nil, cli.Usage("write a time (2026-03-01T12:00:00Z) or how long ago (90m, 7d)", "--%s: %q is not a time", bound.flag, bound.text)
 		}
-		*bound.to = max(at.UnixNano(), 1)
+		*bound.to = at.UnixNano()
 	}
 	if start >= end {
 		return nil, cli.Usage("let --start be before --end", "the range is empty")
@@ -81,16 +78,6 @@ func (s *selection) proto(now time.Time) (*timeseriesv1.Selection, error) {
 
 // filterForms are what a condition may be.
 const filterForms = "write host=web-1, host=web-1,web-2, host!=web-1, host^=web-, host (it has one) or !host (it has none)"
-
-// operators are looked for where a name ends; the longer ones come first.
-var operators = []struct {
-	text string
-	op   timeseriesv1.FilterOp
-}{
-	{"!=", timeseriesv1.FilterOp_FILTER_OP_NOT_IN},
-	{"^=", timeseriesv1.FilterOp_FILTER_OP_PREFIX},
-	{"=", timeseriesv1.FilterOp_FILTER_OP_IN},
-}
 
 // foreign are signs of other languages' operators; a name is not taken to have
 // them.
@@ -116,28 +103,33 @@ func parseFilter(text string) (*timeseriesv1.DimensionFilter, error) {
 		}
 		return f, nil
 	}
-	for _, o := range operators {
-		from := at + 1 - len(o.text)
-		if from < 0 || text[from:at+1] != o.text {
-			continue
-		}
-		name, rest := text[:from], text[at+1:]
-		i := strings.IndexAny(name, foreign)
-		switch {
-		case name == "":
-			return nil, wrong("%q names no dimension", text)
-		case i >= 0:
-			return nil, wrong("%q: there is no operator %q", text, text[i:at+1])
-		case strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, "~"):
-			return nil, wrong("%q: there is no operator %q", text, text[from:at+2])
-		}
-		f := &timeseriesv1.DimensionFilter{Dimension: name, Op: o.op, Values: []string{rest}}
-		if o.op != timeseriesv1.FilterOp_FILTER_OP_PREFIX {
-			f.Values = splitValues(rest)
-		}
-		return f, nil
+	from, op := operator(text, at)
+	name, rest := text[:from], text[at+1:]
+	i := strings.IndexAny(name, foreign)
+	switch {
+	case name == "":
+		return nil, wrong("%q names no dimension", text)
+	case i >= 0:
+		return nil, wrong("%q: there is no operator %q", text, text[i:at+1])
+	case strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, "~"):
+		return nil, wrong("%q: there is no operator %q", text, text[from:at+2])
 	}
-	return nil, wrong("%q is no condition", text) // not reached: "=" is an operator
+	f := &timeseriesv1.DimensionFilter{Dimension: name, Op: op, Values: []string{rest}}
+	if op != timeseriesv1.FilterOp_FILTER_OP_PREFIX {
+		f.Values = splitValues(rest)
+	}
+	return f, nil
+}
+
+// operator is the one that ends with the sign of equality at at.
+func operator(text string, at int) (from int, op timeseriesv1.FilterOp) {
+	switch {
+	case at > 0 && text[at-1] == '!':
+		return at - 1, timeseriesv1.FilterOp_FILTER_OP_NOT_IN
+	case at > 0 && text[at-1] == '^':
+		return at - 1, timeseriesv1.FilterOp_FILTER_OP_PREFIX
+	}
+	return at, timeseriesv1.FilterOp_FILTER_OP_IN
 }
 
 // splitValues splits at commas; a backslash makes what follows it a part of a

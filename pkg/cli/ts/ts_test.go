@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/clitest"
+	"github.com/prism-data-layer/prism/pkg/clock"
 	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 )
 
@@ -63,7 +65,7 @@ func TestWhatIsPrinted(t *testing.T) {
 		"query":                 {"ts", "query", "--limit", "4"},
 		"query-wide":            {"ts", "query", "--type", "cron", "-o", "wide"},
 		"query-json":            {"ts", "query", "--limit", "2", "-o", "json"},
-		"query-csv":             {"ts", "query", "--limit", "3", "-o", "csv"},
+		"query-csv":             {"ts", "query", "--limit", "3", "--type", "http_request", "-o", "csv"},
 		"query-where":           {"ts", "query", "--where", "host=web-1,web-3", "--where", "route^=/c", "--where", "!user", "--descending", "-q"},
 		"query-since":           {"ts", "query", "--since", "1m", "--source", "web-2"},
 		"query-none":            {"ts", "query", "--where", "nothing"},
@@ -76,7 +78,7 @@ func TestWhatIsPrinted(t *testing.T) {
 		"query-nowhere":         {"ts", "query", "-n", "orders"},
 		"aggregate":             {"ts", "aggregate", "--bucket", "1m", "--by", "host,type", "--select", "count, avg(ms), p95(ms), max(other)"},
 		"aggregate-json":        {"ts", "aggregate", "--since", "2m", "--bucket", "1m", "--by", "host", "--select", "count,avg(ms),max(other)", "-o", "json"},
-		"aggregate-csv":         {"ts", "aggregate", "--bucket", "1m", "--by", "source,dim.type", "--select", "count,avg(ms)", "-o", "csv"},
+		"aggregate-csv":         {"ts", "aggregate", "--bucket", "1m", "--by", "source,dim.type", "--type", "http_request", "--select", "count,avg(ms)", "-o", "csv"},
 		"aggregate-fill":        {"ts", "aggregate", "--since", "5m", "--bucket", "1m", "--fill", "empty", "--select", "count, sum(ms)", "-o", "wide"},
 		"aggregate-sort":        {"ts", "aggregate", "--by", "host", "--select", "count,avg(ms)", "--sort-by", "-avg(ms)", "--limit", "1"},
 		"aggregate-verbose":     {"ts", "aggregate", "-v"},
@@ -127,6 +129,7 @@ func TestAQueryThatIsCutOffGoesOn(t *testing.T) {
 	r := rig(t)
 	want := r.OK("ts", "query", "--all", "-o", "jsonl")
 	r.Gateway.Series.Cut = 4
+	r.Prepare = func(f *cli.Factory) { f.Clock = clock.Real() } // which it waits by
 	got := r.Run("ts", "query", "--all", "-o", "jsonl")
 	if got.Out != want || got.Code != 0 || !strings.Contains(got.ErrOut, "the gateway is back; going on") {
 		t.Errorf("exit %d, %s\ngot  %s\nwant %s", got.Code, got.ErrOut, got.Out, want)
