@@ -23,7 +23,7 @@ func (c *csvWriter) header(cols []Column) {
 	names := make([]string, 0, len(cols))
 	for _, col := range cols {
 		if !inParts(cols, col) {
-			names = append(names, col.Name)
+			names = append(names, c.safe(col.Name))
 		}
 	}
 	_ = c.w.Write(names)

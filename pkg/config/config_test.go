@@ -52,7 +52,7 @@ func lookup(pairs ...string) func(string) (string, bool) {
 
 func mustGateway(t *testing.T, text string) *Gateway {
 	t.Helper()
-	g, err := ParseGateway("prism.yaml", []byte(text), Load{Drivers: []string{"memory", "pebble", "redis"}, Lookup: lookup("DIR", "/srv", "SECRET", "CANARY", "RPS", "7")})
+	g, err := ParseGateway("prism.yaml", []byte(text), Load{Drivers: []string{"memory", "pebble", "redis", "sqlite"}, Lookup: lookup("DIR", "/srv", "SECRET", "CANARY", "RPS", "7")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestVariablesStandInTextOnly(t *testing.T) {
 
 func TestMarshalIsReadBack(t *testing.T) {
 	t.Parallel()
-	opts := Load{Drivers: []string{"memory", "pebble", "redis"}, Lookup: lookup("DIR", "/srv", "SECRET", "CANARY")}
+	opts := Load{Drivers: []string{"memory", "pebble", "redis", "sqlite"}, Lookup: lookup("DIR", "/srv", "SECRET", "CANARY")}
 	for _, text := range []string{example, defaultGateway, "apiVersion: prism/v1\n"} {
 		g := mustGateway(t, text)
 		out := Marshal(g)
@@ -278,7 +278,7 @@ func TestOriginsAreShown(t *testing.T) {
 func TestDefaultIsUsable(t *testing.T) {
 	t.Parallel()
 	g := Default()
-	if _, ok := g.Namespace("kv"); !ok || len(g.Backends) != 2 || g.Backends[1].Driver != "pebble" || g.Auth.Mode != AuthOff {
+	if _, ok := g.Namespace("kv"); !ok || len(g.Backends) != 3 || g.Backends[1].Driver != "pebble" || g.Auth.Mode != AuthOff {
 		t.Errorf("default = %+v", g)
 	}
 	if at := g.Namespaces[0].At("backend").String(); !strings.HasPrefix(at, DefaultName+":") {

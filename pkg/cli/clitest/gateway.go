@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/prism-data-layer/prism/pkg/iostreams"
@@ -79,6 +81,7 @@ func Start(t testing.TB) *Gateway {
 	queuev1.RegisterQueueServiceServer(s, Logs{q: &g.Queues})
 	cachev1.RegisterCacheServiceServer(s, caches{g: g})
 	timeseriesv1.RegisterTimeSeriesServiceServer(s, &g.Series)
+	healthv1.RegisterHealthServer(s, health.NewServer()) // the SDK asks
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	return g

@@ -191,7 +191,7 @@ func TestExamplesWorkAsTyped(t *testing.T) {
 					line[i] = r.Dir + "/" + w
 				}
 			}
-			args := line[1:]
+			args := ours(line)[1:]
 			if slices.Contains([]string{"terminate", "revoke"}, at(args, 1)) && !slices.Contains(args, "--yes") {
 				args = append(args, "--yes") // here a person would be asked
 			}

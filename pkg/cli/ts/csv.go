@@ -61,10 +61,7 @@ func newCSVReader(l *lines, o *fileOptions) (*csvReader, error) {
 		return nil, err
 	}
 	names := map[string]bool{}
-	for i, field := range r.fields {
-		if i == 0 {
-			field = bytes.TrimPrefix(field, byteOrderMark)
-		}
+	for _, field := range r.fields {
 		name := strings.TrimSpace(string(field))
 		if names[name] {
 			return nil, cli.Usage("give each column a name of its own", "%s:1: there are two columns %q", o.File, name)
@@ -196,6 +193,9 @@ func (r *csvReader) read() error {
 		if err != nil {
 			return err
 		}
+		if r.line == 1 {
+			line = bytes.TrimPrefix(line, byteOrderMark)
+		}
 		if bytes.IndexByte(line, '"') >= 0 {
 			return r.quoted(line)
 		}
@@ -223,7 +223,8 @@ func (r *csvReader) split(line []byte) {
 // quoted reads a record with quotes, which may go on over several lines.
 func (r *csvReader) quoted(line []byte) error {
 	r.record = append(r.record[:0], line...)
-	for bytes.Count(r.record, []byte{'"'})%2 != 0 {
+	open := within(bytes.TrimPrefix(line, []byte{'"'}), opens(line))
+	for open {
 		more, err := r.lines.next()
 		switch {
 		case errors.Is(err, io.EOF):
@@ -234,6 +235,7 @@ func (r *csvReader) quoted(line []byte) error {
 			return wrongLine{errors.New("a quote is not closed within 8 MiB")}
 		}
 		r.record = append(r.record, more...)
+		open = within(more, true)
 	}
 	rest := trimEnd(r.record)
 	r.fields = r.fields[:0]
@@ -250,10 +252,38 @@ func (r *csvReader) quoted(line []byte) error {
 	}
 }
 
+// opens reports whether a field begins with a quote: only there it opens one.
+func opens(field []byte) bool { return len(field) > 0 && field[0] == '"' }
+
+// within reports whether text ends within quotes; quoted says that it begins
+// there.
+func within(text []byte, quoted bool) bool {
+	for {
+		if quoted {
+			i := bytes.IndexByte(text, '"')
+			if i < 0 {
+				return true
+			}
+			if text = text[i+1:]; opens(text) { // two are one, and close nothing
+				text = text[1:]
+				continue
+			}
+		}
+		i := bytes.IndexByte(text, ',')
+		if i < 0 {
+			return false
+		}
+		text = text[i+1:]
+		if quoted = opens(text); quoted {
+			text = text[1:]
+		}
+	}
+}
+
 // cutField cuts the first field off; after begins with a comma, or is nil at the
 // end. Two quotes in quotes are one, in place.
 func cutField(rest []byte) (field, after []byte, err error) {
-	if len(rest) == 0 || rest[0] != '"' {
+	if !opens(rest) {
 		i := bytes.IndexByte(rest, ',')
 		if i < 0 {
 			i = len(rest)

@@ -50,7 +50,7 @@ type event = *timeseriesv1.Event
 func eventKind() cli.Kind[event] {
 	text := func(e event) bool { return len(e.GetPayload()) > 0 && utf8.Valid(e.GetPayload()) }
 	bytes := func(e event) bool { return len(e.GetPayload()) > 0 && !utf8.Valid(e.GetPayload()) }
-	return cli.Kind[event]{Name: "Event", Fields: []cli.Field[event]{
+	return cli.Kind[event]{Name: "SeriesEvent", Fields: []cli.Field[event]{
 		cli.Nanos(fieldTime, "TIME", "when it was", func(e event) int64 { return e.GetTimeNs() }),
 		cli.Text(fieldType, "TYPE", "what kind of event it is", func(e event) string { return e.GetEventType() }),
 		cli.Text(fieldSource, "SOURCE", "where it is from", func(e event) string { return e.GetSource() }),
