@@ -319,9 +319,9 @@ type EventColumns struct {
 	TimeNs    []int64      `protobuf:"fixed64,1,rep,packed,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`
 	EventType *CodedColumn `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
 	Source    *CodedColumn `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
-	// At most 64, each name once.
+	// At most 1,024, each name once; an event has at most 64.
 	Dimensions []*DimensionColumn `protobuf:"bytes,4,rep,name=dimensions,proto3" json:"dimensions,omitempty"`
-	// At most 256, each name once.
+	// At most 1,024, each name once; an event has at most 256.
 	Metrics []*MetricColumn `protobuf:"bytes,5,rep,name=metrics,proto3" json:"metrics,omitempty"`
 	// Absent: no event has one.
 	Payload       *BlobColumn `protobuf:"bytes,6,opt,name=payload,proto3" json:"payload,omitempty"`
