@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/csv"
 	"io"
+	"slices"
 	"strings"
 )
 
-// csvWriter writes every field of a kind, raw, with JSON names on top.
+// csvWriter writes every field of a kind, raw, with JSON names on top. An object
+// whose members are columns is left out.
 type csvWriter struct {
 	w    *csv.Writer
 	safe func(string) string
@@ -18,23 +20,32 @@ func newCSV(w io.Writer, safe func(string) string) *csvWriter {
 }
 
 func (c *csvWriter) header(cols []Column) {
-	names := make([]string, len(cols))
-	for i, col := range cols {
-		names[i] = col.Name
+	names := make([]string, 0, len(cols))
+	for _, col := range cols {
+		if !inParts(cols, col) {
+			names = append(names, c.safe(col.Name))
+		}
 	}
 	_ = c.w.Write(names)
 }
 
 func (c *csvWriter) row(cols []Column, cells []any) error {
-	row := make([]string, len(cells))
+	row := make([]string, 0, len(cells))
 	for i, v := range cells {
-		row[i] = c.safe(flat(machine(cols[i].Type, v)))
+		if !inParts(cols, cols[i]) {
+			row = append(row, c.safe(flat(machine(cols[i].Type, v))))
+		}
 	}
 	if err := c.w.Write(row); err != nil {
 		return err
 	}
 	c.w.Flush()
 	return c.w.Error()
+}
+
+// inParts reports whether c is an object whose members are columns of cols.
+func inParts(cols []Column, c Column) bool {
+	return c.Type == TypeObject && slices.ContainsFunc(cols, func(other Column) bool { return other.Part == c.Name })
 }
 
 // flat is a machine value as one field of text.

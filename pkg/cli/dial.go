@@ -56,23 +56,35 @@ func (f *Factory) dial(_ context.Context, address string) (grpc.ClientConnInterf
 	return conn, nil
 }
 
-// credentialsFor: TLS, but for loopback and contexts that say insecure.
 func credentialsFor(t *Target, address string) (credentials.TransportCredentials, error) {
-	if !t.TLS || isLoopback(address) && t.CAFile == "" {
+	cfg, err := t.tls(address)
+	switch {
+	case err != nil:
+		return nil, err
+	case cfg == nil:
 		return insecure.NewCredentials(), nil
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, prism.New(prism.ReasonInvalidConfig, "the certificates to trust cannot be read").WithCause(err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, prism.New(prism.ReasonInvalidConfig, "there is no certificate in %s", t.CAFile)
-		}
-	}
 	return credentials.NewTLS(cfg), nil
+}
+
+// tls is for all but loopback and contexts that say insecure. nil: plain text.
+func (t *Target) tls(address string) (*tls.Config, error) {
+	if !t.TLS || isLoopback(address) && t.CAFile == "" {
+		return nil, nil
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CAFile == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(t.CAFile)
+	if err != nil {
+		return nil, prism.New(prism.ReasonInvalidConfig, "the certificates to trust cannot be read").WithCause(err)
+	}
+	cfg.RootCAs = x509.NewCertPool()
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, prism.New(prism.ReasonInvalidConfig, "there is no certificate in %s", t.CAFile)
+	}
+	return cfg, nil
 }
 
 func isLoopback(address string) bool {

@@ -115,3 +115,22 @@ func TestTheSystemsPlaceHasAFolder(t *testing.T) {
 		t.Errorf("without HOME: %+v", p)
 	}
 }
+
+func TestCertificatesThatCannotBeUsedAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	junk := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(junk, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		target Target
+		err    string
+	}{
+		{Target{Data: "127.0.0.1:8980", TLS: true, CAFile: junk}, "no certificate in"},
+		{Target{Data: "gw.example:8980", TLS: true, CAFile: filepath.Join(dir, "none")}, "cannot be read"},
+	} {
+		if _, err := c.target.tls(c.target.Data); err == nil || !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%+v: %v; want %q", c.target, err, c.err)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	keyvaluev1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
+	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 )
 
 // DefaultTimeout is how long one call to the gateway may take.
@@ -147,6 +148,11 @@ func (f *Factory) Log(ctx context.Context) (queuev1.QueueServiceClient, error) {
 // Cache is the gateway's API of caches.
 func (f *Factory) Cache(ctx context.Context) (cachev1.CacheServiceClient, error) {
 	return data(ctx, f, cachev1.NewCacheServiceClient)
+}
+
+// TimeSeries is the gateway's API of time series.
+func (f *Factory) TimeSeries(ctx context.Context) (timeseriesv1.TimeSeriesServiceClient, error) {
+	return data(ctx, f, timeseriesv1.NewTimeSeriesServiceClient)
 }
 
 // Namespace is the namespace that a data command works on: what a flag, the

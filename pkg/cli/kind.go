@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ const (
 	TypeNumber Type = "number"  // raw
 	TypeBool   Type = "boolean"
 	TypeTime   Type = "time"   // RFC 3339 in UTC, or null; relative in tables
+	TypeNanos  Type = "nanos"  // RFC 3339 in UTC, to the nanosecond, in tables too
 	TypeMillis Type = "millis" // integer; the name ends in _ms
 	TypeMicros Type = "micros" // integer; the name ends in _us
 	TypeBytes  Type = "bytes"  // integer; the name ends in _bytes
@@ -35,6 +37,12 @@ type Column struct {
 	Wide   bool   // only in -o wide
 	Type   Type
 	Doc    string
+
+	// Part is the object that this is a member of: tables and CSV have its
+	// members as columns, all other formats have the object.
+	Part string
+	// Decimals, if not 0, is how many a number has in tables.
+	Decimals int
 }
 
 // A Field is one fact about a T: the only place from which tables, JSON and
@@ -82,7 +90,9 @@ func objectOf(info KindInfo, cells []any) Object {
 	o := make(Object, 0, len(cells)+2)
 	o = append(o, Member{"apiVersion", APIVersion}, Member{"kind", info.Name})
 	for i, c := range info.Columns {
-		o = append(o, Member{c.Name, machine(c.Type, cells[i])})
+		if c.Part == "" {
+			o = append(o, Member{c.Name, machine(c.Type, cells[i])})
+		}
 	}
 	return o
 }
@@ -93,39 +103,58 @@ func (f Field[T]) OnlyWide() Field[T] {
 	return f
 }
 
+// PartOf makes the field a column for a member of an object, another field.
+func (f Field[T]) PartOf(object string) Field[T] {
+	f.Part = object
+	return f
+}
+
+// WithDecimals gives a number n decimals in tables, so that points stand below
+// each other.
+func (f Field[T]) WithDecimals(n int) Field[T] {
+	f.Decimals = n
+	return f
+}
+
+// InTables shows a Nested in tables too: an Object as its members, a=1 b=2.
+func (f Field[T]) InTables(header string) Field[T] {
+	f.Header = header
+	return f
+}
+
 // Text is a string.
 func Text[T any](name, header, doc string, get func(T) string) Field[T] {
-	return Field[T]{Column{name, header, false, TypeText, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeText, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // State is a word with a good, a doubtful and a bad meaning.
 func State[T any](name, header, doc string, get func(T) string) Field[T] {
-	return Field[T]{Column{name, header, false, TypeState, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeState, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // Int is a whole number.
 func Int[T any](name, header, doc string, get func(T) int64) Field[T] {
-	return Field[T]{Column{name, header, false, TypeInt, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeInt, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // Uint is a whole number that may be larger than an int64, such as a version.
 func Uint[T any](name, header, doc string, get func(T) uint64) Field[T] {
-	return Field[T]{Column{name, header, false, TypeInt, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeInt, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // Number is a number with a fraction.
 func Number[T any](name, header, doc string, get func(T) float64) Field[T] {
-	return Field[T]{Column{name, header, false, TypeNumber, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeNumber, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // Bool is yes or no.
 func Bool[T any](name, header, doc string, get func(T) bool) Field[T] {
-	return Field[T]{Column{name, header, false, TypeBool, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeBool, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // Time is a moment in milliseconds since 1970; 0 is none.
 func Time[T any](name, header, doc string, getMs func(T) int64) Field[T] {
-	return Field[T]{Column{name, header, false, TypeTime, doc}, func(v T) any {
+	return Field[T]{Column{Name: name, Header: header, Type: TypeTime, Doc: doc}, func(v T) any {
 		if ms := getMs(v); ms != 0 {
 			return ms
 		}
@@ -133,29 +162,35 @@ func Time[T any](name, header, doc string, getMs func(T) int64) Field[T] {
 	}}
 }
 
+// Nanos is a moment in nanoseconds since 1970, shown as it is: events come
+// closer together than people's words for time.
+func Nanos[T any](name, header, doc string, get func(T) int64) Field[T] {
+	return Field[T]{Column{Name: name, Header: header, Type: TypeNanos, Doc: doc}, func(v T) any { return get(v) }}
+}
+
 // Millis is a length of time in milliseconds; the name must end in _ms.
 func Millis[T any](name, header, doc string, get func(T) int64) Field[T] {
-	return Field[T]{Column{name, header, false, TypeMillis, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeMillis, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // Micros is a length of time in microseconds; the name must end in _us.
 func Micros[T any](name, header, doc string, get func(T) int64) Field[T] {
-	return Field[T]{Column{name, header, false, TypeMicros, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeMicros, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // Bytes is a size; the name must end in _bytes.
 func Bytes[T any](name, header, doc string, get func(T) int64) Field[T] {
-	return Field[T]{Column{name, header, false, TypeBytes, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeBytes, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // Words is a list of words.
 func Words[T any](name, header, doc string, get func(T) []string) Field[T] {
-	return Field[T]{Column{name, header, false, TypeList, doc}, func(v T) any { return get(v) }}
+	return Field[T]{Column{Name: name, Header: header, Type: TypeList, Doc: doc}, func(v T) any { return get(v) }}
 }
 
 // Nested is an Object, a []any of them, or nil. It is not in tables.
 func Nested[T any](name, doc string, get func(T) any) Field[T] {
-	return Field[T]{Column{name, "", false, TypeObject, doc}, get}
+	return Field[T]{Column{Name: name, Type: TypeObject, Doc: doc}, get}
 }
 
 // Optional makes a field null where has says that there is nothing.
@@ -182,8 +217,11 @@ func machine(t Type, v any) any {
 		}
 		return list
 	case int64:
-		if t == TypeTime {
+		switch t {
+		case TypeTime:
 			return time.UnixMilli(v).UTC().Format("2006-01-02T15:04:05.000Z07:00")
+		case TypeNanos:
+			return time.Unix(0, v).UTC().Format(time.RFC3339Nano)
 		}
 	}
 	return v
@@ -226,6 +264,8 @@ func (st style) human(t Type, v any) string {
 		switch t {
 		case TypeTime:
 			return st.time(time.UnixMilli(v))
+		case TypeNanos:
+			return flat(machine(t, v))
 		case TypeMillis:
 			return Duration(time.Duration(v) * time.Millisecond)
 		case TypeMicros:
@@ -233,10 +273,32 @@ func (st style) human(t Type, v any) string {
 		case TypeBytes:
 			return Size(v)
 		}
-	case Object, []any:
+	case Object:
+		return members(v)
+	case []any:
 		return "{…}"
 	}
 	return scalar(v)
+}
+
+// members is an object on one line: a=1 b=2.
+func members(o Object) string {
+	if len(o) == 0 {
+		return "-"
+	}
+	parts := make([]string, len(o))
+	for i, m := range o {
+		parts[i] = m.Name + "=" + flat(m.Value)
+	}
+	return iostreams.Escape(strings.Join(parts, " "))
+}
+
+// cell is what a table shows of a column.
+func (st style) cell(c Column, v any) string {
+	if f, ok := v.(float64); ok && c.Decimals > 0 {
+		return strconv.FormatFloat(f, 'f', c.Decimals, 64)
+	}
+	return st.human(c.Type, v)
 }
 
 func (st style) time(t time.Time) string {

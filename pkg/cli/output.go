@@ -94,6 +94,10 @@ func AddListOutput(f *Factory, cmd *cobra.Command, kind KindInfo) *Output {
 	return o
 }
 
+// Refine says what is printed where flags decide on its columns. It comes
+// before Check: the columns can be sorted by.
+func (o *Output) Refine(kind KindInfo) { o.kind = kind }
+
 const (
 	annotationKind = "prism.kind"
 	annotationList = "prism.list"
@@ -127,8 +131,8 @@ func (o *Output) Check() error {
 	if o.Limit < 0 {
 		return Usage("pass 0 for all, or a positive number", "--limit must not be negative")
 	}
-	if name := strings.TrimPrefix(o.sortBy, "-"); name != "" && !slices.Contains(o.fieldNames(), name) {
-		return Usage(oneOf(o.fieldNames()), "there is no field %q to sort by", name)
+	if name := strings.TrimPrefix(o.sortBy, "-"); name != "" && !slices.Contains(columnNames(o.kind), name) {
+		return Usage(oneOf(columnNames(o.kind)), "there is no field %q to sort by", name)
 	}
 	return o.checkExpression()
 }
@@ -176,7 +180,18 @@ func (o *Output) unknownField(name string) error {
 
 func (o *Output) fieldNames() []string { return fieldNames(o.kind) }
 
+// fieldNames are those of the object.
 func fieldNames(k KindInfo) []string {
+	var names []string
+	for _, c := range k.Columns {
+		if c.Part == "" {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+func columnNames(k KindInfo) []string {
 	names := make([]string, len(k.Columns))
 	for i, c := range k.Columns {
 		names[i] = c.Name

@@ -180,8 +180,35 @@ func TestStatesCarryAGlyphAndAWord(t *testing.T) {
 	if got := o.style().paint(TypeState, "failed", "failed"); got != "\x1b[31mfailed\x1b[0m" {
 		t.Errorf("got %q", got)
 	}
-	if got := o.style().human(TypeObject, Object{}); got != "{…}" {
-		t.Errorf("got %q", got)
+}
+
+func TestAnObjectInATableIsItsMembers(t *testing.T) {
+	for want, v := range map[string]any{
+		"-": Object{}, "a=1 b=x\\ny": Object{{"a", int64(1)}, {"b", "x\ny"}}, "{…}": []any{Object{}},
+	} {
+		if got := (style{}).human(TypeObject, v); got != want {
+			t.Errorf("%v: got %q, want %q", v, got, want)
+		}
+	}
+}
+
+func TestPartsOfAnObjectAreColumnsInTablesAndCSVAndNowhereElse(t *testing.T) {
+	k := Kind[float64]{Name: "Figure", Fields: []Field[float64]{
+		Nanos("time", "TIME", "t", func(float64) int64 { return 1 }),
+		Number("avg(ms)", "AVG(MS)", "a", func(v float64) float64 { return v }).PartOf("values").WithDecimals(3),
+		Nested("values", "v", func(v float64) any { return Object{{"avg(ms)", v}} }),
+	}}
+	for format, want := range map[string]string{
+		FormatTable: "TIME                            AVG(MS)\n1970-01-01T00:00:00.000000001Z   12.500\n1970-01-01T00:00:00.000000001Z    2.000\n",
+		FormatCSV:   "time,avg(ms)\n1970-01-01T00:00:00.000000001Z,12.5\n1970-01-01T00:00:00.000000001Z,2\n",
+		FormatJSONL: `{"apiVersion":"prism/v1","kind":"Figure","time":"1970-01-01T00:00:00.000000001Z","values":{"avg(ms)":12.5}}` + "\n" +
+			`{"apiVersion":"prism/v1","kind":"Figure","time":"1970-01-01T00:00:00.000000001Z","values":{"avg(ms)":2}}` + "\n",
+	} {
+		ios, _, out, _ := iostreams.Test()
+		o := &Output{IO: ios, globals: &Globals{}, format: format}
+		if err := PrintList(o, k, []float64{12.5, 2}, ""); err != nil || out.String() != want {
+			t.Errorf("-o %s: %v, got\n%s\nwant\n%s", format, err, out, want)
+		}
 	}
 }
 

@@ -142,7 +142,7 @@ func (r *rows) tabulate(cells []any) {
 	row := make([]cell, len(r.cols))
 	for i, at := range r.cols {
 		t, v := r.info.Columns[at].Type, cells[at]
-		row[i] = cell{r.st.human(t, v), func(s string) string { return r.st.paint(t, v, s) }}
+		row[i] = cell{r.st.cell(r.info.Columns[at], v), func(s string) string { return r.st.paint(t, v, s) }}
 	}
 	r.table.add(row)
 }

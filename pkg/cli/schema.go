@@ -33,7 +33,7 @@ func fieldSchema(c Column) Object {
 	switch c.Type {
 	case TypeText, TypeState:
 		return append(o, nullable("string"))
-	case TypeTime:
+	case TypeTime, TypeNanos:
 		return append(o, nullable("string"), Member{"format", "date-time"})
 	case TypeInt, TypeMillis, TypeMicros, TypeBytes:
 		return append(o, nullable("integer"))

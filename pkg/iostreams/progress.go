@@ -24,6 +24,7 @@ type Progress struct {
 	animated bool
 
 	label   string
+	measure func() string // how far it has come; nil: nobody knows
 	detail  string
 	started time.Time
 	drawn   bool
@@ -79,10 +80,21 @@ func (p *Progress) Phase(label string) {
 	}
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
-	p.label, p.detail, p.started, p.said = label, "", p.s.Now(), false
+	p.label, p.measure, p.detail, p.started, p.said = label, nil, "", p.s.Now(), false
 	if !p.animated {
 		p.say()
 	}
+}
+
+// Measure asks how far this phase has come each time it is drawn; how must not
+// print.
+func (p *Progress) Measure(how func() string) {
+	if p == nil {
+		return
+	}
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.measure = how
 }
 
 // Detail is the last thing heard from what is waited for; shown when the step
@@ -119,6 +131,9 @@ func (p *Progress) tick(frame int) bool {
 	glyphs := p.s.Symbols().Spinner
 	elapsed := p.s.Now().Sub(p.started)
 	line := fmt.Sprintf("%s %s %s", glyphs[frame%len(glyphs)], p.label, elapsed.Truncate(time.Second))
+	if p.measure != nil {
+		line += "  " + Escape(p.measure())
+	}
 	if elapsed >= progressDetail && p.detail != "" {
 		line += "  " + p.detail
 	}

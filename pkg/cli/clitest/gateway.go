@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/prism-data-layer/prism/pkg/iostreams"
@@ -24,9 +26,10 @@ import (
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
 	queuev1 "github.com/prism-data-layer/prism/proto/prism/queue/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
+	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 )
 
-// A Gateway answers the admin API and those of key-value and caches from memory. Its fields may
+// A Gateway answers the admin API and those of the data models from memory. Its fields may
 // be changed between calls.
 type Gateway struct {
 	adminv1.UnimplementedAdminServiceServer
@@ -41,6 +44,7 @@ type Gateway struct {
 	PubSub *PubSub
 
 	Queues Queues
+	Series Series
 
 	mu         sync.Mutex
 	now        time.Time
@@ -76,6 +80,8 @@ func Start(t testing.TB) *Gateway {
 	queuev1.RegisterWorkQueueServiceServer(s, &g.Queues)
 	queuev1.RegisterQueueServiceServer(s, Logs{q: &g.Queues})
 	cachev1.RegisterCacheServiceServer(s, caches{g: g})
+	timeseriesv1.RegisterTimeSeriesServiceServer(s, &g.Series)
+	healthv1.RegisterHealthServer(s, health.NewServer()) // the SDK asks
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	return g
@@ -104,6 +110,7 @@ func (g *Gateway) ago(d time.Duration) int64 { return g.now.Add(-d).UnixMilli() 
 
 func (g *Gateway) seed() {
 	g.Queues.reset(g.now.UnixMilli())
+	g.Series.reset(g.now)
 	g.state = "Running"
 	g.cache = map[string]*cachev1.GetResponse{}
 	caps := []string{"keyvalue_basic", "keyvalue_scan", "keyvalue_ttl"}

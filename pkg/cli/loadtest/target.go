@@ -2,11 +2,7 @@ package loadtest
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -30,52 +26,11 @@ var _ store = (*gateway)(nil)
 
 // dial prepares the SDK; it connects on the first call.
 func dial(_ context.Context, f *cli.Factory, namespace string, connections int) (store, error) {
-	t, err := f.Target()
+	c, err := f.SDK(client.WithConnections(connections), client.WithID("prismctl loadtest", f.Build.Version), client.WithNamespaces(namespace))
 	if err != nil {
 		return nil, err
-	}
-	opts := []client.Option{
-		client.WithConnections(connections), client.WithID("prismctl loadtest", f.Build.Version), client.WithNamespaces(namespace),
-	}
-	if t.Token != "" {
-		opts = append(opts, client.WithAPIKey(t.Token))
-	}
-	cfg, err := tlsFor(t)
-	if err != nil {
-		return nil, err
-	}
-	if cfg != nil {
-		opts = append(opts, client.WithTLS(cfg))
-	}
-	c, err := client.Dial(t.Data, opts...)
-	if err != nil {
-		return nil, cli.WithFix(err, "write the address as HOST:PORT")
 	}
 	return &gateway{f: f, client: c, kv: c.KeyValue(namespace), namespace: namespace}, nil
-}
-
-// tlsFor is what the other commands do too: TLS, but for loopback and contexts
-// that say insecure. nil: plain text.
-func tlsFor(t *cli.Target) (*tls.Config, error) {
-	host, _, _ := net.SplitHostPort(t.Data) //nolint:errcheck // no port: no loopback
-	ip := net.ParseIP(host)
-	local := host == "localhost" || ip != nil && ip.IsLoopback()
-	if !t.TLS || local && t.CAFile == "" {
-		return nil, nil
-	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if t.CAFile == "" {
-		return cfg, nil
-	}
-	pem, err := os.ReadFile(t.CAFile)
-	if err != nil {
-		return nil, prism.New(prism.ReasonInvalidConfig, "the certificates to trust cannot be read").WithCause(err)
-	}
-	cfg.RootCAs = x509.NewCertPool()
-	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, prism.New(prism.ReasonInvalidConfig, "there is no certificate in %s", t.CAFile)
-	}
-	return cfg, nil
 }
 
 // Check asks without the SDK, which would wait for a gateway that is not there.

@@ -24,6 +24,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/queue"
 	"github.com/prism-data-layer/prism/pkg/cli/schema"
 	"github.com/prism-data-layer/prism/pkg/cli/session"
+	"github.com/prism-data-layer/prism/pkg/cli/ts"
 	"github.com/prism-data-layer/prism/pkg/cli/ui"
 	"github.com/prism-data-layer/prism/pkg/cli/version"
 )
@@ -71,6 +72,7 @@ func Nouns() []Noun {
 		{groupData, pubsub.New},
 		{groupData, queue.New},
 		{groupData, cache.New},
+		{groupData, ts.New},
 		{groupLocal, dev.New},
 		{groupLoad, loadtest.New},
 		{groupSee, health.New},

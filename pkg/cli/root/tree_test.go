@@ -184,13 +184,14 @@ func TestExamplesWorkAsTyped(t *testing.T) {
 			r.Write(".prism.yaml", "apiVersion: prism/v1\nkind: Project\n")
 			r.Write("sessions.jsonl", `{"key":"session-1","value":"a"}`+"\n")
 			r.Write(".config/prism/config.yaml", "apiVersion: prism/v1\nkind: User\ncurrent: prod\nprevious: lab\ncontexts:\n  - name: prod\n  - name: lab\n")
+			r.Write("events.csv", "time,host,ms\n1772366400,web-1,12.5\n")
 			for i, w := range line {
 				switch w {
-				case "prism.yaml", ".prism.yaml", "sessions.jsonl":
+				case "prism.yaml", ".prism.yaml", "sessions.jsonl", "events.csv":
 					line[i] = r.Dir + "/" + w
 				}
 			}
-			args := line[1:]
+			args := ours(line)[1:]
 			if slices.Contains([]string{"terminate", "revoke"}, at(args, 1)) && !slices.Contains(args, "--yes") {
 				args = append(args, "--yes") // here a person would be asked
 			}
@@ -261,6 +262,10 @@ func printers() map[string][]string {
 		"cache exists":       {"cache", "exists", "greeting"},
 		"cache incr":         {"cache", "incr", "visits"},
 		"cache stats":        {"cache", "stats"},
+		"ts append":          {"ts", "append", "--type", "http_request"},
+		"ts query":           {"ts", "query"},
+		"ts aggregate":       {"ts", "aggregate", "--bucket", "1m", "--by", "host", "--select", "count, avg(ms), max(other)"},
+		"ts info":            {"ts", "info"},
 		"pubsub publish":     {"pubsub", "publish", "a.b", "hello"},
 		"pubsub tail":        {"pubsub", "tail", "--limit", "2"},
 
@@ -397,7 +402,7 @@ func TestFieldNamesSayTheirUnits(t *testing.T) {
 			if !strings.HasSuffix(c.Name, want) {
 				t.Errorf("%s.%s is a %s: its name must end in %s", k.Name, c.Name, c.Type, want)
 			}
-			if c.Type == cli.TypeTime && c.Name != "time" && c.Name != "since" && !strings.HasSuffix(c.Name, "_at") {
+			if (c.Type == cli.TypeTime || c.Type == cli.TypeNanos) && c.Name != "time" && c.Name != "since" && !strings.HasSuffix(c.Name, "_at") {
 				t.Errorf("%s.%s is a time: its name must be time or since, or end in _at", k.Name, c.Name)
 			}
 			if c.Header != strings.ToUpper(c.Header) {
