@@ -316,14 +316,18 @@ func testEventOrder(t *T) {
 
 func testEventRoundTrip(t *T) {
 	events := []seriesEvent{
-		{Time: eventBase + 1, Type: "http_request", Source: "web-1", ID: "id-1", Payload: "{\"a\":1}",
+		{
+			Time: eventBase + 1, Type: "http_request", Source: "web-1", ID: "id-1", Payload: "{\"a\":1}",
 			Dimensions: map[string]string{"method": "GET", "path": "/", "grüße": "日本語"},
-			Metrics:    map[string]float64{"ms": 1.5, "bytes": 1e9}},
+			Metrics:    map[string]float64{"ms": 1.5, "bytes": 1e9},
+		},
 		{Time: eventBase + 2, Type: "t"},
-		{Time: eventBase + 3, Type: strings.Repeat("t", 256), Source: strings.Repeat("s", 256), ID: strings.Repeat("i", 128),
+		{
+			Time: eventBase + 3, Type: strings.Repeat("t", 256), Source: strings.Repeat("s", 256), ID: strings.Repeat("i", 128),
 			Payload:    "\x00\xff\x80" + pattern(100_000, 3),
 			Dimensions: map[string]string{strings.Repeat("d", 128): strings.Repeat("v", 1024)},
-			Metrics:    map[string]float64{strings.Repeat("m", 128): -1}},
+			Metrics:    map[string]float64{strings.Repeat("m", 128): -1},
+		},
 		{Time: eventBase + 4, Type: "wide", Dimensions: map[string]string{}, Metrics: map[string]float64{}},
 	}
 	for i := range 64 {

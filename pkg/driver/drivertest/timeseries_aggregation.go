@@ -242,7 +242,9 @@ func testAggregateSelection(t *T) {
 	events := measured(200, eventSecond/3)
 	t.sends(events...)
 	for _, s := range []driver.Selection{
-		{Types: []string{"type-1"}}, {Sources: []string{"source-1", "source-2"}}, {Dimensions: driver.Filter{where("zone", driver.FilterAbsent)}},
+		{Types: []string{"type-1"}},
+		{Sources: []string{"source-1", "source-2"}},
+		{Dimensions: driver.Filter{where("zone", driver.FilterAbsent)}},
 		{Types: []string{"type-0", "type-2"}, Dimensions: driver.Filter{where("host", driver.FilterNotIn, "host-1"), where("zone", driver.FilterPrefix, "z")}},
 	} {
 		s.Start, s.End = eventBase+5*eventSecond+1, eventBase+50*eventSecond+1

@@ -191,8 +191,10 @@ func TestOfAOneofTheLastHolds(t *testing.T) {
 		times      int
 		rows, open bool
 	}{
-		{append(append([]byte{}, columns...), rows...), 1, true, false}, {append(append([]byte{}, rows...), columns...), 3, false, false},
-		{append(append([]byte{}, rows...), open...), 0, false, true}, {append(append([]byte{}, open...), rows...), 1, true, false},
+		{append(append([]byte{}, columns...), rows...), 1, true, false},
+		{append(append([]byte{}, rows...), columns...), 3, false, false},
+		{append(append([]byte{}, rows...), open...), 0, false, true},
+		{append(append([]byte{}, open...), rows...), 1, true, false},
 	} {
 		var r frame.EventsRequest
 		if err := r.UnmarshalVT(c.raw); err != nil {
