@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -224,4 +225,14 @@ func TestWithoutAGatewayAnImportFailsAtOnce(t *testing.T) {
 	file := r.Write("events.csv", "time,type\n1,a\n")
 	r.Want(6, []string{"cannot reach the gateway"}, "ts", "append", "--file", file, "--time-unit", "s")
 	r.OK("ts", "append", "--file", file, "--time-unit", "s", "--dry-run") // needs none
+}
+
+func TestARejectionEndsAnImportThatIsUnderWay(t *testing.T) {
+	r := rig(t)
+	const events = 300_000 // more than may be under way
+	file := r.Write("events.csv", "time,type\n1,bad\n"+strings.Repeat("2,a\n", events-1))
+	got := r.Run("ts", "append", "--file", file, "--time-unit", "s", "-o", "json", "--jq", ".sent")
+	if sent, err := strconv.Atoi(strings.TrimSpace(got.Out)); err != nil || sent >= events || got.Code != 8 {
+		t.Errorf("exit %d, sent %s of %d\n%s", got.Code, got.Out, events, got.ErrOut)
+	}
 }
