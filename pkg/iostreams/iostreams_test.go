@@ -306,6 +306,19 @@ func TestOnATerminalProgressIsOneLineThatGoesAway(t *testing.T) {
 	}
 }
 
+func TestProgressSaysHowFarItHasCome(t *testing.T) {
+	s, c, errOut := progress(t, true, nil)
+	p := s.StartProgress("importing")
+	p.Measure(func() string { return "7 events\x1b, 3%" })
+	c.Advance(300 * time.Millisecond)
+	eventually(t, "the measure", func() bool { return strings.HasSuffix(errOut.String(), `importing 0s  7 events\x1b, 3%`) })
+	p.Phase("closing")
+	eventually(t, "the next timer", func() bool { return c.Timers() == 1 })
+	c.Advance(2 * time.Second)
+	eventually(t, "the next phase, without it", func() bool { return strings.HasSuffix(errOut.String(), "closing 2s") })
+	p.Stop()
+}
+
 func TestElsewhereProgressIsOnePlainLineForEachPhase(t *testing.T) {
 	for name, env := range map[string]map[string]string{"a pipe": nil, "CI": {"CI": "true"}, "words": {"PRISM_NO_SPINNER": "1"}, "a dumb terminal": {"TERM": "dumb"}} {
 		s, c, errOut := progress(t, name != "a pipe", env)
@@ -325,6 +338,7 @@ func TestANilProgressDoesNothing(t *testing.T) {
 	var p *iostreams.Progress
 	p.Phase("x")
 	p.Detail("x")
+	p.Measure(nil)
 	p.Stop()
 }
 

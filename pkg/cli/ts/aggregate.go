@@ -282,7 +282,8 @@ func (o *aggregateOptions) request() (*timeseriesv1.QueryAggregatesRequest, erro
 	i := slices.IndexFunc(fills, func(f struct {
 		word string
 		fill timeseriesv1.Fill
-	}) bool {
+	},
+	) bool {
 		return f.word == o.Fill
 	})
 	switch {

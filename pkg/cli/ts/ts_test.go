@@ -1,15 +1,20 @@
 package ts_test
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/metadata"
+
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/clitest"
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/prism"
 	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 )
 
@@ -133,5 +138,101 @@ func TestAQueryThatIsCutOffGoesOn(t *testing.T) {
 	got := r.Run("ts", "query", "--all", "-o", "jsonl")
 	if got.Out != want || got.Code != 0 || !strings.Contains(got.ErrOut, "the gateway is back; going on") {
 		t.Errorf("exit %d, %s\ngot  %s\nwant %s", got.Code, got.ErrOut, got.Out, want)
+	}
+}
+
+func TestRejectionsOfLaterBatchesNameTheirLines(t *testing.T) {
+	r := rig(t)
+	r.Gateway.Series.Clear()
+	var b strings.Builder
+	b.WriteString("time,type,payload\n")
+	want := ""
+	for i := range 40_000 { // more than two batches
+		switch {
+		case i%10_000 == 7:
+			fmt.Fprintf(&b, "\n%d,a,\"on two\nlines\"\n", i+1) // its lines are not one per event
+		case i%10_000 == 9_999:
+			line := strings.Count(b.String(), "\n") + 1
+			want += fmt.Sprintf("/home/ann/events.csv:%d: event_type must not be bad\n", line)
+			fmt.Fprintf(&b, "%d,bad,\n", i+1)
+		default:
+			fmt.Fprintf(&b, "%d,a,\n", i+1)
+		}
+	}
+	file := r.Write("events.csv", b.String())
+	got := r.Run("ts", "append", "--file", file, "--time-unit", "s", "--skip-invalid")
+	if got.Code != 8 || got.Out != "sent 40000 events to timeseries: 39996 stored, 0 duplicates, 4 rejected\n" {
+		t.Errorf("exit %d, %s", got.Code, got.Out)
+	}
+	for _, l := range strings.SplitAfter(want, "\n") { // batches are answered in any order
+		if !strings.Contains(got.ErrOut, l) {
+			t.Errorf("got\n%s\nwant\n%s", got.ErrOut, want)
+		}
+	}
+	if n := len(r.Gateway.Series.Events()); n != 39_996 {
+		t.Errorf("%d events are stored, want 39,996", n)
+	}
+}
+
+func TestEventsWithAnIdAreStoredOnce(t *testing.T) {
+	r := rig(t)
+	file := r.Write("events.csv", "time,type,id\n1,a,x\n2,a,y\n3,a,x\n")
+	for _, want := range []string{"2 stored, 1 duplicate, 0 rejected", "0 stored, 3 duplicates, 0 rejected"} {
+		if out := r.OK("ts", "append", "--file", file, "--time-unit", "s"); !strings.Contains(out, want) {
+			t.Errorf("got %q, want %q", out, want)
+		}
+	}
+}
+
+func TestWhoMayWriteButNotReadCanImport(t *testing.T) {
+	r := rig(t)
+	r.Gateway.Fail = func(method string, _ metadata.MD) error {
+		if strings.HasSuffix(method, "/DescribeSeries") {
+			return prism.New(prism.ReasonPermissionDenied, "you may not read")
+		}
+		return nil
+	}
+	file := r.Write("events.csv", "time,type\n1,a\n")
+	r.OK("ts", "append", "--file", file, "--time-unit", "s")
+}
+
+func TestAnImportThatTheGatewayRefusesSaysWhy(t *testing.T) {
+	r := rig(t)
+	r.Gateway.Fail = func(method string, _ metadata.MD) error {
+		if strings.HasSuffix(method, "/StreamEvents") {
+			return prism.New(prism.ReasonPermissionDenied, "you may not write")
+		}
+		return nil
+	}
+	file := r.Write("events.csv", "time,type\n1,a\n")
+	r.Want(4, []string{"you may not write"}, "ts", "append", "--file", file, "--time-unit", "s")
+}
+
+func TestAnInterruptedImportTellsWhatIsStored(t *testing.T) {
+	r := rig(t)
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	r.Context = ctx
+	interrupt(cli.Interrupt{})
+	file := r.Write("events.csv", "time,type\n1,a\n")
+	got := r.Run("ts", "append", "--file", file, "--time-unit", "s")
+	if got.Code != 130 {
+		t.Errorf("exit %d, want 130\n%s%s", got.Code, got.Out, got.ErrOut)
+	}
+}
+
+func TestWithoutAGatewayAnImportFailsAtOnce(t *testing.T) {
+	r := clitest.Offline(t)
+	file := r.Write("events.csv", "time,type\n1,a\n")
+	r.Want(6, []string{"cannot reach the gateway"}, "ts", "append", "--file", file, "--time-unit", "s")
+	r.OK("ts", "append", "--file", file, "--time-unit", "s", "--dry-run") // needs none
+}
+
+func TestARejectionEndsAnImportThatIsUnderWay(t *testing.T) {
+	r := rig(t)
+	const events = 300_000 // more than may be under way
+	file := r.Write("events.csv", "time,type\n1,bad\n"+strings.Repeat("2,a\n", events-1))
+	got := r.Run("ts", "append", "--file", file, "--time-unit", "s", "-o", "json", "--jq", ".sent")
+	if sent, err := strconv.Atoi(strings.TrimSpace(got.Out)); err != nil || sent >= events || got.Code != 8 {
+		t.Errorf("exit %d, sent %s of %d\n%s", got.Code, got.Out, events, got.ErrOut)
 	}
 }
