@@ -92,6 +92,7 @@ var moveDefects = narrowed([]defect{
 		}
 	})},
 	{name: "Import lets entries live for ever", finds: []string{
+		"an Export of nothing tells first of what has ended",
 		"an entry that ended before its Import is not there and leaves its expiry",
 		"an imported expiry is the same to the millisecond, and Touch starts the same time to live",
 	}, wrap: importing(func(p *driver.Parcel) {
@@ -105,6 +106,7 @@ var moveDefects = narrowed([]defect{
 	{name: "Import is a Set", finds: []string{
 		"Import leaves no change, and what comes after it does",
 		"Import replaces what is there",
+		"an Export of nothing tells first of what has ended",
 		"an entry that ended before its Import is not there and leaves its expiry",
 		"an imported entry has the value and the version it had",
 		"an imported expiry is the same to the millisecond, and Touch starts the same time to live",
@@ -122,6 +124,7 @@ var moveDefects = narrowed([]defect{
 	})},
 	{name: "Export knows no version", finds: []string{
 		"a parcel's version is no smaller than any that was given out",
+		"an Export of nothing tells first of what has ended",
 	}, wrap: exporting(func(p *driver.Parcel) { p.Version = 1 })},
 	{name: "a walk over receipts ends after a page", finds: []string{
 		"a walk over the receipts sees each that is there",
