@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
@@ -33,11 +32,11 @@ type backend struct {
 	set   driver.Set
 	guard *guard.Guard
 
-	watched atomic.Bool // Watch waits for its answer
-	trial   sync.Mutex  // one at a time
+	trial sync.Mutex // one at a time
 
 	mu      sync.Mutex
 	probing *probe // under way; nil: none
+	watched bool   // Watch waits for its answer
 	health  driver.Health
 	checked time.Time
 	latency time.Duration

@@ -64,7 +64,7 @@ func (r *Router) Probe(ctx context.Context, name string) (BackendStatus, error) 
 		return BackendStatus{}, prism.From(ctx.Err())
 	}
 	be.mu.Lock()
-	be.health, be.checked, be.latency = h, r.clock.Now(), time.Since(start)
+	be.health, be.checked, be.latency, be.watched = h, r.clock.Now(), time.Since(start), false
 	be.mu.Unlock()
 	be.guard.Probed(h)
 	return r.Status(name)
@@ -81,13 +81,9 @@ func (r *Router) Watch(ctx context.Context, every time.Duration) {
 	defer wg.Wait()
 	for {
 		for _, be := range r.opened() {
-			if !be.due(r.clock.Now(), every) || !be.watched.CompareAndSwap(false, true) {
-				continue
+			if be.due(r.clock.Now(), every) {
+				wg.Go(func() { r.Probe(ctx, be.Name) }) //nolint:errcheck // the status keeps it
 			}
-			wg.Go(func() {
-				defer be.watched.Store(false)
-				r.Probe(ctx, be.Name) //nolint:errcheck // the status keeps it
-			})
 		}
 		t := r.clock.NewTimer(every / eager)
 		select {
@@ -99,10 +95,14 @@ func (r *Router) Watch(ctx context.Context, every time.Duration) {
 	}
 }
 
-// due reports whether a backend is to be asked again.
+// due reports whether a backend is to be asked again; it is not, then, until it has
+// answered.
 func (be *backend) due(now time.Time, every time.Duration) bool {
 	be.mu.Lock()
-	checked := be.checked
-	be.mu.Unlock()
-	return now.Sub(checked) >= every || be.guard.State() != guard.Closed
+	defer be.mu.Unlock()
+	if be.watched || now.Sub(be.checked) < every && be.guard.State() == guard.Closed {
+		return false
+	}
+	be.watched = true
+	return true
 }
