@@ -146,6 +146,7 @@ func (s *Store) Unsubscribe(ctx context.Context, who Caller, id string) (found b
 	})
 	for _, sub := range ends {
 		sub.end(ErrUnsubscribed)
+		s.registry.remove(s.ns, sub) // its stream may take a moment to notice
 	}
 	if p := s.set.PubSubPersistent; p != nil && prism.ValidName(id) {
 		return p.DeleteSubscription(ctx, s.ns, id)
