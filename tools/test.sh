@@ -40,9 +40,15 @@ layers() { gotest -count=1 -run Layers ./pkg; }
 build() { make --no-print-directory build tools && (cd tools && go build -o "$work/" ./testsum ./covercheck); }
 unit() {
 	local packages
-	packages=$(go list ./... | grep -vE '/test/(e2e|faults)(/|$)') || return 1
+	packages=$(go list ./... | grep -vE '/test/(e2e|faults)(/|$)|/driver/(redis|clickhouse)$') || return 1
 	gotest -race -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/unit.out" $packages
 }
+# Drivers of servers: the promises, which mostly wait for the servers, are asked in
+# the matrix alone.
+servers() {
+	gotest -race -skip '^TestConformance' -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/servers.out" ./pkg/driver/redis ./pkg/driver/clickhouse
+}
+conformance() { MATRIX_COVER=$work/matrix.out tools/matrix.sh --check; }
 tooltests() { (cd tools && go test -json -coverprofile="$work/tools.out" ./... | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"); }
 # The bridge to ClickHouse runs as a program of its own: covercheck does not count it.
 bridgetests() { (cd stacks/native/chdb && gotest -count=1 -timeout 10m ./...); }
@@ -67,9 +73,10 @@ step "layers" layers
 step "lint" tools/lint.sh
 step "generated files" tools/generate.sh --check
 step "unit tests, race detector" unit
+step "drivers of servers, race detector" servers
 step "tests of the tools" tooltests
 step "tests of the ClickHouse bridge" bridgetests
-step "conformance and matrix" tools/matrix.sh --check
+step "conformance and matrix" conformance
 step "cross-builds" tools/cross.sh darwin/arm64 windows/amd64
 step "end to end" endtoend
 [ -n "${PRISM_TEST_FUZZ:-}" ] && step "fuzz targets" tools/fuzz.sh "$PRISM_TEST_FUZZ"
