@@ -46,7 +46,7 @@ unit() {
 # Drivers of servers: the promises, which mostly wait for the servers, are asked in
 # the matrix alone.
 servers() {
-	gotest -race -skip '^TestConformance' -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/servers.out" ./pkg/driver/redis ./pkg/driver/clickhouse
+	gotest -race -skip '^TestConformance' -timeout 40m -covermode=atomic -coverpkg=./... -coverprofile="$work/servers.out" ./pkg/driver/redis ./pkg/driver/clickhouse
 }
 conformance() { MATRIX_COVER=$work/matrix.out tools/matrix.sh --check; }
 tooltests() { (cd tools && go test -json -coverprofile="$work/tools.out" ./... | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"); }
