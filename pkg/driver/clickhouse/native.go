@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
-	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 )
@@ -151,12 +150,8 @@ func (c *nativeConn) hello(ctx context.Context, user, password string) error {
 		if code != proto.ServerCodeHello {
 			return errUnexpected(code)
 		}
-		var server proto.ServerHello
-		if err := server.DecodeAware(c.r, nativeRevision); err != nil {
-			return err
-		}
-		c.revision = min(server.Revision, nativeRevision)
-		return nil
+		c.revision, err = c.welcome()
+		return err
 	})
 }
 
@@ -258,7 +253,7 @@ func (c *nativeConn) until(want proto.ServerCode) (proto.ServerCode, error) {
 		case proto.ServerCodeProfile:
 			err = new(proto.Profile).DecodeAware(c.r, c.revision)
 		case proto.ServerCodeTableColumns:
-			err = new(proto.TableColumns).DecodeAware(c.r, c.revision)
+			err = c.texts(2) // the table's name, and what its columns are
 		case proto.ServerCodeEndOfStream:
 		default:
 			err = errUnexpected(code)
@@ -270,15 +265,6 @@ func (c *nativeConn) until(want proto.ServerCode) (proto.ServerCode, error) {
 			return code, errUnexpected(code)
 		}
 	}
-}
-
-// skipBlock reads a block without rows: which columns a table has.
-func (c *nativeConn) skipBlock() error {
-	if _, err := c.r.Str(); err != nil {
-		return err
-	}
-	var b proto.Block
-	return b.DecodeBlock(c.r, c.revision, new(proto.ColInfoInput))
 }
 
 // packet reads the code of the next one; an exception is an error.
@@ -293,11 +279,7 @@ func (c *nativeConn) packet() (proto.ServerCode, error) {
 	case code != proto.ServerCodeException:
 		return code, nil
 	}
-	var e proto.Exception
-	if err := e.DecodeAware(c.r, c.revision); err != nil {
-		return 0, err
-	}
-	return 0, &clickhouse.Exception{Code: int32(e.Code), Name: e.Name, Message: e.Message}
+	return 0, c.exception()
 }
 
 func errUnexpected(code proto.ServerCode) error {
