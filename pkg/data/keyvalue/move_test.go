@@ -142,9 +142,6 @@ func TestAMoveUnderLoadLosesNothing(t *testing.T) {
 
 func TestAHundredThousandKeysMoveThereAndBack(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
 	const n = 100_000
 	here, there := opened(t, memory.Spec()), opened(t, pebble.Spec())
 	m := newMovable(t, here)

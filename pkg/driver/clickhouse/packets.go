@@ -34,10 +34,9 @@ func (c *nativeConn) text() (string, error) {
 		return "", fmt.Errorf("the server sent a text of %d bytes, which none of its texts has", n)
 	}
 	b := make([]byte, n)
-	return string(b), c.full(b)
+	err = c.r.ReadFull(b)
+	return string(b), err
 }
-
-func (c *nativeConn) full(b []byte) error { return c.r.ReadFull(b) }
 
 // texts skips as many.
 func (c *nativeConn) texts(n int) error {
