@@ -72,7 +72,7 @@ cli                 → proto/prism/*/v1 wire client client/admin config iostrea
 cli/*               → proto/prism/*/v1 wire client client/admin config iostreams cli
 cli/root            → cli cli/* config iostreams
 cli/ui              → proto/prism/*/v1 wire client client/admin config iostreams cli tui tui/page/* tui/component/* tui/theme tui/keys
-cli/dev             → proto/prism/*/v1 wire client client/admin config iostreams cli supervise supervise/handover stacks
+cli/dev             → proto/prism/*/v1 wire client client/admin config iostreams cli supervise supervise/handover stacks stacks/engine
 cli/loadtest        → proto/prism/*/v1 wire client client/admin config iostreams cli loadtest loadtest/pace loadtest/report loadtest/workload/*
 cli/clitest         → proto/prism/*/v1 wire cli cli/root iostreams
 supervise           → supervise/handover
@@ -82,10 +82,11 @@ tui/page/*          → tui/component/* tui/theme tui/keys
 tui/component/*     → tui/component/* tui/theme tui/keys
 tui/theme           → nothing
 tui/keys            → nothing
-stacks              → stacks/engine stacks/catalog supervise
+stacks              → stacks/engine stacks/catalog stacks/probe supervise config
 stacks/engine       → nothing
 stacks/catalog      → nothing
-stacks/native/chdb  → nothing
+stacks/probe        → nothing
+stacks/native/*     → nothing
 loadtest            → loadtest/pace loadtest/report
 loadtest/pace       → nothing
 loadtest/report     → nothing
