@@ -56,10 +56,10 @@ func (s *store) dialFirst(ctx context.Context, _ int, o *clickhouse.Options, dia
 	}
 	for _, addr := range own.Addr {
 		if r, err = dial(ctx, addr, &own); err == nil || exceptionCode(err) != 0 {
-			break
+			return r, err
 		}
 	}
-	return r, err
+	return r, unreached(err)
 }
 
 // inserts sends blocks.
@@ -72,6 +72,19 @@ type inserts interface {
 
 // errLost says that a block was sent, or part of it, and not answered.
 var errLost = errors.New("the connection was lost before the server answered; whether the events are stored is not known")
+
+// errUnreached says that no connection was made, so that nothing was sent.
+var errUnreached = errors.New("no server was reached")
+
+// unreached marks the error of a dial that no server has answered. One that
+// hangs ends by a deadline of ours, which is not the caller's, and as if the pool
+// had no connection left, which it has.
+func unreached(err error) error {
+	if err == nil || exceptionCode(err) != 0 {
+		return err
+	}
+	return errors.Join(errUnreached, err)
+}
 
 // httpInserts sends a block as the body of a request.
 type httpInserts struct{ s *store }
@@ -95,7 +108,7 @@ func (i httpInserts) close() {}
 // lostUnlessRefused marks what may have reached the server and was not answered.
 func lostUnlessRefused(err error) error {
 	var dial *net.OpError
-	if err == nil || exceptionCode(err) != 0 || errors.As(err, &dial) && dial.Op == "dial" {
+	if err == nil || exceptionCode(err) != 0 || errors.Is(err, errUnreached) || errors.As(err, &dial) && dial.Op == "dial" {
 		return err
 	}
 	return errors.Join(errLost, err)

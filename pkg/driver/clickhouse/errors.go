@@ -62,10 +62,11 @@ func (s *store) classify(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return prism.From(ctx.Err())
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), late(ctx):
+	case errors.Is(err, context.Canceled), late(ctx):
 		return prism.New(prism.ReasonDeadlineExceeded, "the deadline passed before backend %q answered", s.name).WithBackend(s.name).WithCause(err)
 	case exceptionCode(err) != 0:
 		return prism.Internal(err).WithBackend(s.name)
+	case errors.Is(err, errUnreached): // whatever the pool says of it
 	case errors.Is(err, errLost):
 		return prism.New(prism.ReasonBackendUnavailable, "backend %q did not answer; whether the events are stored is not known", s.name).WithBackend(s.name).WithCause(err)
 	case errors.Is(err, clickhouse.ErrAcquireConnTimeout):

@@ -182,13 +182,16 @@ const (
 // insert sends a block, again when it certainly is not stored or the server
 // knows it by its token, for as long as its most patient caller waits.
 func (g *gatherer) insert(b *block) error {
-	ctx, cancel := latest(b.ctxs, g.s.options.Timeout)
+	ctx, ours, cancel := latest(b.ctxs, g.s.options.Timeout)
 	defer cancel()
 	b.token = strconv.FormatUint(rand.Uint64(), 36) + "-" + strconv.FormatUint(b.seqs[0], 36)
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := g.s.inserts.insert(ctx, g.s.insertInto, b)
 		again := exceptionCode(err) == codeTooManyParts || errors.Is(err, errLost) && g.s.layout.modern
-		if err == nil || !again || ctx.Err() != nil {
+		switch {
+		case err != nil && ours && ctx.Err() != nil: // the callers have time left
+			return g.s.classify(context.Background(), errors.Join(errLost, err))
+		case err == nil || !again || ctx.Err() != nil:
 			return g.s.classify(ctx, err)
 		}
 		select {
@@ -200,20 +203,21 @@ func (g *gatherer) insert(b *block) error {
 }
 
 // latest is a context for all callers of a block: it lasts as long as the most
-// patient of them, and not for ever.
-func latest(ctxs []context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+// patient of them, and not for ever; ours tells which.
+func latest(ctxs []context.Context, most time.Duration) (_ context.Context, ours bool, _ context.CancelFunc) {
 	end := time.Now().Add(most)
 	last := time.Time{}
 	for _, ctx := range ctxs {
 		at, ok := ctx.Deadline()
 		if !ok || at.After(end) {
-			at = end
+			at, ours = end, true
 		}
 		if at.After(last) {
 			last = at
 		}
 	}
-	return context.WithDeadline(context.Background(), last)
+	ctx, cancel := context.WithDeadline(context.Background(), last)
+	return ctx, ours, cancel
 }
 
 // inFlight is how many blocks are on their way.

@@ -68,7 +68,8 @@ func (s *store) Health(ctx context.Context) driver.Health {
 	if parts, rows, bytes, err := s.parts(ctx, eventsTable); err == nil {
 		h.Facts["parts"], h.Facts["rows"], h.Facts["disk_bytes"] = utoa(parts), utoa(rows), utoa(bytes)
 	}
-	h.Facts["durability"], _ = s.durability(ctx)
+	h.Durability, h.Durable = s.durability(ctx)
+	h.Facts["durability"] = h.Durability
 	if s.options.Cluster != "" {
 		s.replication(ctx, &h)
 	}

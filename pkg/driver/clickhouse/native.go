@@ -86,7 +86,7 @@ func (i *nativeInserts) dial(ctx context.Context) (*nativeConn, error) {
 			return nil, err
 		}
 	}
-	return nil, err
+	return nil, unreached(err)
 }
 
 func (i *nativeInserts) close() {
