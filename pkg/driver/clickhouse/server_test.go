@@ -138,7 +138,7 @@ func TestAFrozenServerKeepsNobodyLongerThanHisDeadline(t *testing.T) {
 		if took := time.Since(begin); took > 20*time.Second {
 			t.Errorf("callers waited %v", took)
 		}
-		if err := server.Resume(); err != nil {
+		if err := server.Thaw(); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "goes on", func() bool { return send(t.Context(), s, ticks(2000, 1)) == nil })

@@ -14,12 +14,14 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/prism-data-layer/prism/pkg/client"
+	"github.com/prism-data-layer/prism/pkg/driver/clickhouse/clickhousetest"
 	"github.com/prism-data-layer/prism/pkg/driver/nats/natstest"
 	"github.com/prism-data-layer/prism/pkg/driver/redis/redistest"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	pubsubv1 "github.com/prism-data-layer/prism/proto/prism/pubsub/v1"
+	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 	"github.com/prism-data-layer/prism/test/faults/powercut"
 	"github.com/prism-data-layer/prism/test/harness"
 )
@@ -31,22 +33,24 @@ const (
 	callDeadline   = 10 * time.Second
 )
 
-// remotes is a gateway with an embedded store, Redis and NATS.
-func remotes(redis, nats string) string {
+// remotes is a gateway with an embedded store, Redis, NATS and ClickHouse.
+func remotes(redis, nats, clickhouse string) string {
 	return fmt.Sprintf(`apiVersion: prism/v1
 auth: {mode: off}
 backends:
   - {name: local, driver: pebble, options: {memtable: 1MiB, cache: 1MiB}}
   - {name: redis, driver: redis, options: {addrs: [%q], timeout: %s}}
   - {name: nats, driver: nats, options: {servers: [%q], timeout: %s}}
+  - {name: clickhouse, driver: clickhouse, options: {addrs: [%q], database: default, timeout: %s}}
 namespaces:
   - {name: disk, model: keyvalue, backend: local, access: {owners: ["user:dev"]}}
   - {name: keys, model: keyvalue, backend: redis, access: {owners: ["user:dev"]}}
   - {name: cached, model: cache, backend: redis, access: {owners: ["user:dev"]}}
   - {name: live, model: pubsub, backend: redis, access: {owners: ["user:dev"]}}
   - {name: events, model: pubsub, backend: nats, access: {owners: ["user:dev"]}}
+  - {name: series, model: timeseries, backend: clickhouse, access: {owners: ["user:dev"]}}
 drain: {timeout: 5s}
-`, redis, backendTimeout, nats, backendTimeout)
+`, redis, backendTimeout, nats, backendTimeout, clickhouse, backendTimeout)
 }
 
 // A door is one kind of call, made again and again by a bare stub.
@@ -57,7 +61,7 @@ type door struct {
 	mu     sync.Mutex
 	n      int // of the call
 	ok     int
-	acked  int           // the last that was answered
+	acked  []int         // those that were answered
 	failed int           // since the fault
 	worst  time.Duration // of those that failed
 	bad    []string      // what must not be
@@ -86,7 +90,7 @@ func (d *door) once() {
 	d.took[broken] = append(d.took[broken], took)
 	if err == nil {
 		d.ok++
-		d.acked = n
+		d.acked = append(d.acked, n)
 		if d.back.IsZero() && begun.After(d.since) {
 			d.back = time.Now()
 		}
@@ -120,6 +124,7 @@ func (d *door) look(f func()) {
 func doors(t *testing.T, g *harness.Gateway) (remote []*door, embedded *door) {
 	kv, cache := g.KeyValue(t), g.Cache(t)
 	pubsub := pubsubv1.NewPubSubServiceClient(g.Dial(t, "data"))
+	series := timeseriesv1.NewTimeSeriesServiceClient(g.Dial(t, "data"))
 	text := func(n int) []byte { return []byte(strconv.Itoa(n)) }
 	keys := func(ns string) func(context.Context, int) error {
 		var acked []byte
@@ -160,6 +165,10 @@ func doors(t *testing.T, g *harness.Gateway) (remote []*door, embedded *door) {
 		{name: "redis pubsub", call: publish("live", false)},
 		{name: "nats pubsub", call: publish("events", false)},
 		{name: "nats persistent", call: publish("events", true)},
+		{name: "clickhouse timeseries", call: func(ctx context.Context, n int) error {
+			_, err := series.AppendEvents(ctx, appendOne("series", &timeseriesv1.Event{TimeNs: int64(1 + n), EventType: "t"}))
+			return err
+		}},
 	}, &door{name: "embedded", call: keys("disk")}
 }
 
@@ -220,7 +229,31 @@ func (d *door) p99(broken bool) time.Duration {
 	return list[len(list)*99/100]
 }
 
-// F8: Redis and NATS are stopped, killed and frozen under calls. Callers are told
+// missing is how many of the calls that were answered are not among those seen.
+func (d *door) missing(seen map[string]bool) (n int64) {
+	for _, call := range d.acked {
+		if !seen[strconv.Itoa(call)] {
+			n++
+		}
+	}
+	return n
+}
+
+// stored are the calls whose events are there.
+func stored(t *testing.T, series *client.TimeSeries) map[string]bool {
+	t.Helper()
+	seen := map[string]bool{}
+	events, err := series.StreamQuery(t.Context(), client.EventsQuery{TimeRange: client.TimeRange{Start: time.Unix(0, 1), End: time.Unix(1, 0)}}).All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		seen[strconv.FormatInt(e.Time.UnixNano()-1, 10)] = true
+	}
+	return seen
+}
+
+// F8: Redis, NATS and ClickHouse are stopped, killed and frozen under calls. Callers are told
 // so before their deadline, with when to try again; the embedded store beside
 // them does not notice; all is well within two seconds of their return, and
 // nothing that was acked is gone.
@@ -230,7 +263,8 @@ func TestFault_F8_BackendsDown(t *testing.T) {
 		hold, within = 10*time.Second, 2*time.Second
 	}
 	redis, nats := redistest.Seven().Start(t, "--appendonly", "yes", "--appendfsync", "always"), natstest.Start(t, "")
-	g := harness.Start(t, harness.Options{File: remotes(redis.Addr, nats.URL)})
+	clickhouse := clickhousetest.Server18(t)
+	g := harness.Start(t, harness.Options{File: remotes(redis.Addr, nats.URL, clickhouse.Native)})
 	remote, embedded := doors(t, g)
 	c, err := client.Dial(g.Addr("data"))
 	if err != nil {
@@ -245,16 +279,7 @@ func TestFault_F8_BackendsDown(t *testing.T) {
 	defer close()
 	durable := follow(t, reading, &readers, c.PubSub("events"), client.SubscribeOptions{Durable: "d", AutoAck: true})
 	live := follow(t, reading, &readers, c.PubSub("live"), client.SubscribeOptions{})
-	var published sync.Map // acked persistent events
-	persistent := remote[len(remote)-1]
-	plain := persistent.call
-	persistent.call = func(ctx context.Context, n int) error {
-		err := plain(ctx, n)
-		if err == nil {
-			published.Store(strconv.Itoa(n), true)
-		}
-		return err
-	}
+	persistent, appended := remote[len(remote)-2], remote[len(remote)-1]
 	all := append(slices.Clone(remote), embedded)
 	for _, d := range all {
 		wg.Go(func() { d.run(ctx) })
@@ -280,9 +305,9 @@ func TestFault_F8_BackendsDown(t *testing.T) {
 		on, off   []func() error
 		connected bool
 	}{
-		{"stopped", []func() error{redis.Stop, nats.Stop}, []func() error{redis.Start, nats.Start}, false},
-		{"killed", []func() error{redis.Kill, nats.Kill}, []func() error{redis.Start, nats.Start}, false},
-		{"frozen", []func() error{redis.Freeze, nats.Freeze}, []func() error{redis.Thaw, nats.Thaw}, true},
+		{"stopped", []func() error{redis.Stop, nats.Stop, clickhouse.Stop}, []func() error{redis.Start, nats.Start, clickhouse.Start}, false},
+		{"killed", []func() error{redis.Kill, nats.Kill, clickhouse.Kill}, []func() error{redis.Start, nats.Start, clickhouse.Start}, false},
+		{"frozen", []func() error{redis.Freeze, nats.Freeze, clickhouse.Freeze}, []func() error{redis.Thaw, nats.Thaw, clickhouse.Thaw}, true},
 	} {
 		for _, d := range all {
 			d.look(func() { d.broken, d.failed, d.worst = true, 0, 0 })
@@ -318,21 +343,16 @@ func TestFault_F8_BackendsDown(t *testing.T) {
 	harness.Eventually(t, time.Minute, "what was begun has ended", func() bool { return runtime.NumGoroutine() <= goroutines+10 })
 	stop()
 	wg.Wait()
-	missing := func() (n int64) {
+	missing := func() int64 {
 		durable.mu.Lock()
 		defer durable.mu.Unlock()
-		published.Range(func(k, _ any) bool {
-			if !durable.seen[k.(string)] {
-				n++
-			}
-			return true
-		})
-		return n
+		return persistent.missing(durable.seen)
 	}
+	// A reader is given time for what it has not been sent yet.
 	for deadline := time.Now().Add(20 * time.Second); missing() > 0 && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond)
 	}
-	report.Lost = missing()
+	report.Lost = missing() + appended.missing(stored(t, c.TimeSeries("series")))
 	for _, d := range all {
 		report.Acked += int64(d.ok)
 		if d == embedded && d.failed > 0 {
@@ -379,7 +399,8 @@ func TestFault_F9_BackendsSlow(t *testing.T) {
 	}
 	const deadline, callers = 300 * time.Millisecond, 40
 	redis, nats := redistest.Seven().Start(t, "--appendonly", "yes", "--appendfsync", "always"), natstest.Start(t, "")
-	g := harness.Start(t, harness.Options{File: remotes(redis.Addr, nats.URL)})
+	clickhouse := clickhousetest.Server18(t)
+	g := harness.Start(t, harness.Options{File: remotes(redis.Addr, nats.URL, clickhouse.Native)})
 	remote, embedded := doors(t, g)
 	report := powercut.Begin("F9", 0)
 	for _, d := range append(slices.Clone(remote), embedded) {
@@ -398,7 +419,7 @@ func TestFault_F9_BackendsSlow(t *testing.T) {
 	}
 	harness.Eventually(t, time.Minute, "the embedded store answers", enough(false))
 	goroutines := runtime.NumGoroutine()
-	each(t, []func() error{redis.Freeze, nats.Freeze})
+	each(t, []func() error{redis.Freeze, nats.Freeze, clickhouse.Freeze})
 	for _, d := range remote { // the signal is on its way when Freeze returns
 		harness.Eventually(t, time.Minute, d.name+" is frozen", func() bool {
 			ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -437,7 +458,7 @@ func TestFault_F9_BackendsSlow(t *testing.T) {
 	wg.Wait()
 	harness.Eventually(t, time.Minute, "no call is held up", func() bool { return runtime.NumGoroutine() <= goroutines+20 })
 	harness.Eventually(t, time.Minute, "the embedded store answers", enough(true))
-	each(t, []func() error{redis.Thaw, nats.Thaw})
+	each(t, []func() error{redis.Thaw, nats.Thaw, clickhouse.Thaw})
 	begun := time.Now()
 	for _, d := range remote {
 		harness.Eventually(t, 20*time.Second, d.name+" is back", func() bool { return d.call(t.Context(), 2) == nil })

@@ -14,8 +14,8 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/prism-data-layer/prism/pkg/client"
-	"github.com/prism-data-layer/prism/pkg/driver/redis/redistest"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/faults/powercut"
 	"github.com/prism-data-layer/prism/test/harness"
@@ -85,7 +85,7 @@ func TestFault_F8_BreakerWhileStopped(t *testing.T) {
 }
 
 func stopped(t *testing.T, r *distant, hold time.Duration) {
-	report := powercut.Begin("F8-breaker", 0)
+	report := powercut.Begin("F8-breaker-"+r.name, 0)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var all, open calling // open: while the breaker is
@@ -200,7 +200,7 @@ func TestFault_F9_LateAnswers(t *testing.T) {
 
 func late(t *testing.T, r *distant) {
 	const deadline, most = 400 * time.Millisecond, 20
-	report := powercut.Begin("F9-late", 0)
+	report := powercut.Begin("F9-late-"+r.name, 0)
 	before := r.beside()
 	r.proxy.set(fault{delay: 5 * time.Second})
 	ctx, stop := context.WithCancel(t.Context())
@@ -248,7 +248,7 @@ func TestFault_F10_Flapping(t *testing.T) {
 		cycles = 60
 	}
 	eachRemote(t, func(t *testing.T, r *distant) {
-		report := powercut.Begin("F10", 0)
+		report := powercut.Begin("F10-"+r.name, 0)
 		c, err := client.Dial(r.gateway.Addr("data"))
 		if err != nil {
 			t.Fatal(err)
@@ -298,7 +298,7 @@ func TestFault_F10_Flapping(t *testing.T) {
 // F12: packets to a server are dropped, and nobody is told.
 func TestFault_F12_HalfOpen(t *testing.T) {
 	eachRemote(t, func(t *testing.T, r *distant) {
-		report := powercut.Begin("F12", 0)
+		report := powercut.Begin("F12-"+r.name, 0)
 		fill := func() error { // the pool
 			var wg sync.WaitGroup
 			errs := make([]error, 30)
@@ -347,42 +347,45 @@ func TestFault_F12_HalfOpen(t *testing.T) {
 // F13: a server that is started again without its data, and with settings that
 // keep less. The gateway says at any time what acked means.
 func TestFault_F13_RestartWithLoss(t *testing.T) {
-	always := redistest.Seven().Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	never := redistest.Seven().Start(t, "--appendonly", "no")
-	r := newDistant(t, remoteRows()[0], always.Addr, always, "")
-	report := powercut.Begin("F13", 0)
-	acked := 0
-	for n := range 50 {
-		if r.try(r.write, n, 5*time.Second) == nil {
-			acked++
+	eachRemote(t, func(t *testing.T, r *distant) {
+		bare, _ := r.bare(t)
+		report := powercut.Begin("F13-"+r.name, 0)
+		acked := 0
+		for n := range 50 {
+			if r.try(r.write, n, 5*time.Second) == nil {
+				acked++
+			}
 		}
-	}
-	if b := r.status(); !b.Durable || !strings.Contains(b.Durability, "fsync") {
-		t.Errorf("a server that fsyncs always is told as durable %v: %s", b.Durable, b.Durability)
-	}
-	if err := always.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	r.proxy.point(never.Addr)
-	told := time.Now()
-	harness.Eventually(t, slack(10*time.Second), "the gateway no longer calls it durable", func() bool { return !r.status().Durable })
-	report.More["told_ms"] = time.Since(told).Milliseconds()
-	if b := r.status(); !strings.Contains(b.Durability, "memory") {
-		t.Errorf("a server that keeps nothing is told as: %s", b.Durability)
-	}
-	harness.Eventually(t, slack(2*time.Second), "calls are answered again", func() bool { return r.try(r.write, 1000, 5*time.Second) == nil })
-	lost := 0
-	for n := range 50 {
-		switch err := r.try(r.read, n, 5*time.Second); harness.Read(err).Code() {
-		case codes.NotFound:
-			lost++
-		default:
-			t.Errorf("a read of what is lost ended with %v", err)
+		r.until("the gateway says what acked means", slack(10*time.Second), func(b *adminv1.Backend) bool {
+			return b.Durable == r.durable && strings.Contains(b.Durability, r.says)
+		})
+		if err := r.server.Kill(); err != nil {
+			t.Fatal(err)
 		}
-	}
-	report.Rounds, report.Acked = 1, int64(acked)
-	report.More["lost_with_the_server"] = lost
-	report.Print()
+		r.proxy.point(bare)
+		told := r.until("the gateway says what it means now", slack(10*time.Second), func(b *adminv1.Backend) bool {
+			if b.Durable && !r.durable {
+				t.Errorf("a server that does not fsync is told as durable: %s", b.Durability)
+			}
+			return !b.Durable && strings.Contains(b.Durability, r.bareSays) && green(b)
+		})
+		if r.says != r.bareSays {
+			report.More["told_ms"] = told.Milliseconds()
+		}
+		harness.Eventually(t, slack(2*time.Second), "calls are answered again", func() bool { return r.try(r.write, 1000, 5*time.Second) == nil })
+		lost := 0
+		for n := range 50 {
+			switch err := r.try(r.read, n, 5*time.Second); {
+			case errors.Is(err, errNothing):
+				lost++
+			default:
+				t.Errorf("a read of what is lost ended with %v", err)
+			}
+		}
+		report.Rounds, report.Acked = 1, int64(acked)
+		report.More["lost_with_the_server"] = lost
+		report.Print()
+	})
 }
 
 // Connections are reset in the middle of answers: no answer is ever given to
@@ -394,7 +397,7 @@ func TestFault_F12_AnswersAreNotMixedUp(t *testing.T) {
 	}
 	eachRemote(t, func(t *testing.T, r *distant) {
 		const keys = 64
-		report := powercut.Begin("F12-answers", 0)
+		report := powercut.Begin("F12-answers-"+r.name, 0)
 		for n := range keys {
 			if err := r.try(r.write, n, 10*time.Second); err != nil {
 				t.Fatal(err)

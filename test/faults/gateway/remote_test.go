@@ -2,7 +2,6 @@ package faults_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -12,73 +11,13 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
-	"github.com/prism-data-layer/prism/pkg/client"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/all"
 	"github.com/prism-data-layer/prism/pkg/driver/around"
-	"github.com/prism-data-layer/prism/pkg/driver/redis/redistest"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
-	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
-
-// A remote is a kind of server that the faults of backends are tried on: one
-// row, and each of them runs on it.
-type remote struct {
-	name  string
-	start func(t *testing.T) (addr string, s breakable)
-	// backend is its entry in prism.yaml, behind addr, without the braces; model
-	// is what its namespace is of.
-	backend func(addr string) string
-	model   string
-	// write and read are small calls on the namespace "far"; what n was written
-	// is read back.
-	write, read func(ctx context.Context, conn *grpc.ClientConn, n int) error
-	// send is write by the SDK, which tries again.
-	send func(ctx context.Context, c *client.Client, n int) error
-}
-
-// A breakable is a real server.
-type breakable interface {
-	Start() error
-	Stop() error
-	Kill() error
-	Freeze() error
-	Thaw() error
-}
-
-var errOther = errors.New("the answer of another request")
-
-func remoteRows() []remote {
-	name := func(n int) string { return fmt.Sprintf("key-%d", n) }
-	return []remote{{
-		name: "redis",
-		start: func(t *testing.T) (string, breakable) {
-			s := redistest.Seven().Start(t, "--appendonly", "yes", "--appendfsync", "everysec")
-			return s.Addr, s
-		},
-		backend: func(addr string) string {
-			return fmt.Sprintf("name: remote, driver: redis, options: {addrs: [%q], timeout: 1s, dial_timeout: 1s}", addr)
-		},
-		model: "keyvalue",
-		write: func(ctx context.Context, conn *grpc.ClientConn, n int) error {
-			_, err := kvv1.NewKeyValueServiceClient(conn).Set(ctx, &kvv1.SetRequest{Namespace: "far", Key: name(n), Value: []byte(name(n))})
-			return err
-		},
-		read: func(ctx context.Context, conn *grpc.ClientConn, n int) error {
-			r, err := kvv1.NewKeyValueServiceClient(conn).Get(ctx, &kvv1.GetRequest{Namespace: "far", Key: name(n)})
-			if err == nil && string(r.Value) != name(n) {
-				return fmt.Errorf("%w: %q for %q", errOther, r.Value, name(n))
-			}
-			return err
-		},
-		send: func(ctx context.Context, c *client.Client, n int) error {
-			_, err := c.KeyValue("far").Set(ctx, name(n), []byte(name(n)))
-			return err
-		},
-	}}
-}
 
 // eachRemote runs a test on every kind of server.
 func eachRemote(t *testing.T, f func(t *testing.T, r *distant)) {

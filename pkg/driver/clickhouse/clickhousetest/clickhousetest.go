@@ -99,6 +99,7 @@ type Option func(*settings)
 type settings struct {
 	users []account
 	tiers bool
+	fsync bool
 }
 
 type account struct {
@@ -119,6 +120,10 @@ func ReadOnlyUser(name, password string) Option {
 // Tiers is a storage policy "tiers" of two volumes, "hot" and "cold", each a
 // disk of its name. ClickHouse 18.16 has no such policies.
 func Tiers() Option { return func(s *settings) { s.tiers = true } }
+
+// Fsync has an insert acked when it is on the disk itself. ClickHouse 18.16 has
+// no such setting.
+func Fsync() Option { return func(s *settings) { s.fsync = true } }
 
 func settle(options []Option) settings {
 	var s settings
@@ -176,8 +181,11 @@ func RunServer18(options ...Option) (*Server, error) {
 		return nil, errors.New(missing)
 	}
 	set := settle(options)
-	if set.tiers {
+	switch {
+	case set.tiers:
 		return nil, errors.New("ClickHouse 18.16 has no storage policies of several disks (19.15 brought them)")
+	case set.fsync:
+		return nil, errors.New("ClickHouse 18.16 has no fsync_after_insert (20.10 brought it)")
 	}
 	return run(func(s *Server) error { return s.set18(program, set, nil) })
 }

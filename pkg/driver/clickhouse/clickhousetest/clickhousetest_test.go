@@ -125,7 +125,7 @@ func TestAFrozenServerSaysNothing(t *testing.T) {
 	if got, err := s.Query(ctx, "SELECT 1"); err == nil {
 		t.Errorf("it says %q", got)
 	}
-	if err := s.Resume(); err != nil {
+	if err := s.Thaw(); err != nil {
 		t.Fatal(err)
 	}
 	becomes(t, s, "SELECT 1", "1")
@@ -184,13 +184,15 @@ func partsOn(t *testing.T, s *clickhousetest.Server, disk string) int {
 	return len(parts)
 }
 
-func TestTiersOf18AreRefused(t *testing.T) {
+func TestTiersAndFsyncOf18AreRefused(t *testing.T) {
 	t.Parallel()
 	if _, missing := clickhousetest.FindServer(); missing != "" {
 		clickhousetest.Server18(t) // says so
 	}
-	if s, err := clickhousetest.RunServer18(clickhousetest.Tiers()); err == nil {
-		t.Errorf("it runs: %v", s.Close())
+	for _, option := range []clickhousetest.Option{clickhousetest.Tiers(), clickhousetest.Fsync()} {
+		if s, err := clickhousetest.RunServer18(option); err == nil {
+			t.Errorf("it runs: %v", s.Close())
+		}
 	}
 }
 

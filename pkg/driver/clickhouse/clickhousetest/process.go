@@ -82,11 +82,11 @@ func (p *process) Stop() error { return p.end(syscall.SIGTERM) }
 // Kill ends the server as a crash would.
 func (p *process) Kill() error { return p.end(syscall.SIGKILL) }
 
-// Freeze keeps the server from doing anything until Resume.
+// Freeze keeps the server from doing anything until Thaw.
 func (p *process) Freeze() error { return p.cmd.Process.Signal(freeze) }
 
-// Resume lets a frozen server go on.
-func (p *process) Resume() error { return p.cmd.Process.Signal(thaw) }
+// Thaw lets a frozen server go on.
+func (p *process) Thaw() error { return p.cmd.Process.Signal(thaw) }
 
 func (p *process) end(how os.Signal) error {
 	if err := p.cmd.Process.Signal(how); err != nil && !errors.Is(err, os.ErrProcessDone) {

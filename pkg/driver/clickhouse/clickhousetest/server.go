@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// A Server is a ClickHouse that runs. Start, Stop, Kill, Freeze and Resume are
+// A Server is a ClickHouse that runs. Start, Stop, Kill, Freeze and Thaw are
 // for faults; its addresses stay what they are.
 type Server struct {
 	// HTTP is host:port of the HTTP interface.
@@ -129,13 +129,22 @@ func (s *Server) setBridge(program string, set settings) error {
 			return err
 		}
 	}
-	if !set.tiers {
+	var config string
+	if set.fsync {
+		config += "<merge_tree><fsync_after_insert>1</fsync_after_insert></merge_tree>\n"
+	}
+	if set.tiers {
+		config += tierConfig(s.dir)
+		if err := errors.Join(os.Mkdir(filepath.Join(s.dir, "hot"), 0o700), os.Mkdir(filepath.Join(s.dir, "cold"), 0o700)); err != nil {
+			return err
+		}
+	}
+	if config == "" {
 		return nil
 	}
 	file := filepath.Join(s.dir, "config.xml")
 	s.args = append(s.args, "--config-file", file)
-	return errors.Join(os.WriteFile(file, []byte(tierConfig(s.dir)), 0o600),
-		os.Mkdir(filepath.Join(s.dir, "hot"), 0o700), os.Mkdir(filepath.Join(s.dir, "cold"), 0o700))
+	return os.WriteFile(file, []byte("<clickhouse>"+config+"</clickhouse>\n"), 0o600)
 }
 
 func bridgeUser(a account) string {
@@ -146,10 +155,10 @@ func bridgeUser(a account) string {
 }
 
 func tierConfig(dir string) string {
-	return fmt.Sprintf(`<clickhouse><storage_configuration>
+	return fmt.Sprintf(`<storage_configuration>
 <disks><hot><path>%s/</path></hot><cold><path>%s/</path></cold></disks>
 <policies><tiers><volumes><hot><disk>hot</disk></hot><cold><disk>cold</disk></cold></volumes></tiers></policies>
-</storage_configuration></clickhouse>
+</storage_configuration>
 `, escaped(filepath.Join(dir, "hot")), escaped(filepath.Join(dir, "cold")))
 }
 
