@@ -12,7 +12,9 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	timeseriesv1 "github.com/prism-data-layer/prism/proto/prism/timeseries/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
@@ -255,7 +257,7 @@ func TestADrainStoresWhatWasAcked(t *testing.T) {
 	}
 }
 
-func TestAStreamOfEventsEndsWhenItsSessionDoes(t *testing.T) {
+func TestAStreamOfEventsEndsWithItsCallersDeadline(t *testing.T) {
 	t.Parallel()
 	_, ts, ctx := series(t, harness.Options{})
 	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
@@ -270,10 +272,41 @@ func TestAStreamOfEventsEndsWhenItsSessionDoes(t *testing.T) {
 	}
 }
 
-func TestAQueryThatIsCutOffGoesOn(t *testing.T) {
+// A session that is revoked takes its streams of events with it; what was
+// answered by then is stored.
+func TestAStreamOfEventsEndsWhenItsSessionIsRevoked(t *testing.T) {
 	t.Parallel()
 	g, ts, ctx := series(t, harness.Options{})
-	for i := range 30 { // 150 MB of answers: more than any window
+	for what, async := range map[string]bool{"sync": false, "async": true} {
+		id, token := session(t, g, ctx)
+		st, err := ts.StreamEvents(harness.In(ctx, token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = st.Send(openOf(async))
+		before := must[*timeseriesv1.DescribeSeriesResponse](t)(ts.DescribeSeries(ctx, &timeseriesv1.DescribeSeriesRequest{Namespace: "timeseries"}))
+		const batches = 20
+		for id := range uint64(batches) {
+			_ = st.Send(batchOf(id, ticks(10, int64(id)*100+1)))
+			if _, err := st.Recv(); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+		must[*adminv1.TerminateSessionResponse](t)(g.Admin(t).TerminateSession(ctx, &adminv1.TerminateSessionRequest{SessionId: id}))
+		want(t, what, ends(t, 10*time.Second, st.Recv), codes.Unauthenticated, prism.ReasonSessionRevoked)
+		harness.Eventually(t, 30*time.Second, what+": what was answered is stored", func() bool {
+			d, err := ts.DescribeSeries(ctx, &timeseriesv1.DescribeSeriesRequest{Namespace: "timeseries"})
+			return err == nil && d.Buffered == 0 && d.Stored-before.Stored == 10*batches && d.Sent-before.Sent == 10*batches
+		})
+	}
+}
+
+// weight is how many events heavy stores: 90 MB of answers, more than any window.
+const weight = 30_000
+
+func heavy(t *testing.T, ts timeseriesv1.TimeSeriesServiceClient, ctx context.Context) {
+	t.Helper()
+	for i := range weight / 1000 {
 		c := ticks(1000, int64(i)*1000+1)
 		c.Payload = &timeseriesv1.BlobColumn{Data: make([]byte, 1000*3000)}
 		for range 1000 {
@@ -281,8 +314,77 @@ func TestAQueryThatIsCutOffGoesOn(t *testing.T) {
 		}
 		must[*timeseriesv1.AppendEventsResponse](t)(ts.AppendEvents(ctx, appending(c)))
 	}
+}
+
+// everything asks for what there is after a position.
+func everything(after string) *timeseriesv1.StreamQueryRequest {
 	start, end := int64(0), int64(1_000_000)
-	st, err := ts.StreamQuery(ctx, &timeseriesv1.StreamQueryRequest{Namespace: "timeseries", Selection: &timeseriesv1.Selection{StartNs: &start, EndNs: &end}})
+	return &timeseriesv1.StreamQueryRequest{Namespace: "timeseries", Selection: &timeseriesv1.Selection{StartNs: &start, EndNs: &end}, After: after}
+}
+
+// A query whose reader does not read costs the gateway no more memory than a
+// stream may hold, and is ended with its position; from there the rest comes.
+func TestAQueryWhoseReaderIsSlowIsBoundedAndLosesNothing(t *testing.T) {
+	// Not parallel: it looks at the memory of the process.
+	c := clock.NewFake(time.Now())
+	g, ts, ctx := series(t, harness.Options{Clock: c})
+	heavy(t, ts, ctx)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	st, err := ts.StreamQuery(ctx, everything(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, 30*time.Second, "the stream ends at the gateway", func() bool {
+		c.Advance(time.Second)
+		status, err := g.Admin(t).GetStatus(ctx, &adminv1.GetStatusRequest{})
+		return err == nil && status.ActiveStreams == 0
+	})
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 32<<20 {
+		t.Errorf("the heap has grown by %d MiB for a reader who does not read", grown>>20)
+	}
+	seen := map[int64]int{}
+	read := func(st timeseriesv1.TimeSeriesService_StreamQueryClient) error {
+		for {
+			r, err := st.Recv()
+			if err != nil {
+				return err
+			}
+			for _, e := range r.Events {
+				seen[e.TimeNs]++
+			}
+		}
+	}
+	o := want(t, "the slow reader's end", read(st), codes.ResourceExhausted, prism.ReasonSlowConsumer)
+	if o.Resume.GetPosition() == "" || len(seen) == 0 || len(seen) == weight {
+		t.Fatalf("after %d events its end says %v", len(seen), o.Resume)
+	}
+	// This reader takes its time, and is not slow: it reads.
+	st, err = ts.StreamQuery(ctx, everything(o.Resume.Position))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := read(st); !errors.Is(err, io.EOF) {
+		t.Fatalf("the rest: %v", err)
+	}
+	twice := 0
+	for _, n := range seen {
+		twice += n - 1
+	}
+	// A message that was under way may come twice.
+	if len(seen) != weight || twice > prism.MaxPageItems {
+		t.Errorf("%d of %d events were read, %d of them twice", len(seen), weight, twice)
+	}
+}
+
+func TestAQueryThatIsCutOffGoesOn(t *testing.T) {
+	t.Parallel()
+	g, ts, ctx := series(t, harness.Options{})
+	heavy(t, ts, ctx)
+	st, err := ts.StreamQuery(ctx, everything(""))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	chgo "github.com/ClickHouse/clickhouse-go/v2"
+
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/clickhouse"
 	"github.com/prism-data-layer/prism/pkg/driver/clickhouse/clickhousetest"
@@ -213,6 +215,8 @@ func TestCausesThatAPersonMustMendAreToldApart(t *testing.T) {
 		query("DROP TABLE " + name + ".prism_events")
 		if err := send(t.Context(), first, ticks(0, 1)); !errors.Is(err, prism.ReasonFailedPrecond) || !strings.Contains(err.Error(), "is gone") {
 			t.Errorf("append to a table that is gone: %v", err)
+		} else if e := new(chgo.Exception); !errors.As(err, &e) || !strings.Contains(e.Message, "prism_events") || e.StackTrace != "" {
+			t.Errorf("the server's own words are %+v", e)
 		}
 		if err := send(t.Context(), first, ticks(0, 1)); err != nil {
 			t.Errorf("append after that: %v", err)
