@@ -416,3 +416,36 @@ func TestBadValuesOfEveryField(t *testing.T) {
 		}
 	}
 }
+
+// Events of a namespace that says how long they are kept are never kept for ever
+// without a word.
+func TestARetentionThatNoBackendPutsInForceIsRefused(t *testing.T) {
+	t.Parallel()
+	_, a, ctx := start(t, harness.Options{Drivers: harness.Lacking("timeseries_retention")})
+	series := func(retention time.Duration) *adminv1.NamespaceSpec {
+		return &adminv1.NamespaceSpec{Name: "series", Model: "timeseries", Backend: "volatile", RetentionMs: retention.Milliseconds()}
+	}
+	refused := func(what string, err error) {
+		t.Helper()
+		o := want(t, what, err, codes.Unimplemented, prism.ReasonCapabilityMissing)
+		if !strings.Contains(o.Message(), "timeseries_retention") || o.Info.GetMetadata()["missing"] != "timeseries_retention" {
+			t.Errorf("%s: the reason is not told: %s, %v", what, o.Message(), o.Info)
+		}
+	}
+	for _, dry := range []bool{true, false} {
+		_, err := a.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: series(time.Hour), DryRun: dry})
+		refused(fmt.Sprintf("create, dry run %v", dry), err)
+	}
+	_, err := a.CreateNamespace(ctx, &adminv1.CreateNamespaceRequest{Spec: series(0)})
+	ok(t, err)
+	for _, dry := range []bool{true, false} {
+		_, err := a.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{Spec: series(time.Hour), UpdateMask: []string{"retention_ms"}, DryRun: dry})
+		refused(fmt.Sprintf("update, dry run %v", dry), err)
+	}
+	_, err = a.UpdateNamespace(ctx, &adminv1.UpdateNamespaceRequest{Spec: &adminv1.NamespaceSpec{Name: "series", Description: "x"}, UpdateMask: []string{"description"}})
+	ok(t, err)
+	file := strings.Replace(harness.Models, "model: timeseries,", "model: timeseries, retention: 1h,", 1)
+	if _, err := harness.TryStart(t, harness.Options{Drivers: harness.Lacking("timeseries_retention"), File: file}); err == nil || !strings.Contains(err.Error(), "timeseries_retention") {
+		t.Errorf("a file that asks for it: %v", err)
+	}
+}

@@ -76,6 +76,9 @@ func (s *Service) Create(ctx context.Context, n control.Namespace, actor string,
 		return n, err
 	}
 	n.Binding, n.State = binding, control.Active
+	if err := s.router.Retains(n); err != nil {
+		return n, err
+	}
 	if dryRun {
 		if _, err := s.road.Control.Namespace(ctx, n.Name); err == nil {
 			return n, prism.New(prism.ReasonAlreadyExists, "namespace %q is there already", n.Name)
@@ -126,7 +129,7 @@ func (s *Service) UpdateNamespace(ctx context.Context, r *adminv1.UpdateNamespac
 	if r.DryRun {
 		n, err := s.road.Control.Namespace(ctx, r.Spec.Name)
 		if err == nil {
-			err = edit(&n, recordOf(r.Spec), r.UpdateMask)
+			err = s.edit(&n, recordOf(r.Spec), r.UpdateMask)
 		}
 		if err != nil {
 			return nil, err
@@ -134,7 +137,7 @@ func (s *Service) UpdateNamespace(ctx context.Context, r *adminv1.UpdateNamespac
 		return &adminv1.UpdateNamespaceResponse{Namespace: s.describe(ctx, n)}, nil
 	}
 	n, err := s.road.Control.UpdateNamespace(ctx, r.Spec.Name, r.IfRevision, caller(ctx).Name(), strings.Join(r.UpdateMask, ", "),
-		func(n *control.Namespace) error { return edit(n, recordOf(r.Spec), r.UpdateMask) })
+		func(n *control.Namespace) error { return s.edit(n, recordOf(r.Spec), r.UpdateMask) })
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +156,7 @@ func fieldNames() []string {
 	return names
 }
 
-func edit(n *control.Namespace, from control.Namespace, mask []string) error {
+func (s *Service) edit(n *control.Namespace, from control.Namespace, mask []string) error {
 	if n.State == control.Deleting || n.State == control.Deleted {
 		return prism.New(prism.ReasonNamespaceBusy, "namespace %q is being deleted", n.Name)
 	}
@@ -164,7 +167,10 @@ func edit(n *control.Namespace, from control.Namespace, mask []string) error {
 		}
 		fields[f](n, from)
 	}
-	return check(*n)
+	if err := check(*n); err != nil {
+		return err
+	}
+	return s.router.Retains(*n)
 }
 
 // Declare makes a namespace as a file says, or brings it up to date. The
@@ -199,7 +205,7 @@ func (s *Service) Declare(ctx context.Context, n control.Namespace) error {
 		*to = want
 		to.State, to.Revision, to.CreatedAt = now.State, now.Revision, now.CreatedAt
 		to.Binding, to.Moves, to.Former = now.Binding, now.Moves, now.Former
-		return nil
+		return s.router.Retains(*to)
 	})
 	if err != nil {
 		return err

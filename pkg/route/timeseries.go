@@ -2,9 +2,11 @@ package route
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
+	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/data/timeseries"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -24,6 +26,24 @@ func (r *Router) timeSeries(n, was *namespace) *timeseries.Store {
 	}
 	p := timeseries.Policy{Receipts: record.Limits.Receipts, Retention: record.Retention, Buffer: record.Limits.BufferBytes}
 	return timeseries.New(n.backend.set, ns, p, r.sealer, r.clock, in)
+}
+
+// Retains refuses a namespace whose retention its backend would not put in force,
+// with the reason: its events would stay for ever.
+func (r *Router) Retains(n control.Namespace) error {
+	const needed = "timeseries_retention"
+	r.mu.Lock()
+	be := r.backends[n.Binding.Backend]
+	r.mu.Unlock()
+	if n.Retention == 0 || be == nil || be.set.Has(needed) {
+		return nil
+	}
+	text := fmt.Sprintf("backend %q lacks %s: it would keep the events for ever", be.Name, needed)
+	if why := be.set.Info.Missing[needed]; why != "" {
+		text += " (" + why + ")"
+	}
+	return prism.New(prism.ReasonCapabilityMissing, "%s", text).WithMeta("missing", needed).WithField("retention_ms", "cannot be put in force by backend "+be.Name).
+		WithNamespace(prism.Namespace(n.Name)).WithBackend(be.Name)
 }
 
 // endSeries lets an intake that is no longer in force work off what waits; a

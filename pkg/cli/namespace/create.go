@@ -87,11 +87,32 @@ func runCreate(ctx context.Context, o *createOptions) error {
 	}
 	n := r.GetNamespace()
 	name := n.GetSpec().GetName()
-	sentence, next := fmt.Sprintf("created namespace %s%s", name, where(n)), "prismctl kv set greeting hello -n "+name
+	sentence, next := fmt.Sprintf("created namespace %s%s", name, where(n)), firstUse(n.GetSpec())
 	if o.DryRun {
 		sentence, next = fmt.Sprintf("would create namespace %s%s (dry run)", name, where(n)), ""
 	}
 	return cli.PrintChanged(o.Out, kind(), n, sentence, next)
+}
+
+// firstUse is what to type next in a new namespace: a write in its model's words.
+func firstUse(n *adminv1.NamespaceSpec) string {
+	verb := map[string]string{
+		"keyvalue":   "kv set greeting hello",
+		"cache":      "cache set greeting hello --ttl 5m",
+		"queue":      "queue publish mail hello",
+		"pubsub":     "pubsub publish greetings.new hello",
+		"timeseries": "ts append --type greeting --metric n=1",
+	}[n.GetModel()]
+	if n.GetNoAutoCreate() {
+		verb = "queue create mail"
+		if n.GetDefaultKind() == "log" {
+			verb += " --log"
+		}
+	}
+	if verb == "" {
+		return ""
+	}
+	return "prismctl " + verb + " -n " + n.GetName()
 }
 
 func (o *createOptions) spec() (*adminv1.NamespaceSpec, error) {
