@@ -33,7 +33,7 @@ func (k *Kind) Format() uint32 { return uint32(len(k.Steps)) }
 // OpenWriter opens the one connection that writes, after Prepare, and brings the
 // file's format up to date. What is committed is synced.
 func (k *Kind) OpenWriter(ctx context.Context, path string, fresh bool, pragmas []string) (*sql.Conn, *sql.DB, error) {
-	db, err := sql.Open("sqlite", dsn(path, append(pragmas, "journal_mode(WAL)", "synchronous(FULL)")))
+	db, err := sql.Open("sqlite", dsn(path, append(pragmas, "journal_mode(WAL)", "synchronous("+synchronous+")")))
 	if err != nil {
 		return nil, nil, err
 	}

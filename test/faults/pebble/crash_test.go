@@ -85,8 +85,8 @@ func TestFault_F3_CrashAtEveryWrite(t *testing.T) {
 				t.Fatalf("%s: open: %v", where, err)
 			}
 			found, err := readBack(again, seed, c.acked, c.acked)
-			if err != nil || found.lost != 0 || found.phantom != 0 {
-				t.Fatalf("%s: lost %d, phantom %d, error %v", where, found.lost, found.phantom, err)
+			if err != nil || found.Lost != 0 || found.Phantom != 0 {
+				t.Fatalf("%s: lost %d, phantom %d, error %v", where, found.Lost, found.Phantom, err)
 			}
 			if err := again.Store.Close(); err != nil {
 				t.Fatal(err)

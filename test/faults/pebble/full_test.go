@@ -103,11 +103,11 @@ func diskFull(t *testing.T, report *powercut.Report) (again time.Duration) {
 		if err != nil {
 			t.Fatalf("%s: %v", when, err)
 		}
-		report.Lost += found.lost
-		report.Phantom += found.phantom
+		report.Lost += found.Lost
+		report.Phantom += found.Phantom
 	}
 	fill()
-	if total(acked) == 0 {
+	if powercut.Total(acked) == 0 {
 		t.Fatal("nothing was written before the disk was full")
 	}
 	if h := set.Store.Health(ctx); h.State != driver.Degraded {
@@ -144,7 +144,7 @@ func diskFull(t *testing.T, report *powercut.Report) (again time.Duration) {
 	again = time.Since(begun)
 	fill()
 	readAll(set, "after it was filled again")
-	report.Acked += total(acked)
+	report.Acked += powercut.Total(acked)
 	if err := set.Store.Close(); err != nil {
 		t.Fatalf("close on a full disk: %v", err)
 	}
@@ -217,7 +217,7 @@ func TestFault_F6_DiskFullByOthers(t *testing.T) {
 	count := func() int64 {
 		mu.Lock()
 		defer mu.Unlock()
-		return total(acked)
+		return powercut.Total(acked)
 	}
 	until := func(what string, good func() bool) {
 		t.Helper()
@@ -254,11 +254,11 @@ func TestFault_F6_DiskFullByOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report.Acked, report.Lost, report.Phantom = total(acked), found.lost, found.phantom
+	report.Acked, report.Lost, report.Phantom = powercut.Total(acked), found.Lost, found.Phantom
 	report.More["accepts_again_ms"] = again.Milliseconds()
 	report.Print()
-	if found.lost != 0 || found.phantom != 0 {
-		t.Errorf("lost %d, phantom %d", found.lost, found.phantom)
+	if found.Lost != 0 || found.Phantom != 0 {
+		t.Errorf("lost %d, phantom %d", found.Lost, found.Phantom)
 	}
 	if again > 5*time.Second {
 		t.Errorf("writes were accepted again after %v, want within 5s", again)

@@ -9,8 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -22,24 +20,23 @@ import (
 	"github.com/prism-data-layer/prism/test/faults/powercut"
 )
 
-// The same program is test and child: with childDir set it is a writer.
 const (
-	childDir   = "PRISM_FAULT_CHILD"
-	childStart = "PRISM_FAULT_START"
-	childSeed  = "PRISM_FAULT_SEED"
-	writers    = 16
-	namespace  = prism.Namespace("faults")
+	writers   = 16
+	namespace = prism.Namespace("faults")
 )
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		if err := child(dir); err != nil {
-			fmt.Fprintln(os.Stderr, "writer:", err)
-			os.Exit(3)
-		}
-		return
+func store() powercut.Store {
+	return powercut.Store{
+		Writers: writers, Write: write, ReadBack: readBack,
+		Open: func(dir string) (driver.Set, error) { return open(dir, slog.New(slog.DiscardHandler)) },
 	}
-	os.Exit(m.Run())
+}
+
+// The same program is test and writer.
+func TestMain(m *testing.M) {
+	if !store().Child() {
+		os.Exit(m.Run())
+	}
 }
 
 // open opens the store as the gateway would, with a memtable so small that a
@@ -83,68 +80,17 @@ func write(ctx context.Context, set driver.Set, seed uint64, writer, n int) erro
 	return err
 }
 
-// child writes until it is killed, and says after each OK which one it was.
-func child(dir string) error {
-	var seed uint64
-	if _, err := fmt.Sscan(os.Getenv(childSeed), &seed); err != nil {
-		return err
-	}
-	start := make([]uint32, writers)
-	for i, s := range strings.Split(os.Getenv(childStart), ",") {
-		if _, err := fmt.Sscan(s, &start[i]); err != nil {
-			return err
-		}
-	}
-	set, err := open(dir, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	var wg sync.WaitGroup
-	for w := range writers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for n := int(start[w]); ; n++ {
-				if write(context.Background(), set, seed, w, n) != nil {
-					return // the power is gone
-				}
-				if powercut.WriteAck(os.Stdout, powercut.Ack{Writer: uint16(w), N: uint32(n)}) != nil {
-					return
-				}
-			}
-		}()
-	}
-	wg.Wait()
-	select {} // wait for the kill
-}
-
-func startChild(program, dir string, seed uint64, start []uint32) (*powercut.Process, error) {
-	text := make([]string, len(start))
-	for i, n := range start {
-		text[i] = fmt.Sprint(n)
-	}
-	return powercut.Start(program, nil, []string{
-		childDir + "=" + dir, fmt.Sprintf("%s=%d", childSeed, seed), childStart + "=" + strings.Join(text, ","),
-	}, start)
-}
-
-// tally is what reading back found.
-type tally struct {
-	lost, phantom int64
-	next          []uint32 // where each writer goes on
-}
-
 // readBack compares the store with the bookkeeping: what was acked must be
 // there with its exact value; beyond that a writer may have had one write in
 // flight and no more.
-func readBack(set driver.Set, seed uint64, acked, attempted []uint32) (tally, error) {
+func readBack(set driver.Set, seed uint64, acked, attempted []uint32) (powercut.Tally, error) {
 	ctx := context.Background()
 	got := map[string][]byte{}
 	var token []byte
 	for {
 		page, err := set.KeyValueScan.Scan(ctx, namespace, driver.Query{Limit: 1000, MaxBytes: 4 << 20}, token)
 		if err != nil {
-			return tally{}, err
+			return powercut.Tally{}, err
 		}
 		for _, e := range page.Entries {
 			got[e.Key] = e.Value
@@ -153,7 +99,7 @@ func readBack(set driver.Set, seed uint64, acked, attempted []uint32) (tally, er
 			break
 		}
 	}
-	t := tally{next: slices.Clone(acked)}
+	t := powercut.Tally{Next: slices.Clone(acked)}
 	for w := range acked {
 		for n := 0; n <= int(attempted[w]); n++ {
 			want := valueOf(seed, w, n)
@@ -171,21 +117,14 @@ func readBack(set driver.Set, seed uint64, acked, attempted []uint32) (tally, er
 			case there && !good:
 				return t, fmt.Errorf("write %d of writer %d has a wrong value", n, w)
 			case n < int(acked[w]) && !good:
-				t.lost++
+				t.Lost++
 			case there:
-				t.next[w] = max(t.next[w], uint32(n)+1)
+				t.Next[w] = max(t.Next[w], uint32(n)+1)
 			}
 		}
 	}
-	t.phantom = int64(len(got))
+	t.Phantom = int64(len(got))
 	return t, nil
-}
-
-func total(counts []uint32) (n int64) {
-	for _, c := range counts {
-		n += int64(c)
-	}
-	return n
 }
 
 func seedOf(t *testing.T) uint64 {
