@@ -25,7 +25,7 @@ func (s *store) classify(ctx context.Context, err error) error {
 		return e
 	case ctx.Err() != nil:
 		return prism.From(ctx.Err())
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), late(ctx):
+	case errors.Is(err, context.Canceled), late(ctx):
 		return prism.New(prism.ReasonDeadlineExceeded, "the deadline passed before backend %q answered", s.name).WithBackend(s.name).WithCause(err)
 	case errors.Is(err, redis.ErrClosed):
 		return s.closedError()
