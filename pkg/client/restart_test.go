@@ -42,22 +42,26 @@ func TestIncrementsAreExactOverRestarts(t *testing.T) {
 	g := harness.Start(t, harness.Options{File: harness.Small})
 	c := dial(t, g, client.WithConnections(2))
 	kv := c.KeyValue("disk")
-	const callers, each, restarts = 16, 63, 5 // 1,008 increments
+	const callers, between, restarts = 16, 168, 5
 	var done atomic.Int64
+	var over atomic.Bool
 	var wg sync.WaitGroup
 	for range callers {
 		wg.Go(func() {
-			for range each {
+			for !over.Load() {
 				if _, _, err := kv.Increment(t.Context(), "n", 1); err != nil {
 					t.Errorf("increment: %v", err)
 				}
 				done.Add(1)
-				time.Sleep(2 * time.Millisecond)
 			}
 		})
 	}
+	goOn := func() {
+		from := done.Load()
+		harness.Eventually(t, 20*time.Second, "calls go on", func() bool { return done.Load() >= from+between })
+	}
 	for i := range restarts {
-		harness.Eventually(t, 20*time.Second, "calls go on", func() bool { return done.Load() >= int64((i+1)*callers*each/(restarts+1)) })
+		goOn()
 		if i%2 == 0 {
 			g.Restart(t)
 			continue
@@ -65,10 +69,12 @@ func TestIncrementsAreExactOverRestarts(t *testing.T) {
 		_ = g.Kill() // calls in flight are cut off: what they did is not known
 		g.Run(t)
 	}
+	goOn()
+	over.Store(true)
 	wg.Wait()
 	n, _, err := kv.Increment(t.Context(), "n", 0)
-	if err != nil || n != callers*each {
-		t.Errorf("the sum is %d, %v, want %d", n, err, callers*each)
+	if err != nil || n != done.Load() {
+		t.Errorf("the sum is %d, %v, want %d", n, err, done.Load())
 	}
 	if c.Stats().Retries.Load() == 0 {
 		t.Error("nothing was sent again: no restart was met")
@@ -88,23 +94,26 @@ func TestWatchGoesOnOverRestarts(t *testing.T) {
 	ok(t, err)
 	defer w.Close()
 	const writes, restarts = 300, 3
+	ahead := make(chan struct{}, 20) // writes that the watch has not told of
+	due := make(chan struct{})       // a restart, while writes go on
 	go func() {
 		for i := range writes {
+			ahead <- struct{}{}
 			if _, err := kv.Set(ctx, "k", []byte(strconv.Itoa(i))); err != nil && ctx.Err() == nil {
 				t.Errorf("set: %v", err)
 			}
 			if i%10 == 0 {
 				_, _ = kv.Set(ctx, "other", nil)
 			}
-			time.Sleep(time.Millisecond)
+			if i > 0 && i%(writes/(restarts+1)) == 0 {
+				due <- struct{}{}
+			}
 		}
 	}()
 	go func() {
 		for range restarts {
-			time.Sleep(80 * time.Millisecond)
-			if ctx.Err() == nil {
-				g.Restart(t)
-			}
+			<-due
+			g.Restart(t)
 		}
 	}()
 	seen, last := 0, uint64(0)
@@ -124,6 +133,7 @@ func TestWatchGoesOnOverRestarts(t *testing.T) {
 			}
 			last = ch.Version
 			seen++
+			<-ahead
 		}
 	}
 	if resumed == 0 || c.Stats().Resumes.Load() != int64(resumed) {

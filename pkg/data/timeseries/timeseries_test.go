@@ -31,8 +31,24 @@ type rig struct {
 	in    *timeseries.Intake
 	set   driver.Set
 	clock *clock.Fake
+	waits chan time.Duration // that the intake begins
 	held  atomic.Int64
 	fail  atomic.Pointer[func(ctx context.Context, b *driver.EventBatch) error]
+}
+
+// A telling clock tells of each wait that begins.
+type telling struct {
+	*clock.Fake
+	waits chan time.Duration
+}
+
+func (c telling) NewTimer(d time.Duration) *clock.Timer {
+	t := c.Fake.NewTimer(d)
+	select {
+	case c.waits <- d:
+	default: // nobody listens
+	}
+	return t
 }
 
 type failing struct {
@@ -53,14 +69,14 @@ func (r *rig) failWith(f func(ctx context.Context, b *driver.EventBatch) error) 
 
 func newRig(t testing.TB, p timeseries.Policy) *rig {
 	t.Helper()
-	r := &rig{clock: clock.NewFake(time.Unix(0, base))}
+	r := &rig{clock: clock.NewFake(time.Unix(0, base)), waits: make(chan time.Duration, 1024)}
 	set, err := memory.Spec().Open(t.Context(), driver.Config{Name: "main", Clock: r.clock, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { set.Store.Close() }) //nolint:errcheck // in memory
 	set.TimeSeries = failing{set.TimeSeries, r}
-	r.set, r.in = set, timeseries.NewIntake(r.clock, &r.held)
+	r.set, r.in = set, timeseries.NewIntake(telling{r.clock, r.waits}, &r.held)
 	r.Store = r.with(p)
 	return r
 }
@@ -530,9 +546,8 @@ func TestWhatWasSentIsAccountedForAtAnyTime(t *testing.T) {
 			select {
 			case <-over:
 				return
-			default:
-				r.clock.Advance(100 * time.Millisecond)
-				time.Sleep(100 * time.Microsecond)
+			case d := <-r.waits:
+				r.clock.Advance(d)
 			}
 		}
 	})
@@ -594,14 +609,18 @@ func TestWhatCannotBeStoredIsDroppedWhenPatienceEnds(t *testing.T) {
 	in := batch(10, base)
 	in.Async = true
 	r.append(t, in)
-	for f, _ := r.in.Figures(); f.Dropped == 0; f, _ = r.in.Figures() {
-		if r.clock.Now().Sub(time.Unix(0, base)) > 2*timeseries.Patience {
-			t.Fatalf("still not dropped: %+v", f)
+	ended := make(chan struct{})
+	go func() { // as soon as nothing waits any more
+		defer close(ended)
+		r.in.Close(context.Background())
+	}()
+	for waiting := true; waiting; {
+		select {
+		case d := <-r.waits:
+			r.clock.Advance(d)
+		case <-ended:
+			waiting = false
 		}
-		if r.clock.Timers() > 0 {
-			r.clock.Advance(200 * time.Millisecond)
-		}
-		time.Sleep(time.Microsecond)
 	}
 	f, why := r.in.Figures()
 	if f != (timeseries.Figures{Sent: 10, Dropped: 10}) || !strings.HasPrefix(why, "BACKEND_UNAVAILABLE") || tries.Load() < 10 {
@@ -654,44 +673,39 @@ func TestAReceiptAnswersOnceAndCountsOnce(t *testing.T) {
 	}
 }
 
-// retaining notes what is asked of retention, and fails at first.
+// retaining tells what is asked of retention, and fails at first.
 type retaining struct {
-	mu    sync.Mutex
-	fails int
-	asked []time.Duration
+	fails atomic.Int64
+	asked chan time.Duration
 }
 
 func (r *retaining) RetainEvents(_ context.Context, _ prism.Namespace, age time.Duration) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.fails--; r.fails >= 0 {
+	if r.fails.Add(-1) >= 0 {
 		return prism.New(prism.ReasonBackendUnavailable, "away")
 	}
-	r.asked = append(r.asked, age)
+	r.asked <- age
 	return nil
 }
 
 func TestRetentionIsPutInForceHoweverOftenTheStoreFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, timeseries.Policy{})
-	store := &retaining{fails: 5}
+	store := &retaining{asked: make(chan time.Duration, 10)}
+	store.fails.Store(5)
 	r.set.TimeSeriesRetention = store
 	r.in.Retain(r.set, "ns", time.Hour)
 	r.in.Retain(r.set, "ns", 2*time.Hour) // the last one holds
-	deadline := time.Now().Add(20 * time.Second)
+	patience := time.After(20 * time.Second)
 	for {
-		store.mu.Lock()
-		asked := slices.Clone(store.asked)
-		store.mu.Unlock()
-		if len(asked) > 0 && asked[len(asked)-1] == 2*time.Hour {
-			return
+		select {
+		case d := <-r.waits:
+			r.clock.Advance(d)
+		case age := <-store.asked:
+			if age == 2*time.Hour {
+				return
+			}
+		case <-patience:
+			t.Fatal("the last one never came into force")
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("in force is %v", asked)
-		}
-		if r.clock.Timers() > 0 {
-			r.clock.Advance(time.Second)
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
