@@ -182,17 +182,24 @@ type load struct {
 	work   sync.WaitGroup
 	writes atomic.Int64
 	adds   atomic.Int64
+	ends   atomic.Int64 // keys that end
+	wrote  chan struct{}
+	told   chan struct{}
 
-	mu    sync.Mutex
-	last  map[string]uint64 // acknowledged version by key; 0: deleted
-	value map[string]string
+	mu     sync.Mutex
+	last   map[string]uint64 // acknowledged version by key; 0: deleted
+	value  map[string]string
+	untold map[string]bool // that end, and whose end was not told yet
 
 	seen    chan map[string][]keyvalue.Change
 	watched *keyvalue.Watch
 }
 
 func startLoad(t *testing.T, m *movable) *load {
-	l := &load{t: t, m: m, last: map[string]uint64{}, value: map[string]string{}, seen: make(chan map[string][]keyvalue.Change, 1)}
+	l := &load{
+		t: t, m: m, last: map[string]uint64{}, value: map[string]string{}, untold: map[string]bool{},
+		wrote: make(chan struct{}, 1), told: make(chan struct{}, 1), seen: make(chan map[string][]keyvalue.Change, 1),
+	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	t.Cleanup(func() { l.cancel(); l.work.Wait() })
 	var err error
@@ -233,7 +240,9 @@ func (l *load) op(op keyvalue.Op) keyvalue.Result {
 		l.t.Errorf("%d of %s failed: %v", op.Kind, op.Key, err)
 	}
 	l.writes.Add(1)
-	time.Sleep(200 * time.Microsecond) // memory would be faster than any target
+	ring(l.wrote)
+	// Not to wait for anything: it is the load. Memory is faster than any target.
+	time.Sleep(200 * time.Microsecond)
 	return r
 }
 
@@ -257,7 +266,10 @@ func (l *load) write(key string) {
 		return
 	case 3:
 		op.Options.TTL = time.Duration(1+rand.IntN(300)) * time.Millisecond
-		op.Key = fmt.Sprintf("ends/%d", l.writes.Load())
+		op.Key = fmt.Sprintf("ends/%d", l.ends.Add(1))
+		l.mu.Lock()
+		l.untold[op.Key] = true
+		l.mu.Unlock()
 		l.op(op)
 		return
 	}
@@ -306,7 +318,15 @@ func (l *load) transact() {
 
 func (l *load) goOn(n int64) {
 	for want := l.writes.Load() + n; l.writes.Load() < want; {
-		time.Sleep(time.Millisecond)
+		<-l.wrote
+	}
+}
+
+// ring tells whoever waits, and nobody if nobody does.
+func ring(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
 	}
 }
 
@@ -320,7 +340,13 @@ func (l *load) watch() {
 		}
 		for _, e := range events {
 			seen[e.Key] = append(seen[e.Key], e.Change)
+			if e.Kind == keyvalue.ChangeExpire {
+				l.mu.Lock()
+				delete(l.untold, e.Key)
+				l.mu.Unlock()
+			}
 		}
+		ring(l.told)
 		if seen["the end"] != nil {
 			break
 		}
@@ -353,14 +379,21 @@ func (l *load) stop() {
 	l.chains(<-l.seen)
 }
 
-// waitForEnds waits until all that ends has ended and was told of.
+// waitForEnds waits until the end of all that ends was told.
 func (l *load) waitForEnds() {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if n, err := l.m.Count(l.t.Context(), keyvalue.Query{Prefix: "ends/"}); err == nil && n == 0 {
-			break
+	for patience := time.After(30 * time.Second); ; {
+		l.mu.Lock()
+		left := len(l.untold)
+		l.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-l.told:
+		case <-patience:
+			return // chains says of which
 		}
 	}
-	time.Sleep(1200 * time.Millisecond) // an expiry is told within a second
 }
 
 // chains wants each change of a key to follow the one before.
