@@ -181,6 +181,17 @@ func (s *Sink) Text() string {
 	return b.String()
 }
 
+// SpanText is all spans that came.
+func (s *Sink) SpanText() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for _, x := range s.spans {
+		b.WriteString(protojson.Format(x.Span))
+	}
+	return b.String()
+}
+
 // Attributes are those of a span, a record or a resource.
 func Attributes(list []*commonv1.KeyValue) map[string]string {
 	m := map[string]string{}
