@@ -120,7 +120,7 @@ func parse(args []string, stdout, stderr io.Writer, b Build) (o Options, done bo
 		}
 	}
 	if t := &o.Config.Telemetry.OTLP; t.Endpoint == "" {
-		t.Endpoint = os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+		t.Endpoint = os.Getenv(config.EnvOTLP)
 	}
 	if *check {
 		fmt.Fprintln(stdout, "the configuration is valid")
