@@ -34,6 +34,7 @@ wire/frame          → proto/prism/*/v1
 config              → nothing
 iostreams           → nothing
 telemetry           → nothing
+telemetry/telemetrytest → nothing
 auth                → nothing
 session             → auth
 session/*           → session
@@ -113,7 +114,11 @@ github.com/goccy/go-yaml             → config driver/drivertest
 github.com/spf13/cobra               → cli cli/* docs/gen
 charm.land/bubbletea/v2              → tui tui/page/* tui/component/* cli/ui
 charm.land/lipgloss/v2               → tui tui/page/* tui/component/* tui/theme cli/ui
-google.golang.org/grpc               → proto/prism/*/v1 wire gateway admin server telemetry client client/admin cli cli/*
+go.opentelemetry.io/otel/sdk         → telemetry cli/tracing
+go.opentelemetry.io/otel/exporters   → telemetry cli/tracing
+go.opentelemetry.io/contrib          → telemetry
+go.opentelemetry.io/proto/otlp       → telemetry/telemetrytest
+google.golang.org/grpc               → proto/prism/*/v1 wire gateway admin server telemetry telemetry/telemetrytest client client/admin cli cli/*
 `
 
 // bare lists the rooms that make do with the standard library.

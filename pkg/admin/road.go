@@ -30,6 +30,7 @@ type Road struct {
 	Auth    *auth.Authenticator
 	Control *control.Store
 	Metrics *telemetry.Metrics
+	Traces  *telemetry.Tracer // nil: none are kept
 	Clock   clock.Clock
 	Log     *slog.Logger
 
@@ -59,7 +60,8 @@ func (r *Road) walk(ctx context.Context, req any, info *grpc.UnaryServerInfo, ha
 		return handler(ctx, req) // it says SERVING and nothing else, to anybody
 	}
 	start := r.Clock.Now()
-	ctx = telemetry.WithIDs(ctx, first(ctx, wire.RequestID), first(ctx, wire.Traceparent))
+	note := r.Traces.Begin(ctx, start, first(ctx, wire.RequestID), first(ctx, wire.Traceparent))
+	ctx = note
 	record := control.AuditRecord{
 		Time: start, Method: info.FullMethod[1:], Resource: resourceOf(req), Decision: "denied", Peer: peerOf(ctx),
 		RequestID: telemetry.RequestID(ctx), TraceID: telemetry.TraceID(ctx),
@@ -70,7 +72,7 @@ func (r *Road) walk(ctx context.Context, req any, info *grpc.UnaryServerInfo, ha
 		record.Decision = "allowed"
 		resp, err = r.handle(context.WithValue(ctx, principalKey{}, who), req, handler)
 	}
-	return resp, r.leave(ctx, record, start, err)
+	return resp, r.leave(note, record, start, err)
 }
 
 // enter proves who calls and that the role allows it.
@@ -108,14 +110,16 @@ func (r *Road) handle(ctx context.Context, req any, handler grpc.UnaryHandler) (
 
 // leave writes the audit record before the answer: a call that cannot be
 // recorded is not answered as if it was.
-func (r *Road) leave(ctx context.Context, record control.AuditRecord, start time.Time, err error) error {
+func (r *Road) leave(ctx *telemetry.Call, record control.AuditRecord, start time.Time, err error) error {
 	took := r.Clock.Now().Sub(start)
+	end := telemetry.Ending{Method: record.Method, Took: took}
 	record.Latency, record.Result = took, "OK"
 	code := codes.OK
 	if err != nil {
 		e := *prism.From(err)
 		e.RequestID, e.TraceID = record.RequestID, record.TraceID
 		record.Result = string(e.Reason)
+		end.Reason = e.Reason
 		code = wire.Code(e.Reason)
 		r.Metrics.Error(&e)
 		if e.Reason == prism.ReasonInternal || e.Reason == prism.ReasonDataLoss {
@@ -124,6 +128,7 @@ func (r *Road) leave(ctx context.Context, record control.AuditRecord, start time
 		err = wire.ToStatus(&e).Err()
 	}
 	r.Metrics.Method(record.Method).Observe(code, took)
+	ctx.Finish(end)
 	if auditErr := r.Control.Audit(context.WithoutCancel(ctx), record); auditErr != nil {
 		r.Log.ErrorContext(ctx, "cannot write the audit record", "error", auditErr)
 		if err == nil {

@@ -77,7 +77,7 @@ func (f *Factory) complaint(err error, rendered bool) []line {
 	}
 	tail = append(tail, line{"docs", docs})
 	if e.TraceID != "" || e.RequestID != "" {
-		tail = append(tail, line{"trace", traceText(e)})
+		tail = append(tail, line{"trace", f.traceText(e)})
 	}
 	if cause := causeOf(e); cause != "" {
 		lines = append(lines, line{"cause", iostreams.Escape(cause)})
@@ -150,14 +150,18 @@ func withRetry(fix string, e *prism.Error) string {
 	return fix + "; " + again
 }
 
-func traceText(e *prism.Error) string {
-	switch {
-	case e.TraceID == "":
-		return "request " + iostreams.Escape(e.RequestID)
-	case e.RequestID == "":
-		return iostreams.Escape(e.TraceID)
+func (f *Factory) traceText(e *prism.Error) string {
+	var parts []string
+	if e.TraceID != "" {
+		parts = append(parts, e.TraceID)
 	}
-	return iostreams.Escape(e.TraceID) + " request " + iostreams.Escape(e.RequestID)
+	if e.RequestID != "" {
+		parts = append(parts, "request "+e.RequestID)
+	}
+	if link := f.TraceLink(e.TraceID); link != "" {
+		parts = append(parts, "open: "+link)
+	}
+	return iostreams.Escape(strings.Join(parts, " "))
 }
 
 // causeOf is the quota that was met and the nearest causes that say something

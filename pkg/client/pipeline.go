@@ -114,7 +114,8 @@ type operation struct {
 	value   []byte
 	once    string // the caller's idempotency key
 	retryID []byte
-	timeout int64 // in milliseconds
+	timeout int64  // in milliseconds
+	trace   string // W3C traceparent
 	other   frame.OpMessage
 	size    int // of keys and values
 }
@@ -122,11 +123,11 @@ type operation struct {
 func (o *operation) appendTo(f *frame.Frame) error {
 	switch o.kind {
 	case frame.Get:
-		f.AppendGet(o.key, o.timeout)
+		f.AppendGet(o.key, o.timeout, o.trace)
 	case frame.Set:
-		f.AppendSet(o.key, o.value, o.once, o.retryID, o.timeout)
+		f.AppendSet(o.key, o.value, o.once, o.retryID, o.timeout, o.trace)
 	default:
-		return f.Append(o.other, o.retryID, o.timeout)
+		return f.Append(o.other, o.retryID, o.timeout, o.trace)
 	}
 	return nil
 }

@@ -127,6 +127,19 @@ func checkEndpoint(s string) *fault {
 	return f
 }
 
+// checkCollector holds for an address to dial that may say whether it is
+// encrypted.
+func checkCollector(s string) *fault {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return checkEndpoint(s)
+	}
+	if scheme != "http" && scheme != "https" {
+		return &fault{message: fmt.Sprintf("%q is not the address of a collector", s), suggestion: "http://" + rest, hint: "write http://HOST:PORT or https://HOST:PORT", doc: "addresses"}
+	}
+	return checkEndpoint(strings.TrimSuffix(rest, "/"))
+}
+
 // splitAddress splits HOST:PORT; an empty host means every interface.
 func splitAddress(s string) (host, port string, f *fault) {
 	const how = "write HOST:PORT, such as 127.0.0.1:8980"

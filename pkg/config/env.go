@@ -30,6 +30,8 @@ const (
 	EnvNoSpinner = "PRISM_NO_SPINNER"
 	EnvPager     = "PRISM_PAGER"
 	EnvNative    = "PRISM_NATIVE_"
+	EnvTraceURL  = "PRISM_TRACE_URL"
+	EnvOTLP      = "OTEL_EXPORTER_OTLP_ENDPOINT"
 )
 
 var variables = []Variable{
@@ -48,6 +50,8 @@ var variables = []Variable{
 	{EnvNoSpinner, "", "Words instead of animation, if not empty."},
 	{EnvPager, "", "The pager for long output; none if empty."},
 	{EnvNative + "<NAME>", "", "The program of a native form of a stack, such as PRISM_NATIVE_REDIS."},
+	{EnvTraceURL, "", "Where traces can be looked at; {trace} in it stands for the id."},
+	{EnvOTLP, "", "A collector, such as http://localhost:4317, that a command's own trace is sent to."},
 	{"NO_COLOR", "", "No colour, if not empty."},
 	{"XDG_CONFIG_HOME", "", "Where the person's file is: prism/config.yaml in it."},
 	{"XDG_STATE_HOME", "", "Where dev up keeps its state and logs."},

@@ -28,6 +28,7 @@ type Gateway struct {
 	Sessions   Sessions       `yaml:"sessions" doc:"How long sessions live."`
 	Drain      Drain          `yaml:"drain" doc:"How the gateway stops."`
 	Log        Log            `yaml:"log" doc:"What the gateway writes to its standard error."`
+	Telemetry  Telemetry      `yaml:"telemetry" doc:"Which traces are kept, and where traces, metrics and logs are sent."`
 }
 
 // Listen is where the gateway listens. All three are on loopback unless told
@@ -44,6 +45,9 @@ const (
 	AuthOff      = "off"
 	AuthRequired = "required"
 )
+
+// Off is the mode of what can be turned off.
+const Off = "off"
 
 // Auth says who may call.
 type Auth struct {
@@ -206,6 +210,36 @@ type Log struct {
 	Where
 	Level  string `yaml:"level" enum:"debug|info|warn|error" default:"info" doc:"The least that is written."`
 	Format string `yaml:"format" enum:"json|text" default:"json" doc:"The form of a line."`
+}
+
+// Telemetry says what the gateway tells of itself beside its log and its
+// metrics.
+type Telemetry struct {
+	Where
+	Traces Traces `yaml:"traces" doc:"Which calls are kept as traces."`
+	OTLP   OTLP   `yaml:"otlp" doc:"Where traces, metrics and logs are sent."`
+}
+
+// Traces says which calls are kept. Those that fail always are, and those that
+// their caller records.
+type Traces struct {
+	Where
+	Mode   string        `yaml:"mode" enum:"on|off" default:"on" doc:"With off, no call is kept."`
+	Slow   time.Duration `yaml:"slow" default:"250ms" check:"min=1ms,max=1h" doc:"A call that takes longer is kept."`
+	Sample float64       `yaml:"sample" default:"0.01" doc:"The share of all other calls that is kept, from 0 to 1, by trace id."`
+}
+
+func (t *Traces) check(c *checks) {
+	if t.Sample < 0 || t.Sample > 1 {
+		c.problem(t.Where, "sample", fault{message: "must be from 0 to 1", hint: "write 0.01 for one call in a hundred"})
+	}
+}
+
+// OTLP says where an OpenTelemetry collector listens.
+type OTLP struct {
+	Where
+	Mode     string `yaml:"mode" enum:"on|off" default:"on" doc:"With off, nothing is sent."`
+	Endpoint string `yaml:"endpoint" check:"collector" doc:"The collector: http://HOST:PORT, https://HOST:PORT or HOST:PORT; OTLP over gRPC. OTEL_EXPORTER_OTLP_ENDPOINT if absent; without either nothing is sent."`
 }
 
 // Drivers lists the drivers of this build, for the suggestion and so that

@@ -16,12 +16,13 @@ const namePattern = `^[a-z][a-z0-9-]{0,62}$`
 // required (the key must be there), min and max (numbers, sizes, durations),
 // and nosecret (a list or mapping that needs no look at its keys).
 var rules = map[string]func(text string) *fault{
-	"name":     checkName,
-	"endpoint": checkEndpoint,
-	"subject":  checkSubject,
-	"glob":     checkGlob,
-	"inside":   checkInside,
-	"version":  checkVersion,
+	"name":      checkName,
+	"endpoint":  checkEndpoint,
+	"subject":   checkSubject,
+	"glob":      checkGlob,
+	"inside":    checkInside,
+	"version":   checkVersion,
+	"collector": checkCollector,
 }
 
 // checkName holds for whatever becomes part of a path, a label or a metric.

@@ -45,12 +45,12 @@ func onCache[Req interface{ GetNamespace() string }, Resp any](
 	if err != nil {
 		return resp, err
 	}
-	defer c.finish(ctx, &err)
+	defer c.finish(&err)
 	st, err := c.target.Cache()
 	if err != nil {
 		return resp, err
 	}
-	return do(c.bound(ctx), st, &c)
+	return do(c.bound(), st, &c)
 }
 
 // mutate gives an operation its receipt and runs it.

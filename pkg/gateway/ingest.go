@@ -31,12 +31,12 @@ func (t *timeSeries) StreamEvents(st grpc.BidiStreamingServer[timeseriesv1.Strea
 	}
 	open, err := openingEvents(&c, st)
 	if err != nil {
-		return c.refuse(st.Context(), "", err)
+		return c.refuse("", err)
 	}
-	if err := c.admit(st.Context(), open.Namespace); err != nil {
+	if err := c.admit(open.Namespace); err != nil {
 		return err
 	}
-	defer c.finish(st.Context(), &err)
+	defer c.finish(&err)
 	store, err := c.target.TimeSeries()
 	if err != nil {
 		return err

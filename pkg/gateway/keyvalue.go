@@ -59,7 +59,7 @@ func (k *keyValue) walk(ctx context.Context, m *method, req interface{ GetNamesp
 		return c, nil, err
 	}
 	if kv, err = c.target.KeyValue(); err != nil {
-		return c, nil, c.leave(ctx, err)
+		return c, nil, c.leave(err)
 	}
 	return c, kv, nil
 }
@@ -71,7 +71,7 @@ func (r *Road) refuseUnread(ctx context.Context, m *method, why error) error {
 	if err != nil {
 		return err
 	}
-	return c.refuse(ctx, "", why)
+	return c.refuse("", why)
 }
 
 // on is a unary call on a namespace: it walks the road, runs do and leaves.
@@ -83,8 +83,8 @@ func on[Req interface{ GetNamespace() string }, Resp any](
 	if err != nil {
 		return resp, err
 	}
-	defer c.finish(ctx, &err)
-	return do(c.bound(ctx), kv, &c, req)
+	defer c.finish(&err)
+	return do(c.bound(), kv, &c, req)
 }
 
 // one is a unary call that is one operation: op decodes it, answer encodes. It
@@ -98,7 +98,7 @@ func one[Req interface{ GetNamespace() string }, Resp any](
 	if err != nil {
 		return resp, err
 	}
-	defer c.finish(ctx, &err)
+	defer c.finish(&err)
 	o, key, err := op(req)
 	if err != nil {
 		return resp, err
@@ -108,10 +108,11 @@ func one[Req interface{ GetNamespace() string }, Resp any](
 			return resp, err
 		}
 	}
+	in := context.Context(c.note)
 	if !kv.Instant() { // what never waits needs no end to its waiting
-		ctx = c.bound(ctx)
+		in = c.bound()
 	}
-	r, err := kv.Do(ctx, &o)
+	r, err := kv.Do(in, &o)
 	if err != nil {
 		return resp, err
 	}

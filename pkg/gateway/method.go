@@ -14,6 +14,7 @@ type method struct {
 	namespaced bool // works on a namespace, and needs a right to it
 	cost       int  // requests it counts for when it begins
 	meter      *telemetry.Method
+	rpc        string // the name without its first slash, for spans
 }
 
 // methods looks up the methods of a service by name.
@@ -23,7 +24,7 @@ func (r *Road) methods(service string) map[string]*method {
 		if m.Service != service {
 			continue
 		}
-		own := &method{Method: m, namespaced: m.Action == prism.ActionRead || m.Action == prism.ActionWrite, kind: session.Unary, cost: 1, meter: r.Metrics.Register(m.FullName)}
+		own := &method{Method: m, namespaced: m.Action == prism.ActionRead || m.Action == prism.ActionWrite, kind: session.Unary, cost: 1, meter: r.Metrics.Register(m.FullName), rpc: m.FullName[1:]}
 		if m.Stream {
 			own.kind, own.cost = session.Stream, 0
 		}

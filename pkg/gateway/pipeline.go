@@ -46,12 +46,12 @@ func pipe[O, R any](st grpc.ServerStream, r *Road, m *method, of func(route.Targ
 	}
 	namespace, err := opening(&c, st)
 	if err != nil {
-		return c.refuse(st.Context(), "", err)
+		return c.refuse("", err)
 	}
-	if err := c.admit(st.Context(), namespace); err != nil {
+	if err := c.admit(namespace); err != nil {
 		return err
 	}
-	defer c.finish(st.Context(), &err)
+	defer c.finish(&err)
 	model, err := of(c.target)
 	if err != nil {
 		return err
@@ -222,16 +222,20 @@ const (
 func (p *pipeline[O, R]) answer(req *frame.Request) {
 	// Not the stream's context: a frame that was taken is finished, and a
 	// drain waits for it.
-	ctx := withDeadline(context.WithoutCancel(p.ctx), time.Now().Add(timeoutOf(req.Ops)))
+	note := p.road.Traces.Begin(context.WithoutCancel(p.ctx), p.road.Clock.Now(), "", "")
+	ctx := withDeadline(note, time.Now().Add(timeoutOf(req.Ops)))
 	defer ctx.stop()
 	resp := responses.Get().(*frame.Response)
 	resp.Model, resp.ID = p.model, req.ID
 	size := 0
+	end := telemetry.Ending{Method: p.c.method.rpc, Namespace: p.c.target.Namespace(), Ops: len(req.Ops)}
 	for rest := req.Ops; len(rest) > 0; {
 		n := min(len(rest), answerOps)
-		size = p.part(ctx, rest[:n], resp, size)
+		size = p.part(ctx, note, rest[:n], resp, size, &end)
 		rest = rest[n:]
 	}
+	end.Took = p.road.Clock.Now().Sub(note.Start())
+	note.Finish(end)
 	p.send(resp)
 	clear(resp.Results)
 	*resp = frame.Response{Results: resp.Results[:0]}
@@ -242,15 +246,19 @@ var responses = sync.Pool{New: func() any { return new(frame.Response) }}
 
 // part runs some operations of a frame and adds their results to resp, which
 // holds size bytes. When it is full it is sent, with the word that more follows.
-func (p *pipeline[O, R]) part(ctx context.Context, ops []frame.Op, resp *frame.Response, size int) int {
+func (p *pipeline[O, R]) part(
+	ctx context.Context, note *telemetry.Call, ops []frame.Op, resp *frame.Response, size int, end *telemetry.Ending,
+) int {
 	start := p.road.Clock.Now()
 	b := p.pool.get(len(ops))
 	defer b.free()
 	reads, writes := p.gather(b, ops)
 	results, err := p.take(ctx, b)
+	took := p.road.Clock.Now().Sub(start)
 	failed := err != nil
 	for i := range ops {
 		if err != nil {
+			p.note(note, &ops[i], err, took, end)
 			resp.Results = append(resp.Results, failedResult(err))
 			continue
 		}
@@ -262,6 +270,7 @@ func (p *pipeline[O, R]) part(ctx context.Context, ops []frame.Op, resp *frame.R
 			resp.More, resp.Results, size = false, resp.Results[:0], 0
 		}
 		size += n
+		p.note(note, &ops[i], bad, took, end)
 		if bad != nil {
 			failed = true
 			resp.Results = append(resp.Results, failedResult(bad))
@@ -272,6 +281,25 @@ func (p *pipeline[O, R]) part(ctx context.Context, ops []frame.Op, resp *frame.R
 	p.figures.Observe(reads, writes, failed, p.road.Clock.Now().Sub(start))
 	p.c.running.Add(int64(len(ops)), 0, 0)
 	return size
+}
+
+// note tells how an operation ended: to the trace that its caller has sent with
+// it, and, where it failed, to the frame's.
+func (p *pipeline[O, R]) note(note *telemetry.Call, f *frame.Op, err error, took time.Duration, whole *telemetry.Ending) {
+	if err == nil && f.Traceparent == "" {
+		return
+	}
+	end := telemetry.Ending{Namespace: whole.Namespace, Took: took, Ops: whole.Ops}
+	if err != nil {
+		end.Reason = prism.From(err).Reason
+		if !telemetry.Failure(whole.Reason) {
+			whole.Reason = end.Reason
+		}
+	}
+	if f.Traceparent != "" {
+		end.Method = p.c.method.Service + "/" + f.Name()
+		note.FinishOp(f.Traceparent, end)
+	}
 }
 
 func failedResult(err error) frame.Result {

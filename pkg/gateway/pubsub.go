@@ -46,12 +46,12 @@ func onPubSub[Req interface{ GetNamespace() string }, Resp any](
 	if err != nil {
 		return resp, err
 	}
-	defer c.finish(ctx, &err)
+	defer c.finish(&err)
 	ps, err := c.target.PubSub()
 	if err != nil {
 		return resp, err
 	}
-	return do(c.bound(ctx), ps, &c, req)
+	return do(c.bound(), ps, &c, req)
 }
 
 func (p *pubSub) Publish(ctx context.Context, r *pubsubv1.PublishRequest) (*pubsubv1.PublishResponse, error) {
@@ -137,7 +137,7 @@ func (p *pubSub) Subscribe(r *pubsubv1.SubscribeRequest, st grpc.ServerStreaming
 	}
 	var position string // to resume from: one that this gateway gave
 	err = p.follow(&c, r, st, &position)
-	return c.leaveStream(st.Context(), err, position)
+	return c.leaveStream(err, position)
 }
 
 // follow sends events until the stream ends; position is after what was sent.

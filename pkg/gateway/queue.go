@@ -257,7 +257,7 @@ func (l *logs) Subscribe(r *queuev1.SubscribeRequest, st grpc.ServerStreamingSer
 	}
 	resume := "" // only a group that was joined can be joined again
 	err = l.member(&c, r, st, &resume)
-	return c.leaveStream(st.Context(), err, resume)
+	return c.leaveStream(err, resume)
 }
 
 // member reads for a member of a group until the stream ends.
@@ -311,7 +311,7 @@ func (l *logs) Read(r *queuev1.ReadRequest, st grpc.ServerStreamingServer[queuev
 	}
 	var position string // to resume from: one that this gateway gave
 	err = l.follow(&c, r, st, &position)
-	return c.leaveStream(st.Context(), err, position)
+	return c.leaveStream(err, position)
 }
 
 // follow sends the messages of a partition until the stream ends; position is

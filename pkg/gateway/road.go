@@ -31,6 +31,7 @@ type Road struct {
 	Sessions *session.Manager
 	Router   *route.Router
 	Metrics  *telemetry.Metrics
+	Traces   *telemetry.Tracer // nil: none are kept
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Draining <-chan struct{} // closed when long streams must end
@@ -46,19 +47,20 @@ type call struct {
 	running session.Call
 	target  route.Target
 	start   time.Time
-	limit   *deadline // nil: the caller brought one
+	note    *telemetry.Call // the context to work in: what is noted of the call
+	limit   *deadline       // nil: the caller brought one
 }
 
-// bound returns the context to work in: ctx with a deadline.
-func (c *call) bound(ctx context.Context) context.Context {
-	if _, ok := ctx.Deadline(); ok {
-		return ctx
+// bound returns the context to work in, with a deadline.
+func (c *call) bound() context.Context {
+	if _, ok := c.note.Deadline(); ok {
+		return c.note
 	}
 	d := c.road.Deadline
 	if d == 0 {
 		d = DefaultDeadline
 	}
-	c.limit = withDeadline(ctx, c.start.Add(d))
+	c.limit = withDeadline(c.note, c.start.Add(d))
 	return c.limit
 }
 
@@ -68,33 +70,34 @@ func (r *Road) enter(ctx context.Context, m *method, namespace string) (c call, 
 	if c, err = r.knock(ctx, m, namespace); err != nil {
 		return c, err
 	}
-	return c, c.admit(ctx, namespace)
+	return c, c.admit(namespace)
 }
 
 // knock walks the first half. A stream learns its namespace only from its first
 // message, which nobody waits for without a credential.
 func (r *Road) knock(ctx context.Context, m *method, namespace string) (c call, err error) {
+	md := wire.MetadataOf(ctx)
 	c = call{road: r, method: m, start: r.Clock.Now()}
-	if c.session, c.running, err = r.hold(ctx, m); err != nil {
-		return c, c.refuse(ctx, namespace, err)
+	c.note = r.Traces.Begin(ctx, c.start, md.First(wire.RequestID), md.First(wire.Traceparent))
+	if c.session, c.running, err = r.hold(ctx, m, md); err != nil {
+		return c, c.refuse(namespace, err)
 	}
 	return c, nil
 }
 
 // admit walks the second half.
-func (c *call) admit(ctx context.Context, namespace string) (err error) {
+func (c *call) admit(namespace string) (err error) {
 	if !c.method.namespaced {
 		return nil
 	}
-	if c.target, err = c.road.Router.Resolve(ctx, c.session, namespace, c.method.Action, c.method.cost); err != nil {
-		return c.refuse(ctx, namespace, err)
+	if c.target, err = c.road.Router.Resolve(c.note, c.session, namespace, c.method.Action, c.method.cost); err != nil {
+		return c.refuse(namespace, err)
 	}
 	return nil
 }
 
 // hold is the first half of the road: credential → principal → session.
-func (r *Road) hold(ctx context.Context, m *method) (session.Session, session.Call, error) {
-	md := wire.MetadataOf(ctx)
+func (r *Road) hold(ctx context.Context, m *method, md wire.Metadata) (session.Session, session.Call, error) {
 	who, err := r.Auth.Authenticate(ctx, credential(ctx, md))
 	if err != nil {
 		return session.Session{}, session.Call{}, err
@@ -115,19 +118,19 @@ func (c *call) principal() string { return c.session.Principal().Name() }
 
 // leave ends a call: it lets go of what enter took, counts, and turns err into
 // the status that the caller gets.
-func (c *call) leave(ctx context.Context, err error) error {
-	return c.leaveStream(ctx, err, "")
+func (c *call) leave(err error) error {
+	return c.leaveStream(err, "")
 }
 
 // leaveStream is leave for a stream that can go on from position.
-func (c *call) leaveStream(ctx context.Context, err error, position string) error {
-	ns, took := string(c.target.Namespace()), c.road.Clock.Now().Sub(c.start)
+func (c *call) leaveStream(err error, position string) error {
+	ns, took := c.target.Namespace(), c.road.Clock.Now().Sub(c.start)
 	if ns != "" && !c.method.Stream {
 		c.count(err != nil, took)
 	}
 	c.target.Release()
 	c.running.End(0, 0)
-	return c.done(ctx, ns, took, err, position)
+	return c.done(ns, string(ns), took, err, position)
 }
 
 // count adds a unary call to the figures of its namespace; a stream counts what
@@ -141,29 +144,33 @@ func (c *call) count(failed bool, took time.Duration) {
 }
 
 // refuse ends a call that was not let in.
-func (c *call) refuse(ctx context.Context, ns string, err error) error {
+func (c *call) refuse(ns string, err error) error {
 	c.running.End(0, 0)
 	if !prism.ValidName(ns) {
 		ns = ""
 	}
-	return c.done(ctx, ns, c.road.Clock.Now().Sub(c.start), err, "")
+	return c.done("", ns, c.road.Clock.Now().Sub(c.start), err, "")
 }
 
-func (c *call) done(ctx context.Context, ns string, took time.Duration, err error, position string) error {
+// done ends the call: on is the namespace that it was let into, ns the one that
+// it named.
+func (c *call) done(on prism.Namespace, ns string, took time.Duration, err error, position string) error {
+	end := telemetry.Ending{Method: c.method.rpc, Namespace: on, Took: took, Stream: c.method.Stream}
 	if err == nil {
 		c.method.meter.Observe(codes.OK, took)
+		c.note.Finish(end)
 		return nil
 	}
 	e := *causeOf(err)
 	if e.Namespace == "" && e.Reason != prism.ReasonPermissionDenied {
 		e.Namespace = ns
 	}
-	md := wire.MetadataOf(ctx)
-	ctx = telemetry.WithIDs(ctx, md.First(wire.RequestID), md.First(wire.Traceparent))
-	e.RequestID, e.TraceID = telemetry.RequestID(ctx), telemetry.TraceID(ctx)
+	e.RequestID, e.TraceID = telemetry.RequestID(c.note), telemetry.TraceID(c.note)
 	c.method.meter.Observe(wire.Code(e.Reason), took)
 	c.road.Metrics.Error(&e)
-	c.log(ctx, ns, &e, took)
+	c.log(ns, &e, took)
+	end.Reason = e.Reason
+	c.note.Finish(end)
 	if position != "" {
 		return wire.ToStatusResume(&e, position).Err()
 	}
@@ -186,7 +193,7 @@ func causeOf(err error) *prism.Error {
 
 // log writes what an operator must see: our bugs and damaged data loudly, the
 // rest only when asked for.
-func (c *call) log(ctx context.Context, ns string, e *prism.Error, took time.Duration) {
+func (c *call) log(ns string, e *prism.Error, took time.Duration) {
 	level := slog.LevelDebug
 	switch e.Reason {
 	case prism.ReasonInternal, prism.ReasonDataLoss:
@@ -194,10 +201,10 @@ func (c *call) log(ctx context.Context, ns string, e *prism.Error, took time.Dur
 	case prism.ReasonUnauthenticated, prism.ReasonPermissionDenied:
 		level = slog.LevelInfo
 	}
-	if !c.road.Log.Enabled(ctx, level) {
+	if !c.road.Log.Enabled(c.note, level) {
 		return
 	}
-	c.road.Log.LogAttrs(ctx, level, "call failed",
+	c.road.Log.LogAttrs(c.note, level, "call failed",
 		slog.String("method", c.method.FullName), slog.String("namespace", ns),
 		slog.String("reason", string(e.Reason)), slog.String("error", e.Error()),
 		slog.String("principal", c.session.Principal().Name()), slog.String("session", c.session.ID()),
@@ -206,15 +213,15 @@ func (c *call) log(ctx context.Context, ns string, e *prism.Error, took time.Dur
 
 // finish is leave for a deferred call: a panic of the handler becomes an error
 // of this call alone.
-func (c *call) finish(ctx context.Context, err *error) {
+func (c *call) finish(err *error) {
 	if c.limit != nil {
 		c.limit.stop()
 	}
 	if p := recover(); p != nil {
-		c.road.Log.ErrorContext(ctx, "panic in a handler", "method", c.method.FullName, "panic", p, "stack", string(debug.Stack()))
+		c.road.Log.ErrorContext(c.note, "panic in a handler", "method", c.method.FullName, "panic", p, "stack", string(debug.Stack()))
 		*err = prism.Internal(nil)
 	}
-	*err = c.leave(ctx, *err)
+	*err = c.leave(*err)
 }
 
 // credential is what the caller brought. Where it calls from matters only to a

@@ -46,11 +46,11 @@ func self[Req proto.Message, Resp any](ctx context.Context, r *Road, m *method, 
 	if err != nil {
 		return resp, err
 	}
-	defer c.finish(ctx, &err)
+	defer c.finish(&err)
 	if err := wire.Validate(req); err != nil {
 		return resp, err
 	}
-	return do(ctx, c.session, req)
+	return do(c.note, c.session, req)
 }
 
 // features are what this gateway offers beyond the plain calls.

@@ -4,11 +4,16 @@ import (
 	"context"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/telemetry"
 )
 
 // live returns a context for a long stream: it ends, with the reason as its
-// cause, when the session ends, the namespace changes or the gateway drains.
+// cause, when the session ends, the namespace changes or the gateway drains. ctx
+// is the stream's, or one to work in.
 func (c *call) live(ctx context.Context) (context.Context, context.CancelFunc) {
+	if telemetry.CallOf(ctx) == nil {
+		ctx = c.note
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {

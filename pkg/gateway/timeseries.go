@@ -181,7 +181,7 @@ func (t *timeSeries) StreamQuery(r *timeseriesv1.StreamQueryRequest, st grpc.Ser
 	}
 	var position string // to resume from: one that this gateway gave
 	err = t.stream(&c, r, st, &position)
-	return c.leaveStream(st.Context(), err, position)
+	return c.leaveStream(err, position)
 }
 
 // stream sends events until that was all; position is after what was sent.

@@ -24,16 +24,16 @@ func (k *keyValue) Transaction(st transactionStream) error {
 	}
 	begin, err := beginning(&c, st)
 	if err != nil {
-		return c.refuse(st.Context(), "", err)
+		return c.refuse("", err)
 	}
-	if err := c.admit(st.Context(), begin.Namespace); err != nil {
+	if err := c.admit(begin.Namespace); err != nil {
 		return err
 	}
 	return k.begun(&c, begin, st)
 }
 
 func (k *keyValue) begun(c *call, begin *kvv1.TransactionBegin, st transactionStream) (err error) {
-	defer c.finish(st.Context(), &err)
+	defer c.finish(&err)
 	kv, err := c.target.KeyValue()
 	if err != nil {
 		return err

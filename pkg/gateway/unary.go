@@ -17,10 +17,10 @@ func unary[S any, Req interface{ GetNamespace() string }, Resp any](
 	if err != nil {
 		return resp, err
 	}
-	defer c.finish(ctx, &err)
+	defer c.finish(&err)
 	store, err := as(c.target)
 	if err != nil {
 		return resp, err
 	}
-	return do(c.bound(ctx), store, &c, req)
+	return do(c.bound(), store, &c, req)
 }

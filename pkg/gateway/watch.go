@@ -14,7 +14,7 @@ func (k *keyValue) Watch(r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv
 	}
 	var position string // to resume from: one that this gateway gave
 	err = k.follow(&c, kv, r, st, &position)
-	return c.leaveStream(st.Context(), err, position)
+	return c.leaveStream(err, position)
 }
 
 // follow sends changes until the stream ends; position is after what was sent.

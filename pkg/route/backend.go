@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/driver"
+	"github.com/prism-data-layer/prism/pkg/driver/around"
 	"github.com/prism-data-layer/prism/pkg/guard"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/telemetry"
@@ -95,7 +96,7 @@ func (r *Router) open(ctx context.Context, b Backend) (*backend, error) {
 		set = r.wrap(b.Name, set)
 	}
 	be := &backend{Backend: b, guard: guard.New(b.Name, b.Guard, r.clock)}
-	be.set = be.guard.Wrap(set)
+	be.set = around.Wrap(be.guard.Wrap(set), spans{b.Name, b.Driver})
 	return be, nil
 }
 

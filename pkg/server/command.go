@@ -119,6 +119,9 @@ func parse(args []string, stdout, stderr io.Writer, b Build) (o Options, done bo
 			}
 		}
 	}
+	if t := &o.Config.Telemetry.OTLP; t.Endpoint == "" {
+		t.Endpoint = os.Getenv(config.EnvOTLP)
+	}
 	if *check {
 		fmt.Fprintln(stdout, "the configuration is valid")
 		return o, true, exitOK

@@ -65,6 +65,7 @@ func (s *Server) stop(force <-chan struct{}) error {
 		go s.data.Stop()
 		go s.ops.Stop()
 	}
+	s.stopTelemetry()
 	err = errors.Join(err, s.letGo(err != nil))
 	s.state.Store(int32(Stopped))
 	s.log.Info("stopped")
@@ -145,6 +146,7 @@ func (s *Server) release() error {
 	if s.http != nil {
 		s.http.Close()
 	}
+	s.stopTelemetry() // of a server that never ran
 	var errs []error
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

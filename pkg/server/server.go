@@ -75,6 +75,8 @@ type Server struct {
 	lock    *os.File
 
 	metrics  *telemetry.Metrics
+	traces   *telemetry.Tracer // nil: none are kept
+	export   *telemetry.Export // nil: nothing is sent
 	control  *control.Store
 	auth     *auth.Authenticator
 	sessions *session.Manager
@@ -115,7 +117,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.dir, err = o.Config.ResolveDataDir(o.Dir); err != nil {
 		return nil, prism.New(prism.ReasonInvalidConfig, "data_dir: %s", err)
 	}
-	for _, step := range []func(context.Context) error{s.lockDir, s.listen, s.openStores, s.bootstrap, s.putInForce, s.serveOptions} {
+	for _, step := range []func(context.Context) error{s.openTelemetry, s.lockDir, s.listen, s.openStores, s.bootstrap, s.putInForce, s.serveOptions} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -126,7 +128,6 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 // openStores opens the control store and the backends, and makes the parts
 // that live on them.
 func (s *Server) openStores(ctx context.Context) (err error) {
-	s.metrics = telemetry.NewMetrics(0)
 	if s.control, err = control.Open(ctx, filepath.Join(s.dir, "control.db"), s.clock, s.log); err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (s *Server) openStores(ctx context.Context) (err error) {
 		MaxTotal: int(c.Limits.MaxSessions), MaxPerPrincipal: int(c.Limits.MaxSessions),
 	}, s.clock, s.log)
 	s.router = route.New(route.Options{Drivers: s.o.Drivers, Dir: s.dir, Secret: secret, Clock: s.clock, Log: s.log})
-	road := &admin.Road{Auth: s.auth, Control: s.control, Metrics: s.metrics, Clock: s.clock, Log: s.log}
+	road := &admin.Road{Auth: s.auth, Control: s.control, Metrics: s.metrics, Traces: s.traces, Clock: s.clock, Log: s.log}
 	s.admin = admin.New(road, s.sessions, s.router, admin.Server{Status: s.status, Backend: s.addedBackend})
 	s.configs = admin.NewConfigs(s.control)
 	s.gauges()
@@ -199,7 +200,7 @@ func (s *Server) putInForce(ctx context.Context) error {
 // serveOptions puts the services on their ports.
 func (s *Server) serveOptions(context.Context) error {
 	road := &gateway.Road{
-		Auth: s.auth, Sessions: s.sessions, Router: s.router, Metrics: s.metrics, Clock: s.clock, Log: s.log,
+		Auth: s.auth, Sessions: s.sessions, Router: s.router, Metrics: s.metrics, Traces: s.traces, Clock: s.clock, Log: s.log,
 		Draining: s.draining, Deadline: s.o.Config.Limits.DefaultDeadline,
 	}
 	gateway.RegisterKeyValue(s.data, road)

@@ -12,47 +12,34 @@ const MaxRequestIDBytes = 64
 // ids are what ties a call to its log lines, errors and spans. Texts are made
 // when asked for: most calls never are.
 type ids struct {
-	given string // the caller's own request id
-	made  uint64
-	trace Trace
-}
-
-// idContext carries ids in one allocation.
-type idContext struct {
-	context.Context
-	ids ids
-}
-
-type idKey struct{}
-
-func (c *idContext) Value(key any) any {
-	if _, ok := key.(idKey); ok {
-		return &c.ids
-	}
-	return c.Context.Value(key)
+	given  string // the caller's own request id
+	made   uint64
+	trace  Trace
+	parent spanID // the caller's span; zero: it has none
 }
 
 func idsOf(ctx context.Context) *ids {
-	i, _ := ctx.Value(idKey{}).(*ids)
-	return i
+	if c := CallOf(ctx); c != nil {
+		return &c.ids
+	}
+	return nil
 }
 
-// WithIDs marks the start of a call. requestID and traceparent are what the
+// newIDs are those of a call that begins. requestID and traceparent are what the
 // caller sent; either may be empty or nonsense, and is then made anew. A valid
 // traceparent keeps its trace and gets a span of ours.
-func WithIDs(ctx context.Context, requestID, traceparent string) context.Context {
-	c := &idContext{Context: ctx}
+func newIDs(requestID, traceparent string) (i ids) {
 	if validRequestID(requestID) {
-		c.ids.given = requestID
+		i.given = requestID
 	} else {
-		c.ids.made = rand.Uint64() | 1
+		i.made = rand.Uint64() | 1
 	}
 	if t, ok := ParseTraceparent(traceparent); ok {
-		c.ids.trace = t.Child()
+		i.parent, i.trace = t.span, t.Child()
 	} else {
-		c.ids.trace = NewTrace()
+		i.trace = NewTrace()
 	}
-	return c
+	return i
 }
 
 // validRequestID admits what is safe in a log line, a header and a terminal.
@@ -72,11 +59,14 @@ func validRequestID(s string) bool {
 
 // RequestID is the id of the call in ctx, "" outside of one.
 func RequestID(ctx context.Context) string {
-	i := idsOf(ctx)
-	switch {
-	case i == nil:
-		return ""
-	case i.given != "":
+	if i := idsOf(ctx); i != nil {
+		return i.request()
+	}
+	return ""
+}
+
+func (i *ids) request() string {
+	if i.given != "" {
 		return i.given
 	}
 	var b [8]byte

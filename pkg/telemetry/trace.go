@@ -8,28 +8,38 @@ import (
 
 // A Trace is a place in a distributed trace, as in W3C Trace Context level 1.
 type Trace struct {
-	trace [16]byte
-	span  [8]byte
+	trace traceID
+	span  spanID
 	flags byte
 }
+
+type (
+	traceID [16]byte
+	spanID  [8]byte
+)
 
 // NewTrace starts a trace that nobody has asked to be recorded.
 func NewTrace() Trace {
 	var t Trace
 	putUint64(t.trace[:8], rand.Uint64())
 	putUint64(t.trace[8:], rand.Uint64()|1) // all zeros is no id
-	putUint64(t.span[:], rand.Uint64()|1)
+	t.span = newSpanID()
 	return t
 }
 
 // Child is another span of the same trace.
 func (t Trace) Child() Trace {
-	putUint64(t.span[:], rand.Uint64()|1)
+	t.span = newSpanID()
 	return t
 }
 
+func newSpanID() (id spanID) {
+	putUint64(id[:], rand.Uint64()|1)
+	return id
+}
+
 // Valid reports whether t names a trace and a span.
-func (t Trace) Valid() bool { return t.trace != [16]byte{} && t.span != [8]byte{} }
+func (t Trace) Valid() bool { return t.trace != traceID{} && t.span != spanID{} }
 
 // Sampled reports whether the caller records this trace.
 func (t Trace) Sampled() bool { return t.flags&1 != 0 }

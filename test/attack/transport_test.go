@@ -29,6 +29,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/driver/all"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/server"
+	"github.com/prism-data-layer/prism/pkg/telemetry/telemetrytest"
 	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
@@ -149,9 +150,10 @@ func (s *safe) String() string {
 // Canaries in keys, tokens and values come out nowhere.
 func TestAttack_A37(t *testing.T) {
 	t.Parallel()
-	const value, idempotency = "canary-value-8f1e", "canary-idem-77aa"
-	logs := &safe{}
-	r := start(t, harness.Options{Log: logs, Level: slog.LevelDebug, Drivers: harness.Faulty(func(_ context.Context, key string) error {
+	const key, value, idempotency = "canary-key-31d0", "canary-value-8f1e", "canary-idem-77aa"
+	logs, collector := &safe{}, telemetrytest.Start(t)
+	file := tenants + "telemetry: {traces: {sample: 1}, otlp: {endpoint: '" + collector.Endpoint + "'}}\n"
+	r := start(t, harness.Options{File: file, Log: logs, Level: slog.LevelDebug, Drivers: harness.Faulty(func(_ context.Context, key string) error {
 		switch key {
 		case "panic":
 			panic("a bug")
@@ -175,7 +177,7 @@ func TestAttack_A37(t *testing.T) {
 	}
 	kv := r.KeyValue(t)
 	in := harness.In(as(t, r.a), s.SessionToken)
-	for _, key := range []string{"k", "panic", "damaged", ""} {
+	for _, key := range []string{"k", key, "panic", "damaged", ""} {
 		for _, ns := range []string{"a", "b", "none", "BAD"} {
 			_, err := kv.Set(in, &kvv1.SetRequest{Namespace: ns, Key: key, Value: []byte(value), IdempotencyKey: idempotency})
 			tell(err)
@@ -216,17 +218,33 @@ func TestAttack_A37(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kept, err := r.Admin(t).ListTraces(as(t, r.admin), &adminv1.ListTracesRequest{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
 	metrics := httpGet(t, r.Addr("metrics"), "/metrics", nil)
 	if err := r.Stop(); err != nil {
 		t.Errorf("stop: %v", err)
 	}
 	for where, text := range map[string]string{
 		"logs": logs.String(), "errors": strings.Join(told, "\n"), "audit": audit.String(), "keys": keys.String(), "sessions": live.String(), "metrics": metrics.body,
+		"traces": kept.String(), "collector": collector.Text(),
 	} {
 		for i, canary := range canaries {
-			if at := strings.Index(text, canary); at >= 0 && !(where == "logs" && canary == "secret-path") {
+			if at := strings.Index(text, canary); at >= 0 && !((where == "logs" || where == "collector") && canary == "secret-path") {
 				t.Errorf("canary %d stands in the %s: …%.200s…", i, where, text[max(0, at-100):])
 			}
+		}
+	}
+	// No more in what is kept of calls than in what is sent of them.
+	for where, text := range map[string]string{"traces": kept.String(), "spans": collector.SpanText()} {
+		for _, canary := range []string{key, "secret-path", "a bug", "BAD"} {
+			if strings.Contains(text, canary) {
+				t.Errorf("%q stands in the %s", canary, where)
+			}
+		}
+		if !strings.Contains(text, "Set volatile") && !strings.Contains(text, "Set local") {
+			t.Errorf("no call of a backend stands in the %s", where)
 		}
 	}
 	if len(told) < 50 || !strings.Contains(logs.String(), "panic") {

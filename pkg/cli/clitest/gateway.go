@@ -463,6 +463,45 @@ func (g *Gateway) ListAudit(_ context.Context, r *adminv1.ListAuditRequest) (*ad
 	return &adminv1.ListAuditResponse{Records: list, Cursor: next}, nil
 }
 
+// traces are what the gateway keeps: one that failed at its backend, and a slow one.
+func (g *Gateway) traces() []*adminv1.Trace {
+	at := g.now.UnixMicro()
+	return []*adminv1.Trace{
+		{TraceId: "4bf92f3577b34da6a3ce929d0e0e4736", Spans: []*adminv1.Span{
+			{SpanId: "00f067aa0ba902b7", ParentSpanId: "b7ad6b7169203331", Name: "prism.keyvalue.v1.KeyValueService/Get", Service: "prismd", StartUs: at - 60_000_000, DurationUs: 4210, Error: "BACKEND_UNAVAILABLE", Attributes: map[string]string{"rpc.system.name": "grpc", "rpc.response.status_code": "UNAVAILABLE", "prism.namespace": "kv", "error.type": "BACKEND_UNAVAILABLE"}},
+			{SpanId: "1000000000000001", ParentSpanId: "00f067aa0ba902b7", Name: "Get hot", Service: "prismd", StartUs: at - 59_999_900, DurationUs: 910, Attributes: map[string]string{"db.system.name": "redis", "prism.backend": "hot"}},
+			{SpanId: "1000000000000002", ParentSpanId: "00f067aa0ba902b7", Name: "Get local", Service: "prismd", StartUs: at - 59_998_000, DurationUs: 2000, Error: "BACKEND_UNAVAILABLE", Attributes: map[string]string{"db.system.name": "pebble", "prism.backend": "local", "error.type": "BACKEND_UNAVAILABLE"}},
+		}},
+		{TraceId: "0af7651916cd43dd8448eb211c80319c", Spans: []*adminv1.Span{
+			{SpanId: "2000000000000001", Name: "prism.keyvalue.v1.KeyValueService/Scan", Service: "prismd", StartUs: at - 3_600_000_000, DurationUs: 1_300_000, Slow: true, Attributes: map[string]string{"prism.namespace": "kv"}},
+		}},
+	}
+}
+
+func (g *Gateway) GetTrace(_ context.Context, r *adminv1.GetTraceRequest) (*adminv1.GetTraceResponse, error) {
+	for _, t := range g.traces() {
+		if t.TraceId == r.TraceId {
+			return &adminv1.GetTraceResponse{Trace: t}, nil
+		}
+	}
+	return nil, prism.NotFound("trace", r.TraceId)
+}
+
+func (g *Gateway) ListTraces(_ context.Context, r *adminv1.ListTracesRequest) (*adminv1.ListTracesResponse, error) {
+	resp := &adminv1.ListTracesResponse{}
+	for _, t := range g.traces() {
+		if r.Errors && t.Spans[0].Error == "" || r.Slow && !t.Spans[0].Slow {
+			continue
+		}
+		if len(resp.Traces) == int(r.Limit) {
+			resp.More = true
+			break
+		}
+		resp.Traces = append(resp.Traces, t)
+	}
+	return resp, nil
+}
+
 func (g *Gateway) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv1.GetStatusResponse, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

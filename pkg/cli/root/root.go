@@ -24,6 +24,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/queue"
 	"github.com/prism-data-layer/prism/pkg/cli/schema"
 	"github.com/prism-data-layer/prism/pkg/cli/session"
+	"github.com/prism-data-layer/prism/pkg/cli/trace"
 	"github.com/prism-data-layer/prism/pkg/cli/ts"
 	"github.com/prism-data-layer/prism/pkg/cli/ui"
 	"github.com/prism-data-layer/prism/pkg/cli/version"
@@ -76,6 +77,7 @@ func Nouns() []Noun {
 		{groupLocal, dev.New},
 		{groupLoad, loadtest.New},
 		{groupSee, health.New},
+		{groupSee, trace.New},
 		{groupSee, ui.New},
 		{groupYou, contextcmd.New},
 		{groupHelp, completion.New},

@@ -274,6 +274,8 @@ func printers() map[string][]string {
 		"errors list":          {"errors", "list"},
 		"errors lookup":        {"errors", "lookup", "PRISM-40401"},
 		"health":               {"health"},
+		"trace":                {"trace", "4bf92f3577b34da6a3ce929d0e0e4736"},
+		"trace list":           {"trace", "list"},
 		"version":              {"version"},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	cachev1 "github.com/prism-data-layer/prism/proto/prism/cache/v1"
 	commonv1 "github.com/prism-data-layer/prism/proto/prism/common/v1"
@@ -63,8 +64,10 @@ type Message interface {
 // An OpMessage is the model's PipelineOp.
 type OpMessage interface {
 	Message
+	ProtoReflect() protoreflect.Message
 	GetRetryId() []byte
 	GetTimeoutMs() int64
+	GetTraceparent() string
 }
 
 // A ResultMessage is the model's PipelineResult.
@@ -95,7 +98,24 @@ type Op struct {
 	IdempotencyKey string
 	RetryID        []byte
 	TimeoutMs      int64
+	Traceparent    string
 	Other          OpMessage
+}
+
+// Name is that of the unary call that does the same.
+func (o *Op) Name() string {
+	switch o.Kind {
+	case Get:
+		return "Get"
+	case Set:
+		return "Set"
+	}
+	m := o.Other.ProtoReflect()
+	set := m.WhichOneof(m.Descriptor().Oneofs().ByName("op"))
+	if set == nil {
+		return "Pipeline" // an operation that asks for nothing
+	}
+	return strings.TrimSuffix(string(set.Message().Name()), "Request")
 }
 
 // A Response is a PipelineResponse.
@@ -208,7 +228,8 @@ func (o *Op) read(m *Model, data []byte) error {
 			o.RetryID = v
 		case num == opTimeout && typ == protowire.VarintType:
 			o.TimeoutMs = int64(n)
-		case num == opTraceparent:
+		case num == opTraceparent && typ == protowire.BytesType:
+			o.Traceparent = text(v)
 		default:
 			plain = false
 		}
@@ -221,7 +242,7 @@ func (o *Op) read(m *Model, data []byte) error {
 	if err := other.UnmarshalVT(data); err != nil {
 		return err
 	}
-	*o = Op{Kind: Other, Other: other, RetryID: other.GetRetryId(), TimeoutMs: other.GetTimeoutMs()}
+	*o = Op{Kind: Other, Other: other, RetryID: other.GetRetryId(), TimeoutMs: other.GetTimeoutMs(), Traceparent: other.GetTraceparent()}
 	return nil
 }
 

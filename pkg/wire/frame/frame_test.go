@@ -108,6 +108,7 @@ func (r *Request) generated(kind proto.Message) proto.Message {
 		op := ops.AppendMutable().Message()
 		op.Set(field(op, "retry_id"), protoreflect.ValueOfBytes(o.RetryID))
 		op.Set(field(op, "timeout_ms"), protoreflect.ValueOfInt64(o.TimeoutMs))
+		text(op, "traceparent", o.Traceparent)
 		name := protoreflect.Name("get")
 		if o.Kind == Set {
 			name = "set"
@@ -185,27 +186,28 @@ type message interface {
 
 func TestFramesReadAsTheGeneratedMessages(t *testing.T) {
 	increment := &kvv1.PipelineOp{Op: &kvv1.PipelineOp_Increment{Increment: &kvv1.IncrementRequest{Key: "n", Delta: -3}}}
+	const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	long := string(bytes.Repeat([]byte("k"), 300))
 	var f Frame
 	f.ID = 7
-	f.AppendGet("a", 30_000)
-	f.AppendGet("", 0)
-	f.AppendGet(long, 1)
-	f.AppendSet("k", []byte(long), "once", nil, 0)
-	f.AppendSet("k", nil, "", []byte("0123456789abcdef"), 1<<40)
-	if err := f.Append(increment, []byte("r"), 4); err != nil {
+	f.AppendGet("a", 30_000, "")
+	f.AppendGet("", 0, traceparent)
+	f.AppendGet(long, 1, "")
+	f.AppendSet("k", []byte(long), "once", nil, 0, traceparent)
+	f.AppendSet("k", nil, "", []byte("0123456789abcdef"), 1<<40, "")
+	if err := f.Append(increment, []byte("r"), 4, traceparent); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Append(increment, nil, 0); err != nil {
+	if err := f.Append(increment, nil, 0, ""); err != nil {
 		t.Fatal(err)
 	}
 	want := request(
 		get("a"),
-		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Get{Get: &kvv1.GetRequest{}}},
+		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Get{Get: &kvv1.GetRequest{}}, Traceparent: traceparent},
 		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Get{Get: &kvv1.GetRequest{Key: long}}, TimeoutMs: 1},
-		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Set{Set: &kvv1.SetRequest{Key: "k", Value: []byte(long), IdempotencyKey: "once"}}},
+		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Set{Set: &kvv1.SetRequest{Key: "k", Value: []byte(long), IdempotencyKey: "once"}}, Traceparent: traceparent},
 		&kvv1.PipelineOp{Op: &kvv1.PipelineOp_Set{Set: &kvv1.SetRequest{Key: "k"}}, RetryId: []byte("0123456789abcdef"), TimeoutMs: 1 << 40},
-		&kvv1.PipelineOp{Op: increment.Op, RetryId: []byte("r"), TimeoutMs: 4},
+		&kvv1.PipelineOp{Op: increment.Op, RetryId: []byte("r"), TimeoutMs: 4, Traceparent: traceparent},
 		increment,
 	)
 	for _, c := range []struct {
@@ -401,6 +403,20 @@ func TestAFrameOfNoModelIsNotLookedInto(t *testing.T) {
 		var r Request
 		if err := r.UnmarshalVT(raw); err != nil || len(r.Ops) != 0 || r.Set != (m.GetFrame() != nil) {
 			t.Errorf("%d: %+v, %v", i, r, err)
+		}
+	}
+}
+
+func TestAnOperationIsNamedLikeItsCall(t *testing.T) {
+	for want, op := range map[string]Op{
+		"Get": {Kind: Get}, "Set": {Kind: Set},
+		"GetTTL":         {Other: &kvv1.PipelineOp{Op: &kvv1.PipelineOp_GetTtl{GetTtl: &kvv1.GetTTLRequest{}}}},
+		"CompareAndSwap": {Other: &kvv1.PipelineOp{Op: &kvv1.PipelineOp_CompareAndSwap{CompareAndSwap: &kvv1.CompareAndSwapRequest{}}}},
+		"Touch":          {Other: &cachev1.PipelineOp{Op: &cachev1.PipelineOp_Touch{Touch: &cachev1.TouchRequest{}}}},
+		"Pipeline":       {Other: &kvv1.PipelineOp{}},
+	} {
+		if got := op.Name(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

@@ -20,20 +20,20 @@ type Frame struct {
 }
 
 // AppendGet codes a get.
-func (f *Frame) AppendGet(key string, timeoutMs int64) {
+func (f *Frame) AppendGet(key string, timeoutMs int64, traceparent string) {
 	request := sizeOf(len(key))
 	b := protowire.AppendTag(f.Ops, frameOps, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(1+protowire.SizeBytes(request)+timeoutSize(timeoutMs)))
+	b = protowire.AppendVarint(b, uint64(1+protowire.SizeBytes(request)+timeoutSize(timeoutMs)+traceSize(traceparent)))
 	b = protowire.AppendTag(b, opGet, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(request))
 	b = appendText(b, reqKey, key)
-	f.Ops = appendTimeout(b, timeoutMs)
+	f.Ops = appendTrace(appendTimeout(b, timeoutMs), traceparent)
 }
 
 // AppendSet codes a set without conditions and without an expiry.
-func (f *Frame) AppendSet(key string, value []byte, idempotencyKey string, retryID []byte, timeoutMs int64) {
+func (f *Frame) AppendSet(key string, value []byte, idempotencyKey string, retryID []byte, timeoutMs int64, traceparent string) {
 	request := sizeOf(len(key)) + sizeOf(len(value)) + sizeOf(len(idempotencyKey))
-	size := 1 + protowire.SizeBytes(request) + retrySize(retryID) + timeoutSize(timeoutMs)
+	size := 1 + protowire.SizeBytes(request) + retrySize(retryID) + timeoutSize(timeoutMs) + traceSize(traceparent)
 	b := protowire.AppendTag(f.Ops, frameOps, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
 	b = protowire.AppendTag(b, opSet, protowire.BytesType)
@@ -44,20 +44,21 @@ func (f *Frame) AppendSet(key string, value []byte, idempotencyKey string, retry
 		b = protowire.AppendBytes(b, value)
 	}
 	b = appendText(b, reqIdempotencyKey, idempotencyKey)
-	f.Ops = appendTimeout(appendRetry(b, retryID), timeoutMs)
+	f.Ops = appendTrace(appendTimeout(appendRetry(b, retryID), timeoutMs), traceparent)
 }
 
-// Append codes any operation, which has no retry id and no timeout itself.
-func (f *Frame) Append(op OpMessage, retryID []byte, timeoutMs int64) error {
+// Append codes any operation, which has no retry id, no timeout and no trace
+// itself.
+func (f *Frame) Append(op OpMessage, retryID []byte, timeoutMs int64, traceparent string) error {
 	size := op.SizeVT()
 	b := protowire.AppendTag(f.Ops, frameOps, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size+retrySize(retryID)+timeoutSize(timeoutMs)))
+	b = protowire.AppendVarint(b, uint64(size+retrySize(retryID)+timeoutSize(timeoutMs)+traceSize(traceparent)))
 	start := len(b)
 	b = append(b, make([]byte, size)...)
 	if _, err := op.MarshalToSizedBufferVT(b[start:]); err != nil {
 		return err // f is as it was
 	}
-	f.Ops = appendTimeout(appendRetry(b, retryID), timeoutMs)
+	f.Ops = appendTrace(appendTimeout(appendRetry(b, retryID), timeoutMs), traceparent)
 	return nil
 }
 
@@ -127,4 +128,15 @@ func appendTimeout(b []byte, ms int64) []byte {
 	}
 	b = protowire.AppendTag(b, opTimeout, protowire.VarintType)
 	return protowire.AppendVarint(b, uint64(ms))
+}
+
+func traceSize(traceparent string) int {
+	if traceparent == "" {
+		return 0
+	}
+	return 2 + protowire.SizeBytes(len(traceparent))
+}
+
+func appendTrace(b []byte, traceparent string) []byte {
+	return appendText(b, opTraceparent, traceparent)
 }

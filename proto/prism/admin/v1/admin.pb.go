@@ -4721,6 +4721,376 @@ func (x *GetOperationResponse) GetOperation() *Operation {
 	return nil
 }
 
+// A call, or a part of one.
+type Span struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	SpanId string                 `protobuf:"bytes,1,opt,name=span_id,json=spanId,proto3" json:"span_id,omitempty"`
+	// Of a span in the trace, or of one that somebody else has; empty: none.
+	ParentSpanId string `protobuf:"bytes,2,opt,name=parent_span_id,json=parentSpanId,proto3" json:"parent_span_id,omitempty"`
+	Name         string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Service      string `protobuf:"bytes,4,opt,name=service,proto3" json:"service,omitempty"`
+	// Since 1970.
+	StartUs    int64 `protobuf:"varint,5,opt,name=start_us,json=startUs,proto3" json:"start_us,omitempty"`
+	DurationUs int64 `protobuf:"varint,6,opt,name=duration_us,json=durationUs,proto3" json:"duration_us,omitempty"`
+	// The reason of its error; empty: it worked.
+	Error string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	// It is kept because it was slow.
+	Slow bool `protobuf:"varint,8,opt,name=slow,proto3" json:"slow,omitempty"`
+	// Named by OpenTelemetry's conventions. None holds a key or a value.
+	Attributes    map[string]string `protobuf:"bytes,9,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Span) Reset() {
+	*x = Span{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Span) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Span) ProtoMessage() {}
+
+func (x *Span) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Span.ProtoReflect.Descriptor instead.
+func (*Span) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *Span) GetSpanId() string {
+	if x != nil {
+		return x.SpanId
+	}
+	return ""
+}
+
+func (x *Span) GetParentSpanId() string {
+	if x != nil {
+		return x.ParentSpanId
+	}
+	return ""
+}
+
+func (x *Span) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Span) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Span) GetStartUs() int64 {
+	if x != nil {
+		return x.StartUs
+	}
+	return 0
+}
+
+func (x *Span) GetDurationUs() int64 {
+	if x != nil {
+		return x.DurationUs
+	}
+	return 0
+}
+
+func (x *Span) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Span) GetSlow() bool {
+	if x != nil {
+		return x.Slow
+	}
+	return false
+}
+
+func (x *Span) GetAttributes() map[string]string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+type Trace struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	TraceId string                 `protobuf:"bytes,1,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// The first to begin first.
+	Spans         []*Span `protobuf:"bytes,2,rep,name=spans,proto3" json:"spans,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trace) Reset() {
+	*x = Trace{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trace) ProtoMessage() {}
+
+func (x *Trace) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trace.ProtoReflect.Descriptor instead.
+func (*Trace) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *Trace) GetTraceId() string {
+	if x != nil {
+		return x.TraceId
+	}
+	return ""
+}
+
+func (x *Trace) GetSpans() []*Span {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+type GetTraceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TraceId       string                 `protobuf:"bytes,1,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTraceRequest) Reset() {
+	*x = GetTraceRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTraceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTraceRequest) ProtoMessage() {}
+
+func (x *GetTraceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTraceRequest.ProtoReflect.Descriptor instead.
+func (*GetTraceRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *GetTraceRequest) GetTraceId() string {
+	if x != nil {
+		return x.TraceId
+	}
+	return ""
+}
+
+type GetTraceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trace         *Trace                 `protobuf:"bytes,1,opt,name=trace,proto3" json:"trace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTraceResponse) Reset() {
+	*x = GetTraceResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTraceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTraceResponse) ProtoMessage() {}
+
+func (x *GetTraceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTraceResponse.ProtoReflect.Descriptor instead.
+func (*GetTraceResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *GetTraceResponse) GetTrace() *Trace {
+	if x != nil {
+		return x.Trace
+	}
+	return nil
+}
+
+type ListTracesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those with an error, or only those that were slow.
+	Errors bool `protobuf:"varint,1,opt,name=errors,proto3" json:"errors,omitempty"`
+	Slow   bool `protobuf:"varint,2,opt,name=slow,proto3" json:"slow,omitempty"`
+	// 0: 100.
+	Limit         int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTracesRequest) Reset() {
+	*x = ListTracesRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTracesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTracesRequest) ProtoMessage() {}
+
+func (x *ListTracesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTracesRequest.ProtoReflect.Descriptor instead.
+func (*ListTracesRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ListTracesRequest) GetErrors() bool {
+	if x != nil {
+		return x.Errors
+	}
+	return false
+}
+
+func (x *ListTracesRequest) GetSlow() bool {
+	if x != nil {
+		return x.Slow
+	}
+	return false
+}
+
+func (x *ListTracesRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListTracesResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Traces []*Trace               `protobuf:"bytes,1,rep,name=traces,proto3" json:"traces,omitempty"`
+	// There are more.
+	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTracesResponse) Reset() {
+	*x = ListTracesResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTracesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTracesResponse) ProtoMessage() {}
+
+func (x *ListTracesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTracesResponse.ProtoReflect.Descriptor instead.
+func (*ListTracesResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *ListTracesResponse) GetTraces() []*Trace {
+	if x != nil {
+		return x.Traces
+	}
+	return nil
+}
+
+func (x *ListTracesResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 var File_prism_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_prism_admin_v1_admin_proto_rawDesc = "" +
@@ -5117,7 +5487,38 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\foperation_id\x18\x01 \x01(\tB\b\xa8\xd4\x18\n" +
 	"\xb0\xd4\x18\x01R\voperationId\"O\n" +
 	"\x14GetOperationResponse\x127\n" +
-	"\toperation\x18\x01 \x01(\v2\x19.prism.admin.v1.OperationR\toperation*\xc8\x01\n" +
+	"\toperation\x18\x01 \x01(\v2\x19.prism.admin.v1.OperationR\toperation\"\xde\x02\n" +
+	"\x04Span\x12\x17\n" +
+	"\aspan_id\x18\x01 \x01(\tR\x06spanId\x12$\n" +
+	"\x0eparent_span_id\x18\x02 \x01(\tR\fparentSpanId\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
+	"\aservice\x18\x04 \x01(\tR\aservice\x12\x19\n" +
+	"\bstart_us\x18\x05 \x01(\x03R\astartUs\x12\x1f\n" +
+	"\vduration_us\x18\x06 \x01(\x03R\n" +
+	"durationUs\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\x12\x12\n" +
+	"\x04slow\x18\b \x01(\bR\x04slow\x12D\n" +
+	"\n" +
+	"attributes\x18\t \x03(\v2$.prism.admin.v1.Span.AttributesEntryR\n" +
+	"attributes\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
+	"\x05Trace\x12\x19\n" +
+	"\btrace_id\x18\x01 \x01(\tR\atraceId\x12*\n" +
+	"\x05spans\x18\x02 \x03(\v2\x14.prism.admin.v1.SpanR\x05spans\"6\n" +
+	"\x0fGetTraceRequest\x12#\n" +
+	"\btrace_id\x18\x01 \x01(\tB\b\xa8\xd4\x18\n" +
+	"\xb0\xd4\x18\x01R\atraceId\"?\n" +
+	"\x10GetTraceResponse\x12+\n" +
+	"\x05trace\x18\x01 \x01(\v2\x15.prism.admin.v1.TraceR\x05trace\"[\n" +
+	"\x11ListTracesRequest\x12\x16\n" +
+	"\x06errors\x18\x01 \x01(\bR\x06errors\x12\x12\n" +
+	"\x04slow\x18\x02 \x01(\bR\x04slow\x12\x1a\n" +
+	"\x05limit\x18\x03 \x01(\x05B\x04\xa8\xd4\x18\x04R\x05limit\"W\n" +
+	"\x12ListTracesResponse\x12-\n" +
+	"\x06traces\x18\x01 \x03(\v2\x15.prism.admin.v1.TraceR\x06traces\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more*\xc8\x01\n" +
 	"\x0eNamespaceState\x12\x1f\n" +
 	"\x1bNAMESPACE_STATE_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cNAMESPACE_STATE_PROVISIONING\x10\x01\x12\x1a\n" +
@@ -5134,7 +5535,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OPERATION_STATE_RUNNING\x10\x01\x12\x18\n" +
 	"\x14OPERATION_STATE_DONE\x10\x02\x12\x1a\n" +
-	"\x16OPERATION_STATE_FAILED\x10\x032\x89\x13\n" +
+	"\x16OPERATION_STATE_FAILED\x10\x032\xc1\x14\n" +
 	"\fAdminService\x12i\n" +
 	"\x0eListNamespaces\x12%.prism.admin.v1.ListNamespacesRequest\x1a&.prism.admin.v1.ListNamespacesResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +
 	"\fGetNamespace\x12#.prism.admin.v1.GetNamespaceRequest\x1a$.prism.admin.v1.GetNamespaceResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12l\n" +
@@ -5162,7 +5563,10 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\tListAudit\x12 .prism.admin.v1.ListAuditRequest\x1a!.prism.admin.v1.ListAuditResponse\"\b\x88\xce\x18\x01\x90\xce\x18\a\x12Z\n" +
 	"\tGetStatus\x12 .prism.admin.v1.GetStatusRequest\x1a!.prism.admin.v1.GetStatusResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12W\n" +
 	"\bGetStats\x12\x1f.prism.admin.v1.GetStatsRequest\x1a .prism.admin.v1.GetStatsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +
-	"\fGetOperation\x12#.prism.admin.v1.GetOperationRequest\x1a$.prism.admin.v1.GetOperationResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04B@Z>github.com/prism-data-layer/prism/proto/prism/admin/v1;adminv1b\x06proto3"
+	"\fGetOperation\x12#.prism.admin.v1.GetOperationRequest\x1a$.prism.admin.v1.GetOperationResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12W\n" +
+	"\bGetTrace\x12\x1f.prism.admin.v1.GetTraceRequest\x1a .prism.admin.v1.GetTraceResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x06\x12]\n" +
+	"\n" +
+	"ListTraces\x12!.prism.admin.v1.ListTracesRequest\x1a\".prism.admin.v1.ListTracesResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x06B@Z>github.com/prism-data-layer/prism/proto/prism/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_prism_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -5177,7 +5581,7 @@ func file_prism_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_prism_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
 var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(NamespaceState)(0),                  // 0: prism.admin.v1.NamespaceState
 	(HealthState)(0),                     // 1: prism.admin.v1.HealthState
@@ -5249,11 +5653,18 @@ var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(*MoveProgress)(nil),                 // 67: prism.admin.v1.MoveProgress
 	(*GetOperationRequest)(nil),          // 68: prism.admin.v1.GetOperationRequest
 	(*GetOperationResponse)(nil),         // 69: prism.admin.v1.GetOperationResponse
-	nil,                                  // 70: prism.admin.v1.Backend.FactsEntry
-	nil,                                  // 71: prism.admin.v1.Backend.ErrorsByReasonEntry
-	nil,                                  // 72: prism.admin.v1.AddBackendRequest.OptionsEntry
-	(v1.SessionStatus)(0),                // 73: prism.session.v1.SessionStatus
-	(*v1.SessionMetrics)(nil),            // 74: prism.session.v1.SessionMetrics
+	(*Span)(nil),                         // 70: prism.admin.v1.Span
+	(*Trace)(nil),                        // 71: prism.admin.v1.Trace
+	(*GetTraceRequest)(nil),              // 72: prism.admin.v1.GetTraceRequest
+	(*GetTraceResponse)(nil),             // 73: prism.admin.v1.GetTraceResponse
+	(*ListTracesRequest)(nil),            // 74: prism.admin.v1.ListTracesRequest
+	(*ListTracesResponse)(nil),           // 75: prism.admin.v1.ListTracesResponse
+	nil,                                  // 76: prism.admin.v1.Backend.FactsEntry
+	nil,                                  // 77: prism.admin.v1.Backend.ErrorsByReasonEntry
+	nil,                                  // 78: prism.admin.v1.AddBackendRequest.OptionsEntry
+	nil,                                  // 79: prism.admin.v1.Span.AttributesEntry
+	(v1.SessionStatus)(0),                // 80: prism.session.v1.SessionStatus
+	(*v1.SessionMetrics)(nil),            // 81: prism.session.v1.SessionMetrics
 }
 var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	4,  // 0: prism.admin.v1.NamespaceSpec.needs:type_name -> prism.admin.v1.Needs
@@ -5274,18 +5685,18 @@ var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	66, // 15: prism.admin.v1.AbortMoveResponse.operation:type_name -> prism.admin.v1.Operation
 	26, // 16: prism.admin.v1.ListNamespaceHistoryResponse.events:type_name -> prism.admin.v1.NamespaceEvent
 	1,  // 17: prism.admin.v1.Backend.health:type_name -> prism.admin.v1.HealthState
-	70, // 18: prism.admin.v1.Backend.facts:type_name -> prism.admin.v1.Backend.FactsEntry
-	71, // 19: prism.admin.v1.Backend.errors_by_reason:type_name -> prism.admin.v1.Backend.ErrorsByReasonEntry
+	76, // 18: prism.admin.v1.Backend.facts:type_name -> prism.admin.v1.Backend.FactsEntry
+	77, // 19: prism.admin.v1.Backend.errors_by_reason:type_name -> prism.admin.v1.Backend.ErrorsByReasonEntry
 	28, // 20: prism.admin.v1.Backend.missing:type_name -> prism.admin.v1.MissingCapability
 	27, // 21: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
 	27, // 22: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
 	27, // 23: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
 	37, // 24: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	72, // 25: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
+	78, // 25: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
 	27, // 26: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
 	37, // 27: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	73, // 28: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
-	74, // 29: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
+	80, // 28: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
+	81, // 29: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
 	42, // 30: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
 	42, // 31: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
 	49, // 32: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
@@ -5299,59 +5710,67 @@ var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	2,  // 40: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
 	67, // 41: prism.admin.v1.Operation.move:type_name -> prism.admin.v1.MoveProgress
 	66, // 42: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
-	10, // 43: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
-	12, // 44: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
-	14, // 45: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
-	16, // 46: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
-	18, // 47: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
-	20, // 48: prism.admin.v1.AdminService.MoveNamespace:input_type -> prism.admin.v1.MoveNamespaceRequest
-	22, // 49: prism.admin.v1.AdminService.AbortMove:input_type -> prism.admin.v1.AbortMoveRequest
-	24, // 50: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
-	29, // 51: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
-	31, // 52: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
-	33, // 53: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
-	35, // 54: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
-	38, // 55: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
-	40, // 56: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
-	43, // 57: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
-	45, // 58: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
-	47, // 59: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
-	50, // 60: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
-	52, // 61: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
-	54, // 62: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
-	57, // 63: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
-	59, // 64: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
-	61, // 65: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
-	68, // 66: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
-	11, // 67: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
-	13, // 68: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
-	15, // 69: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
-	17, // 70: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
-	19, // 71: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
-	21, // 72: prism.admin.v1.AdminService.MoveNamespace:output_type -> prism.admin.v1.MoveNamespaceResponse
-	23, // 73: prism.admin.v1.AdminService.AbortMove:output_type -> prism.admin.v1.AbortMoveResponse
-	25, // 74: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
-	30, // 75: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
-	32, // 76: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
-	34, // 77: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
-	36, // 78: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
-	39, // 79: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
-	41, // 80: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
-	44, // 81: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
-	46, // 82: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
-	48, // 83: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
-	51, // 84: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
-	53, // 85: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
-	55, // 86: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
-	58, // 87: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
-	60, // 88: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
-	62, // 89: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
-	69, // 90: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
-	67, // [67:91] is the sub-list for method output_type
-	43, // [43:67] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	79, // 43: prism.admin.v1.Span.attributes:type_name -> prism.admin.v1.Span.AttributesEntry
+	70, // 44: prism.admin.v1.Trace.spans:type_name -> prism.admin.v1.Span
+	71, // 45: prism.admin.v1.GetTraceResponse.trace:type_name -> prism.admin.v1.Trace
+	71, // 46: prism.admin.v1.ListTracesResponse.traces:type_name -> prism.admin.v1.Trace
+	10, // 47: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
+	12, // 48: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
+	14, // 49: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
+	16, // 50: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
+	18, // 51: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
+	20, // 52: prism.admin.v1.AdminService.MoveNamespace:input_type -> prism.admin.v1.MoveNamespaceRequest
+	22, // 53: prism.admin.v1.AdminService.AbortMove:input_type -> prism.admin.v1.AbortMoveRequest
+	24, // 54: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
+	29, // 55: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
+	31, // 56: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
+	33, // 57: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
+	35, // 58: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
+	38, // 59: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
+	40, // 60: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
+	43, // 61: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
+	45, // 62: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
+	47, // 63: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
+	50, // 64: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
+	52, // 65: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
+	54, // 66: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
+	57, // 67: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
+	59, // 68: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
+	61, // 69: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
+	68, // 70: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
+	72, // 71: prism.admin.v1.AdminService.GetTrace:input_type -> prism.admin.v1.GetTraceRequest
+	74, // 72: prism.admin.v1.AdminService.ListTraces:input_type -> prism.admin.v1.ListTracesRequest
+	11, // 73: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
+	13, // 74: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
+	15, // 75: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
+	17, // 76: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
+	19, // 77: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
+	21, // 78: prism.admin.v1.AdminService.MoveNamespace:output_type -> prism.admin.v1.MoveNamespaceResponse
+	23, // 79: prism.admin.v1.AdminService.AbortMove:output_type -> prism.admin.v1.AbortMoveResponse
+	25, // 80: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
+	30, // 81: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
+	32, // 82: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
+	34, // 83: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
+	36, // 84: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
+	39, // 85: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
+	41, // 86: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
+	44, // 87: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
+	46, // 88: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
+	48, // 89: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
+	51, // 90: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
+	53, // 91: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
+	55, // 92: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
+	58, // 93: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
+	60, // 94: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
+	62, // 95: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
+	69, // 96: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
+	73, // 97: prism.admin.v1.AdminService.GetTrace:output_type -> prism.admin.v1.GetTraceResponse
+	75, // 98: prism.admin.v1.AdminService.ListTraces:output_type -> prism.admin.v1.ListTracesResponse
+	73, // [73:99] is the sub-list for method output_type
+	47, // [47:73] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_prism_admin_v1_admin_proto_init() }
@@ -5365,7 +5784,7 @@ func file_prism_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_prism_admin_v1_admin_proto_rawDesc), len(file_prism_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   70,
+			NumMessages:   77,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -46,6 +46,8 @@ const (
 	AdminService_GetStatus_FullMethodName            = "/prism.admin.v1.AdminService/GetStatus"
 	AdminService_GetStats_FullMethodName             = "/prism.admin.v1.AdminService/GetStats"
 	AdminService_GetOperation_FullMethodName         = "/prism.admin.v1.AdminService/GetOperation"
+	AdminService_GetTrace_FullMethodName             = "/prism.admin.v1.AdminService/GetTrace"
+	AdminService_ListTraces_FullMethodName           = "/prism.admin.v1.AdminService/ListTraces"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -97,6 +99,11 @@ type AdminServiceClient interface {
 	// answers make a rate.
 	GetStats(ctx context.Context, in *GetStatsRequest, opts ...grpc.CallOption) (*GetStatsResponse, error)
 	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*GetOperationResponse, error)
+	// GetTrace answers what this gateway keeps of a trace.
+	GetTrace(ctx context.Context, in *GetTraceRequest, opts ...grpc.CallOption) (*GetTraceResponse, error)
+	// ListTraces answers the last traces of which something is kept, the newest
+	// first.
+	ListTraces(ctx context.Context, in *ListTracesRequest, opts ...grpc.CallOption) (*ListTracesResponse, error)
 }
 
 type adminServiceClient struct {
@@ -347,6 +354,26 @@ func (c *adminServiceClient) GetOperation(ctx context.Context, in *GetOperationR
 	return out, nil
 }
 
+func (c *adminServiceClient) GetTrace(ctx context.Context, in *GetTraceRequest, opts ...grpc.CallOption) (*GetTraceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTraceResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetTrace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListTraces(ctx context.Context, in *ListTracesRequest, opts ...grpc.CallOption) (*ListTracesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTracesResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListTraces_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
@@ -396,6 +423,11 @@ type AdminServiceServer interface {
 	// answers make a rate.
 	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)
 	GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error)
+	// GetTrace answers what this gateway keeps of a trace.
+	GetTrace(context.Context, *GetTraceRequest) (*GetTraceResponse, error)
+	// ListTraces answers the last traces of which something is kept, the newest
+	// first.
+	ListTraces(context.Context, *ListTracesRequest) (*ListTracesResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -477,6 +509,12 @@ func (UnimplementedAdminServiceServer) GetStats(context.Context, *GetStatsReques
 }
 func (UnimplementedAdminServiceServer) GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOperation not implemented")
+}
+func (UnimplementedAdminServiceServer) GetTrace(context.Context, *GetTraceRequest) (*GetTraceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTrace not implemented")
+}
+func (UnimplementedAdminServiceServer) ListTraces(context.Context, *ListTracesRequest) (*ListTracesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTraces not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -931,6 +969,42 @@ func _AdminService_GetOperation_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_GetTrace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTraceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetTrace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetTrace_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetTrace(ctx, req.(*GetTraceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListTraces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTracesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListTraces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListTraces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListTraces(ctx, req.(*ListTracesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1033,6 +1107,14 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetOperation",
 			Handler:    _AdminService_GetOperation_Handler,
+		},
+		{
+			MethodName: "GetTrace",
+			Handler:    _AdminService_GetTrace_Handler,
+		},
+		{
+			MethodName: "ListTraces",
+			Handler:    _AdminService_ListTraces_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
