@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise/handover"
 )
 
@@ -42,7 +44,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GORACE") == "" {
 		os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.Remove(publicPath())
+	os.Exit(code)
 }
 
 func beChild(mode string) int {
@@ -178,6 +182,8 @@ func beChild(mode string) int {
 		return 0
 	case "supervisor":
 		return superviseChild(arg)
+	case "down":
+		return downChild(arg)
 	}
 	fmt.Fprintln(os.Stderr, "no such child:", mode)
 	return 64
@@ -277,6 +283,7 @@ func ask(addr string, patience time.Duration) (pid int, err error) {
 type script struct {
 	Dir      string
 	NoCgroup bool
+	UID      int // who runs it; 0: we
 	GraceMS  int
 	Services []scriptService
 }
@@ -286,6 +293,8 @@ type scriptService struct {
 	Listen          string
 	After           []string
 	StopMS          int
+	ReadyMS         int // the probe's timeout
+	EveryMS         int
 }
 
 func (s scriptService) spec() Spec {
@@ -296,7 +305,10 @@ func (s scriptService) spec() Spec {
 	}
 	if s.Listen != "" {
 		spec.Listen = []ListenSpec{{Name: "data", Addr: s.Listen, Origin: "prism.yaml:3"}}
-		spec.Ready = Probe{Name: "an answer on data", Check: answers}
+		spec.Ready = Probe{
+			Name: "an answer on data", Check: answers,
+			Timeout: time.Duration(s.ReadyMS) * time.Millisecond, Every: time.Duration(s.EveryMS) * time.Millisecond,
+		}
 	}
 	return spec
 }
@@ -340,6 +352,25 @@ func superviseChild(arg string) int {
 	}()
 	if err := s.Run(context.Background()); err != nil {
 		say.Encode(map[string]any{"error": err.Error()})
+		return 1
+	}
+	return 0
+}
+
+// downChild is `prismctl dev down`.
+func downChild(arg string) int {
+	var sc script
+	if err := json.Unmarshal([]byte(arg), &sc); err != nil {
+		return 2
+	}
+	c, err := Dial(filepath.Join(sc.Dir, "control.sock"))
+	if err == nil {
+		err = c.Stop(context.Background(), false, nil)
+	} else if errors.Is(err, prism.ReasonUnavailable) {
+		_, err = Cleanup(Options{ID: "t", Dir: sc.Dir, Grace: time.Duration(sc.GraceMS) * time.Millisecond})
+	}
+	if err != nil {
+		fmt.Println(err)
 		return 1
 	}
 	return 0

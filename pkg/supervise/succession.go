@@ -61,6 +61,6 @@ func reap(dir, cgroupID string, grace time.Duration) (killed int, left []int, wa
 			left = append(left, l...)
 		}
 	}
-	killed += sweepCgroups(cgroupID)
+	killed += sweepCgroups(cgroupID) + sweepMarked(cgroupID)
 	return killed, left, warning, nil
 }
