@@ -157,8 +157,14 @@ func nothingLeft(t *testing.T, dir string, marks ...mark) {
 			t.Errorf("the cgroup is left: %v", err)
 		}
 	}
-	if stray, _ := filepath.Glob(filepath.Join(dir, ".state-*")); len(stray) > 0 {
-		t.Errorf("left in the folder: %v", stray)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !slices.Contains([]string{"lock", "logs", "state.json", "state.json.bad"}, e.Name()) {
+			t.Errorf("left in the folder: %s", e.Name())
+		}
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -93,16 +93,15 @@ func ReadLogs(dir string, q LogQuery) ([]Line, error) {
 	if q.Follow {
 		return nil, prism.InvalidField("follow", "needs a running supervisor")
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.log"))
-	if err != nil {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var parts []io.ReadCloser
 	var names []string
-	for _, path := range files {
-		name := strings.TrimSuffix(filepath.Base(path), ".log")
-		if f.service(name) {
-			parts, names = append(parts, openHistory(path)), append(names, name)
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".log"); ok && f.service(name) {
+			parts, names = append(parts, openHistory(logPath(dir, name))), append(names, name)
 		}
 	}
 	return f.merge(names, parts)

@@ -283,7 +283,14 @@ func startSupervisor(t *testing.T, sc script, m mark) *supervisorProcess {
 		cmd.Process.Kill()
 		<-read
 		cmd.Wait()
-		until(t, "all that was started is gone", func() bool { return len(m.living()) == 0 })
+		for end := time.Now().Add(patience); len(m.living()) > 0; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("left behind: %v", describe(m.living()))
+				for _, pid := range m.living() {
+					syscall.Kill(pid, syscall.SIGKILL)
+				}
+			}
+		}
 	})
 	return p
 }
