@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -144,6 +145,17 @@ func beChild(mode string) int {
 		fmt.Println("spam is over")
 		<-term
 		return 0
+	case "flood": // short lines and long ones, for as long as it lives
+		long := bytes.Repeat([]byte("x"), 1<<20)
+		w := bufio.NewWriterSize(os.Stdout, 1<<20)
+		for i := 0; ; i++ {
+			fmt.Fprintf(w, "flood %d\nand\nmore\n", i)
+			if i%64 == 0 {
+				w.Write(long)
+			}
+			w.Write(append(long[:64<<10], '\n'))
+			long[64<<10] = 'x'
+		}
 	case "longline":
 		b := make([]byte, 1<<20)
 		for i := range b {

@@ -30,6 +30,9 @@ type LogQuery struct {
 	Follow   bool      `json:"follow,omitempty"`   // then go on with what comes
 }
 
+// followBytes bounds what waits for a reader that is slower than the services.
+const followBytes = 8 << 20
+
 // filter is a compiled query.
 type filter struct {
 	LogQuery
@@ -237,10 +240,11 @@ func (s *Supervisor) Logs(ctx context.Context, q LogQuery, each func(Line) error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var live <-chan Line
+	var took func(Line)
 	var parts []io.ReadCloser
 	var names []string
 	if f.Follow {
-		live = s.lines.subscribe(ctx, 4096)
+		live, took = s.lines.subscribeBounded(ctx, 4096, followBytes)
 	}
 	cutoff := map[string]time.Time{} // the file is read up to here
 	for _, svc := range s.services {
@@ -265,6 +269,7 @@ func (s *Supervisor) Logs(ctx context.Context, q LogQuery, each func(Line) error
 		return nil
 	}
 	for l := range live {
+		took(l)
 		if !f.match(l) || !l.Time.After(cutoff[l.Service]) {
 			continue
 		}

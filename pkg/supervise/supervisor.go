@@ -96,6 +96,7 @@ func Open(o Options) (*Supervisor, error) {
 		stop: make(chan struct{}), kill: make(chan struct{}), done: make(chan struct{}),
 		changed: make(chan struct{}), since: o.Clock.Now(),
 	}
+	s.lines.weigh = func(l Line) int { return len(l.Text) }
 	if s.lock, err = takeLockFromTheDead(o.Dir, o.Grace); err != nil {
 		return nil, err
 	}
