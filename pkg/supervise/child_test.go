@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,12 +14,15 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise/handover"
 )
 
@@ -41,7 +45,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GORACE") == "" {
 		os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.Remove(publicPath())
+	os.Exit(code)
 }
 
 func beChild(mode string) int {
@@ -139,6 +145,17 @@ func beChild(mode string) int {
 		fmt.Println("spam is over")
 		<-term
 		return 0
+	case "flood": // short lines and long ones, for as long as it lives
+		long := bytes.Repeat([]byte("x"), 1<<20)
+		w := bufio.NewWriterSize(os.Stdout, 1<<20)
+		for i := 0; ; i++ {
+			fmt.Fprintf(w, "flood %d\nand\nmore\n", i)
+			if i%64 == 0 {
+				w.Write(long)
+			}
+			w.Write(append(long[:64<<10], '\n'))
+			long[64<<10] = 'x'
+		}
 	case "longline":
 		b := make([]byte, 1<<20)
 		for i := range b {
@@ -149,6 +166,26 @@ func beChild(mode string) int {
 		return 0
 	case "nobody": // another user asks the supervisor
 		return askAsNobody(arg)
+	case "notes": // tells what it does, and says a word between; then works
+		for line := range strings.SplitSeq(arg, "|") {
+			if text, ok := strings.CutPrefix(line, "note:"); ok {
+				Note(os.Stdout, text)
+			} else {
+				fmt.Println(line)
+			}
+		}
+		<-term
+		return 0
+	case "build": // as a compiler: arg is SOURCE|PROGRAM|FILE where it counts its runs
+		return buildChild(arg)
+	case "slowend": // takes its time to end well
+		fmt.Println("up")
+		<-term
+		file, wait, _ := strings.Cut(arg, "|")
+		d, _ := time.ParseDuration(wait)
+		time.Sleep(d)
+		os.WriteFile(file, []byte("clean"), 0o600)
+		return 0
 	case "env":
 		for _, kv := range os.Environ() {
 			fmt.Println(kv)
@@ -157,9 +194,41 @@ func beChild(mode string) int {
 		return 0
 	case "supervisor":
 		return superviseChild(arg)
+	case "down":
+		return downChild(arg)
 	}
 	fmt.Fprintln(os.Stderr, "no such child:", mode)
 	return 64
+}
+
+// buildChild makes a program of its source: a shell script of one that says
+// "ok …", an error of any other. "hang" is a build that does not end.
+func buildChild(arg string) int {
+	source, rest, _ := strings.Cut(arg, "|")
+	program, count, _ := strings.Cut(rest, "|")
+	f, err := os.OpenFile(count, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 2
+	}
+	f.WriteString("x")
+	f.Close()
+	text, err := os.ReadFile(source)
+	if err != nil {
+		return 2
+	}
+	word, more, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+	switch word {
+	case "ok":
+		time.Sleep(20 * time.Millisecond)
+		os.WriteFile(program+".new", []byte("#!/bin/sh\necho version "+more+"\nexec sleep 1000\n"), 0o700)
+		os.Rename(program+".new", program)
+		return 0
+	case "hang":
+		again("stubborn-kid", true)
+		select {}
+	}
+	fmt.Printf("# shop\n%s:1:1: syntax error near %s\n", source, word)
+	return 1
 }
 
 // again starts this program once more.
@@ -226,6 +295,7 @@ func ask(addr string, patience time.Duration) (pid int, err error) {
 type script struct {
 	Dir      string
 	NoCgroup bool
+	UID      int // who runs it; 0: we
 	GraceMS  int
 	Services []scriptService
 }
@@ -235,6 +305,8 @@ type scriptService struct {
 	Listen          string
 	After           []string
 	StopMS          int
+	ReadyMS         int // the probe's timeout
+	EveryMS         int
 }
 
 func (s scriptService) spec() Spec {
@@ -245,7 +317,10 @@ func (s scriptService) spec() Spec {
 	}
 	if s.Listen != "" {
 		spec.Listen = []ListenSpec{{Name: "data", Addr: s.Listen, Origin: "prism.yaml:3"}}
-		spec.Ready = Probe{Name: "an answer on data", Check: answers}
+		spec.Ready = Probe{
+			Name: "an answer on data", Check: answers,
+			Timeout: time.Duration(s.ReadyMS) * time.Millisecond, Every: time.Duration(s.EveryMS) * time.Millisecond,
+		}
 	}
 	return spec
 }
@@ -265,7 +340,7 @@ func superviseChild(arg string) int {
 	if err := json.Unmarshal([]byte(arg), &sc); err != nil {
 		return 2
 	}
-	o := Options{ID: "t", Dir: sc.Dir, NoCgroup: sc.NoCgroup, Grace: time.Duration(sc.GraceMS) * time.Millisecond}
+	o := Options{ID: "t", Root: "/somewhere", Dir: sc.Dir, NoCgroup: sc.NoCgroup, Grace: time.Duration(sc.GraceMS) * time.Millisecond}
 	for _, s := range sc.Services {
 		o.Services = append(o.Services, s.spec())
 	}
@@ -289,6 +364,25 @@ func superviseChild(arg string) int {
 	}()
 	if err := s.Run(context.Background()); err != nil {
 		say.Encode(map[string]any{"error": err.Error()})
+		return 1
+	}
+	return 0
+}
+
+// downChild is `prismctl dev down`.
+func downChild(arg string) int {
+	var sc script
+	if err := json.Unmarshal([]byte(arg), &sc); err != nil {
+		return 2
+	}
+	c, err := Dial(filepath.Join(sc.Dir, "control.sock"))
+	if err == nil {
+		err = c.Stop(context.Background(), false, nil)
+	} else if errors.Is(err, prism.ReasonUnavailable) {
+		_, err = Cleanup(Options{ID: "t", Dir: sc.Dir, Grace: time.Duration(sc.GraceMS) * time.Millisecond})
+	}
+	if err != nil {
+		fmt.Println(err)
 		return 1
 	}
 	return 0

@@ -57,9 +57,15 @@ func takeLock(dir string, patience time.Duration) (*lock, error) {
 }
 
 // takeLockFromTheDead is takeLock, but a watcher that still holds the lock of a
-// dead supervisor when the patience is over hangs, and is killed. What it did
+// dead supervisor when the services' grace is well over hangs, and is killed. What it did
 // not clean up, the caller does.
-func takeLockFromTheDead(dir string, patience time.Duration) (*lock, error) {
+func takeLockFromTheDead(dir string, grace time.Duration) (*lock, error) {
+	if st, bad := readState(dir); bad == nil && st != nil {
+		for _, p := range st.Processes {
+			grace = p.grace(grace)
+		}
+	}
+	patience := grace + killBound + 2*time.Second
 	l, err := takeLock(dir, patience)
 	var held *Held
 	if !errors.As(err, &held) || held.Alive() {
@@ -84,10 +90,12 @@ func (l *lock) sign(p Process) error {
 	return l.f.Truncate(int64(len(b)))
 }
 
-// release gives the lock back. The file stays: removing it would let two
-// supervisors lock two files of one name. So does our name in it, which says
-// nothing about a lock that is free.
-func (l *lock) release() { l.f.Close() }
+// release gives the lock back, with no name in it: a pid file of nobody. The
+// file stays: removing it would let two supervisors lock two files of one name.
+func (l *lock) release() {
+	l.f.Truncate(0)
+	l.f.Close()
+}
 
 func readHolder(path string) (Process, bool) {
 	b, err := readRegular(path, 1<<12)

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +22,7 @@ import (
 
 func book(t *testing.T, dir string) *logBook {
 	t.Helper()
-	b, err := openLog(dir, "app", clock.Real(), nil, nil)
+	b, err := openLog(dir, "app", clock.Real(), nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +153,53 @@ func TestManyLinesDoNotHoldUpTheChildNorASlowReader(t *testing.T) {
 	}
 }
 
+// A reader that is slow, and one that does not read at all, cost a bounded
+// memory and hold up nobody.
+func TestFloodCostsNeitherMemoryNorOtherReaders(t *testing.T) {
+	r := supervise(t, Options{Services: []Spec{childSpec("app", "flood", ""), childSpec("other", "talk", "hello")}})
+	r.ready()
+	stuck, err := net.Dial("unix", r.opts.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Close()
+	fmt.Fprintf(stuck, `{"v":1,"op":"logs","logs":{"follow":true,"tail":1}}`+"\n")
+	for range 3 {
+		r.lines.subscribeBounded(t.Context(), 4096, followBytes) // never read
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	lines, missed, bytes, peak := 0, 0, 0, uint64(0)
+	var m runtime.MemStats
+	err = r.Logs(ctx, LogQuery{Services: []string{"app"}, Follow: true, Tail: 1}, func(l Line) error {
+		lines++
+		missed += l.Missed
+		bytes += len(l.Text) + l.Cut
+		if lines%500 == 0 {
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			peak = max(peak, m.HeapAlloc)
+		}
+		if bytes > 80<<20 {
+			return io.EOF
+		}
+		return nil
+	})
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	// What waits for those that do not read, which is the same for all of them,
+	// for one that does, the ring, and what is under way.
+	if most := uint64(2*followBytes + ringBytes + 20<<20); peak > most {
+		t.Errorf("the heap grew to %d MiB, at most %d are allowed", peak>>20, most>>20)
+	}
+	began := time.Now()
+	if st, err := dial(t, r.opts.Socket).Status(ctx); err != nil || !st.Ready {
+		t.Errorf("status in the flood: %+v, %v", st, err)
+	}
+	t.Logf("%d lines of %d MiB were read and %d missed; heap %d MiB; status in %s", lines, bytes>>20, missed, peak>>20, time.Since(began))
+}
+
 func TestSubscriberThatMissedLinesIsTold(t *testing.T) {
 	var f fan[Line]
 	c := f.subscribe(context.Background(), 2)
@@ -200,10 +249,78 @@ func TestLogsOfTwoServicesAreMergedByTime(t *testing.T) {
 	}
 	for name, q := range map[string]LogQuery{
 		"grep": {Grep: "("}, "tail": {Tail: -1}, "previous": {Previous: true, Follow: true}, "follow": {Follow: true},
+		"level": {Level: "loud"}, "back": {Back: 2},
 	} {
 		if _, err := ReadLogs(dir, q); !errors.Is(err, prism.ReasonInvalidArgument) || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+func TestPreviousGoesBackOverManyRuns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var rows []string
+	for i := range 4 {
+		for j := range 2 {
+			rows = append(rows, fmt.Sprintf("2026-01-01T00:00:0%d.%d00000000Z %d run%d", i, j, 70+i, i))
+		}
+	}
+	if err := os.WriteFile(logPath(dir, "a"), []byte(strings.Join(rows, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for back, want := range map[int]string{0: "run2 run2", 1: "run2 run2", 2: "run1 run1", 3: "run0 run0", 4: "", maxBack: ""} {
+		ls, err := ReadLogs(dir, LogQuery{Previous: true, Back: back})
+		if got := strings.Join(texts(ls), " "); err != nil || got != want {
+			t.Errorf("%d back: got %q, %v, want %q", back, got, err, want)
+		}
+	}
+}
+
+func TestLevelLetsThroughWhatNamesAtLeastThat(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var rows []string
+	for i, text := range []string{
+		`{"time":"2026-01-01T00:00:00Z","level":"DEBUG","msg":"j-debug level=ERROR"}`,
+		`time=2026-01-01T00:00:00Z level=INFO msg=t-info`,
+		`gateway | {"level":"WARN+1","msg":"j-warn"}`,
+		`level=ERROR msg=t-error`,
+		`{"level":"fatal","msg":"j-fatal"}`,
+		`{"level":"","msg":"empty"}`,
+		`ERROR a word is no level`,
+		`level=high water`,
+	} {
+		rows = append(rows, fmt.Sprintf("2026-01-01T00:00:0%d.000000000Z 1 %s", i, text))
+	}
+	if err := os.WriteFile(logPath(dir, "a"), []byte(strings.Join(rows, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for level, want := range map[string]int{"": 8, "debug": 5, "info": 4, "warn": 3, "WARNING": 3, "error": 2} {
+		if ls, err := ReadLogs(dir, LogQuery{Level: level}); err != nil || len(ls) != want {
+			t.Errorf("%q: %d lines, %v, want %d", level, len(ls), err, want)
+		}
+	}
+}
+
+func TestSubscriberIsBoundedInBytesToo(t *testing.T) {
+	t.Parallel()
+	f := fan[string]{weigh: func(s string) int { return len(s) }}
+	c, took := f.subscribeBounded(t.Context(), 100, 10)
+	send := func(v string) { f.send(v, nil) }
+	send("12345")
+	send("67890")
+	send("x") // too much
+	got := <-c
+	took(got)
+	send("abcde")
+	send("y") // too much again
+	f.close()
+	for v := range c {
+		got += " " + v
+	}
+	if got != "12345 67890 abcde" {
+		t.Errorf("got %q", got)
 	}
 }
 

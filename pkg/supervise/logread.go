@@ -6,8 +6,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
+	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,21 +23,40 @@ type LogQuery struct {
 	Services []string  `json:"services,omitempty"` // none: all
 	Since    time.Time `json:"since,omitzero"`
 	Grep     string    `json:"grep,omitempty"`     // a regular expression (RE2)
+	Level    string    `json:"level,omitempty"`    // debug, info, warn or error: lines that name at least this one; others have none and are left out
 	Tail     int       `json:"tail,omitempty"`     // only the last so many; 0: all
 	Previous bool      `json:"previous,omitempty"` // the run before the last one, not the later lines
+	Back     int       `json:"back,omitempty"`     // with Previous: how many runs before the last one; 1
 	Follow   bool      `json:"follow,omitempty"`   // then go on with what comes
 }
+
+// followBytes bounds what waits for a reader that is slower than the services.
+const followBytes = 8 << 20
 
 // filter is a compiled query.
 type filter struct {
 	LogQuery
-	re *regexp.Regexp
+	re    *regexp.Regexp
+	level slog.Level
 }
+
+// maxBack bounds how many runs are kept while a log is read.
+const maxBack = 100
 
 func (q LogQuery) compile() (filter, error) {
 	f := filter{LogQuery: q}
 	if q.Tail < 0 {
 		return f, prism.InvalidField("tail", "must not be negative")
+	}
+	if q.Back < 0 || q.Back > maxBack || q.Back > 0 && !q.Previous {
+		return f, prism.InvalidField("back", "is how many runs back, at most 100, and needs previous")
+	}
+	f.Back = max(1, q.Back)
+	if q.Level != "" {
+		var ok bool
+		if f.level, ok = levelNamed(q.Level); !ok {
+			return f, prism.InvalidField("level", "must be debug, info, warn or error")
+		}
 	}
 	if q.Previous && q.Follow {
 		return f, prism.InvalidField("previous", "is over and cannot be followed")
@@ -56,7 +76,14 @@ func (f *filter) service(name string) bool {
 }
 
 func (f *filter) match(l Line) bool {
-	return f.service(l.Service) && !l.Time.Before(f.Since) && (f.re == nil || f.re.MatchString(l.Text))
+	if !f.service(l.Service) || l.Time.Before(f.Since) || f.re != nil && !f.re.MatchString(l.Text) {
+		return false
+	}
+	if f.Level == "" {
+		return true
+	}
+	level, named := levelOf(l.Text)
+	return named && level >= f.level
 }
 
 // ReadLogs reads the log files in dir, merged by time. No supervisor needs to
@@ -69,16 +96,15 @@ func ReadLogs(dir string, q LogQuery) ([]Line, error) {
 	if q.Follow {
 		return nil, prism.InvalidField("follow", "needs a running supervisor")
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.log"))
-	if err != nil {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var parts []io.ReadCloser
 	var names []string
-	for _, path := range files {
-		name := strings.TrimSuffix(filepath.Base(path), ".log")
-		if f.service(name) {
-			parts, names = append(parts, openHistory(path)), append(names, name)
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".log"); ok && f.service(name) {
+			parts, names = append(parts, openHistory(logPath(dir, name))), append(names, name)
 		}
 	}
 	return f.merge(names, parts)
@@ -132,7 +158,8 @@ func (f *filter) merge(names []string, parts []io.ReadCloser) ([]Line, error) {
 
 func (f *filter) readHistory(name string, r io.Reader) ([]Line, error) {
 	in := bufio.NewReaderSize(r, maxTextBytes+len(stamp)+24)
-	var out, before []Line // of the present run and of the one before it
+	var out []Line      // of the present run
+	var before [][]Line // of those before it, as many as can be asked for
 	pid := -1
 	for {
 		head, err := in.ReadSlice('\n')
@@ -146,7 +173,13 @@ func (f *filter) readHistory(name string, r io.Reader) ([]Line, error) {
 		if ok {
 			l.Cut += cut
 			if f.Previous && l.PID != pid {
-				before, out, pid = out, nil, l.PID
+				if pid != -1 {
+					before = append(before, out)
+				}
+				if len(before) > f.Back {
+					before = before[1:]
+				}
+				out, pid = nil, l.PID
 			}
 			if f.match(l) {
 				out = append(out, l)
@@ -158,7 +191,10 @@ func (f *filter) readHistory(name string, r io.Reader) ([]Line, error) {
 		}
 		if err != nil {
 			if f.Previous {
-				out = before
+				out = nil
+				if len(before) == f.Back {
+					out = before[0]
+				}
 			}
 			if errors.Is(err, io.EOF) {
 				err = nil
@@ -204,10 +240,11 @@ func (s *Supervisor) Logs(ctx context.Context, q LogQuery, each func(Line) error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var live <-chan Line
+	var took func(Line)
 	var parts []io.ReadCloser
 	var names []string
 	if f.Follow {
-		live = s.lines.subscribe(ctx, 4096)
+		live, took = s.lines.subscribeBounded(ctx, 4096, followBytes)
 	}
 	cutoff := map[string]time.Time{} // the file is read up to here
 	for _, svc := range s.services {
@@ -232,6 +269,7 @@ func (s *Supervisor) Logs(ctx context.Context, q LogQuery, each func(Line) error
 		return nil
 	}
 	for l := range live {
+		took(l)
 		if !f.match(l) || !l.Time.After(cutoff[l.Service]) {
 			continue
 		}
