@@ -91,9 +91,8 @@ func (c *Client) call(ctx context.Context, req request, each func(reply) error) 
 	if _, err := conn.Write(append(line, '\n')); err != nil {
 		return c.broken(ctx, err)
 	}
-	in := json.NewDecoder(bufio.NewReader(conn))
+	in := json.NewDecoder(bufio.NewReader(patient{conn, c.Silence}))
 	for {
-		conn.SetReadDeadline(time.Now().Add(c.Silence))
 		var r reply
 		if err := in.Decode(&r); err != nil {
 			return c.broken(ctx, err)
@@ -109,6 +108,25 @@ func (c *Client) call(ctx context.Context, req request, each func(reply) error) 
 		if err := each(r); err != nil {
 			return err
 		}
+	}
+}
+
+// A patient reader hears nothing for at most silence. When we slept ourselves, the
+// silence says nothing, and it listens on.
+type patient struct {
+	conn    net.Conn
+	silence time.Duration
+}
+
+func (p patient) Read(b []byte) (int, error) {
+	for {
+		began := time.Now()
+		p.conn.SetReadDeadline(began.Add(p.silence))
+		n, err := p.conn.Read(b)
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && time.Since(began) > p.silence+time.Second {
+			continue
+		}
+		return n, err
 	}
 }
 
@@ -153,6 +171,13 @@ func (c *Client) Logs(ctx context.Context, q LogQuery, each func(Line) error) er
 // Restart drains a service and starts it again; it returns when it is ready.
 func (c *Client) Restart(ctx context.Context, name string) error {
 	return c.call(ctx, request{Op: "restart", Name: name}, ignore)
+}
+
+// Repair starts again what crashed, is in a crash loop, or is a task that
+// failed, and returns their names at once: see [Supervisor.Repair].
+func (c *Client) Repair(ctx context.Context) (names []string, err error) {
+	err = c.call(ctx, request{Op: "repair"}, func(r reply) error { names = r.Names; return nil })
+	return names, err
 }
 
 // Events gives first the status and then every change, until ctx or the

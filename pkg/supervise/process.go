@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/prism-data-layer/prism/pkg/clock"
 )
 
 // EnvNonce is the variable in a child's environment that tells it, and all it
@@ -23,6 +25,8 @@ type Process struct {
 	Shim   string `json:"shim,omitempty"`   // what it runs until it becomes the program
 	Nonce  string `json:"nonce,omitempty"`  // in its environment
 	Cgroup string `json:"cgroup,omitempty"` // its cgroup's folder, if it has one
+
+	Stop time.Duration `json:"stop,omitempty"` // what its Spec asks for between SIGTERM and SIGKILL
 
 	native native //lint:ignore U1000 empty on Linux, a job object on Windows
 }
@@ -59,11 +63,20 @@ func (p *Process) signal(sig syscall.Signal) bool {
 // everything it forked. It returns what could not be killed.
 func (p *Process) End(grace time.Duration) (left []int) {
 	if p.signal(syscall.SIGTERM) {
-		for end := time.Now().Add(grace); time.Now().Before(end) && p.Alive(); {
+		ran := newAwake(clock.Real())
+		for took := time.Duration(0); took < grace && p.Alive(); took, _ = ran.lap(time.Second) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
 	return p.killTree(killBound)
+}
+
+// maxOrphanStop bounds what a record may ask of us: it was read from a file.
+const maxOrphanStop = 10 * time.Minute
+
+// grace is how long it may take to stop when its supervisor is dead.
+func (p *Process) grace(least time.Duration) time.Duration {
+	return max(least, min(p.Stop, maxOrphanStop))
 }
 
 // killBound is how long a SIGKILL may take to show; more means that a process

@@ -29,19 +29,27 @@ type service struct {
 	stop  chan struct{} // it shall end: what needs it is gone
 	done  chan struct{} // it has
 
+	watched chan struct{} // its sources are watched no more
+
 	left []int // what survived; read after done
 
 	// Under sup.mu.
-	st      ServiceStatus
-	proc    Process
-	starts  int
-	firstAt time.Time // of the first start
+	st       ServiceStatus
+	proc     Process
+	building Process // its build
+	starts   int
+	firstAt  time.Time // of the first start
+	why      string    // what we say of its state
+	said     string    // the last note of this run
+	built    string    // what its build says
+	telling  bool      // an event of a note is due
+	toldAt   time.Time // the last one
 }
 
 func newService(sup *Supervisor, spec Spec, sockets []socket) *service {
 	s := &service{
 		sup: sup, clk: sup.clk, spec: spec, addrs: map[string]string{},
-		again: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		again: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), watched: make(chan struct{}),
 	}
 	for i, sock := range sockets {
 		if sock.file != nil {
@@ -68,11 +76,12 @@ func (s *service) set(state State, message string, change func(*ServiceStatus)) 
 	if s.st.State != state {
 		s.st.State, s.st.Since = state, now
 	}
-	s.st.Message = message
+	s.why = message
 	if change != nil {
 		change(&s.st)
 	}
-	e := Event{Time: now, Service: s.spec.Name, State: state, PID: s.st.PID, Message: message}
+	s.compose()
+	e := Event{Time: now, Service: s.spec.Name, State: state, PID: s.st.PID, Message: s.st.Message}
 	close(s.sup.changed)
 	s.sup.changed = make(chan struct{})
 	s.sup.mu.Unlock()
@@ -82,16 +91,20 @@ func (s *service) set(state State, message string, change func(*ServiceStatus)) 
 
 // hopeless reports whether waiting for the service makes no sense. sup.mu is held.
 func (s *service) hopeless() bool {
-	if s.st.State == CrashLoop || s.st.State == Degraded || s.st.Late {
+	if s.st.State == CrashLoop || s.st.State == Degraded || s.st.Late || s.failed() {
 		return true
 	}
 	for _, dep := range s.after {
-		if dep.st.State != Ready && dep.hopeless() && s.st.PID == 0 {
+		if !dep.st.State.Up() && dep.hopeless() && s.st.PID == 0 {
 			return true
 		}
 	}
 	return false
 }
+
+// failed reports whether it is a task that nobody starts again by itself.
+// sup.mu is held.
+func (s *service) failed() bool { return s.spec.Task && s.st.State == Crashed }
 
 // How one life of the child ended.
 type ending int
@@ -127,18 +140,20 @@ func (s *service) run() {
 			row.forget()
 			continue
 		}
-		wait, loop := row.crashed(s.clk.Now().Sub(began))
-		if !s.pause(exit, wait, loop, row) {
+		if !s.pause(exit, s.clk.Now().Sub(began), row) {
 			s.set(Stopped, exit.String(), nil)
 			return
 		}
 	}
 }
 
-// pause waits for the next start after a crash; false: there is none.
-func (s *service) pause(exit Exit, wait time.Duration, loop bool, row *restarts) bool {
+// pause waits for the next start after a run that ended by itself; false:
+// there is none.
+func (s *service) pause(exit Exit, lived time.Duration, row *restarts) bool {
 	var timer <-chan time.Time
-	if loop {
+	if s.spec.Task {
+		s.finish(exit)
+	} else if wait, loop := row.crashed(lived); loop {
 		s.set(CrashLoop, fmt.Sprintf("%s; %d starts in a row failed, so no more are tried", exit, row.inARow), nil)
 	} else {
 		s.set(Crashed, fmt.Sprintf("%s; starts again in %s", exit, wait.Round(10*time.Millisecond)), func(st *ServiceStatus) {
@@ -162,6 +177,15 @@ func (s *service) pause(exit Exit, wait time.Duration, loop bool, row *restarts)
 	}
 }
 
+// finish is the end of a task: it did what it was for, or it failed.
+func (s *service) finish(exit Exit) {
+	if exit.Code == 0 && exit.Error == "" {
+		s.set(Done, "", func(st *ServiceStatus) { st.Late = false })
+		return
+	}
+	s.set(Crashed, exit.String(), nil)
+}
+
 // waitForDependencies gates the start; false: it shall end instead.
 func (s *service) waitForDependencies() bool {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -175,7 +199,7 @@ func (s *service) waitForDependencies() bool {
 	}()
 	waiting := func() (names []string) {
 		for _, dep := range s.after {
-			if dep.st.State != Ready {
+			if !dep.st.State.Up() {
 				names = append(names, dep.spec.Name)
 			}
 		}
@@ -191,10 +215,6 @@ func (s *service) waitForDependencies() bool {
 		return false
 	}
 	select {
-	case <-s.again: // the start that was wished for is this one
-	default:
-	}
-	select {
 	case <-s.stop:
 		return false
 	default:
@@ -205,7 +225,15 @@ func (s *service) waitForDependencies() bool {
 // live is one life of the child, from its start to its last descendant's end.
 func (s *service) live() (ending, Exit) {
 	s.sup.mu.Lock()
+	select {
+	case <-s.again: // the start that was wished for is this one
+	default:
+	}
 	s.starts++
+	s.said = ""
+	if s.st.State != Starting {
+		s.st.State, s.st.Since = Starting, s.clk.Now()
+	}
 	if s.firstAt.IsZero() {
 		s.firstAt = s.clk.Now()
 	}
@@ -249,51 +277,71 @@ func (s *service) live() (ending, Exit) {
 
 // spawn starts the child, puts it on record everywhere, and lets it run.
 func (s *service) spawn() (*child, error) {
-	cgroup := ""
-	if s.sup.cgroup != "" {
-		cgroup = filepath.Join(s.sup.cgroup, s.spec.Name)
-		if err := os.Mkdir(cgroup, 0o755); err != nil && !os.IsExist(err) {
-			cgroup = ""
-		}
-	}
-	c, err := spawn(s.spec, s.files, s.logs.w, cgroup)
-	if err != nil && cgroup != "" {
-		// Moving into the cgroup may be forbidden where making it is not.
-		s.sup.adoptOrphans()
-		c, err = spawn(s.spec, s.files, s.logs.w, "")
-	}
+	c, err := s.fork(s.spec, s.files, s.logs.w)
 	if err != nil {
 		return nil, err
 	}
 	s.logs.begin(c.PID)
-	s.sup.mu.Lock()
-	s.proc = c.Process
-	s.sup.mu.Unlock()
-	if s.sup.watch != nil {
-		s.sup.watch.started(c.Process)
-	}
+	s.record(&s.proc, c.Process)
 	s.set(Starting, "", func(st *ServiceStatus) { st.PID, st.ReadyMS = c.PID, 0 })
 	c.release()
 	return c, nil
 }
 
-// reap waits for the child, ends what it leaves behind, and reads its last
-// words. While the child is a zombie its pid and group are nobody else's.
-func (s *service) reap(c *child) outcome {
-	c.awaitExit()
-	orphans := c.members()
-	left := c.killTree(killBound)
-	c.cmd.Wait()
-	if c.Cgroup == "" {
-		reapOrphans(orphans)
+// fork starts a program in a cgroup of its own, or without one.
+func (s *service) fork(spec Spec, files []*os.File, out *os.File) (*child, error) {
+	cgroup := ""
+	if s.sup.cgroup != "" {
+		cgroup = filepath.Join(s.sup.cgroup, spec.Name)
+		if err := os.Mkdir(cgroup, 0o755); err != nil && !os.IsExist(err) {
+			cgroup = ""
+		}
 	}
-	exit := exitOf(c.cmd.ProcessState)
+	c, err := spawn(spec, files, out, cgroup)
+	if err != nil && cgroup != "" {
+		// Moving into the cgroup may be forbidden where making it is not.
+		s.sup.adoptOrphans()
+		c, err = spawn(spec, files, out, "")
+	}
+	return c, err
+}
+
+// record notes what runs now, or that nothing does, for us and for the watcher.
+func (s *service) record(at *Process, p Process) {
+	s.sup.mu.Lock()
+	*at = p
+	s.sup.mu.Unlock()
+	switch {
+	case s.sup.watch == nil:
+	case p.PID != 0:
+		s.sup.watch.started(p)
+	default:
+		s.sup.watch.ended(p.Name)
+	}
+}
+
+// reap waits for the child and reads its last words.
+func (s *service) reap(c *child) outcome {
+	exit, left := c.collect()
 	exit.At = s.clk.Now()
 	if len(left) == 0 {
 		s.logs.finish()
 		c.forget()
 	}
 	return outcome{exit, left}
+}
+
+// collect waits for the child and ends what it leaves behind. While the child
+// is a zombie its pid and group are nobody else's.
+func (c *child) collect() (exit Exit, left []int) {
+	c.awaitExit()
+	orphans := c.members()
+	left = c.killTree(killBound)
+	c.cmd.Wait()
+	if c.Cgroup == "" {
+		reapOrphans(orphans)
+	}
+	return exitOf(c.cmd.ProcessState), left
 }
 
 // An outcome is the end of a run, with the pids that survive it.
@@ -303,14 +351,11 @@ type outcome struct {
 }
 
 func (s *service) noteExit(exit Exit) {
-	if s.sup.watch != nil && len(s.left) == 0 {
-		s.sup.watch.ended(s.spec.Name)
+	if len(s.left) == 0 {
+		s.record(&s.proc, Process{Name: s.spec.Name})
 	}
 	s.sup.mu.Lock()
 	defer s.sup.mu.Unlock()
-	if len(s.left) == 0 {
-		s.proc = Process{}
-	}
 	s.st.PID, s.st.Exit = 0, &exit
 }
 
@@ -320,13 +365,19 @@ func (s *service) terminate(c *child, exited <-chan outcome, why string) outcome
 	s.set(Stopping, why, nil)
 	if !s.hurried() {
 		c.askToStop()
-		t := s.clk.NewTimer(s.spec.Stop)
-		defer t.Stop()
+		over := make(chan struct{})
+		defer close(over)
+		late := make(chan struct{})
+		go func() {
+			if s.sleep(s.spec.Stop, over) {
+				close(late)
+			}
+		}()
 		select {
 		case out := <-exited:
 			return out
 		case <-s.sup.kill:
-		case <-t.C:
+		case <-late:
 			s.set(Stopping, fmt.Sprintf("did not stop within %s and is killed", s.spec.Stop), nil)
 		}
 	}
