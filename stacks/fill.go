@@ -23,7 +23,7 @@ func (i *Instance) fill() error {
 	if i.Form == FormContainer {
 		i.setImages()
 	}
-	t := texts{funcs: i.funcs(noSecrets{})}
+	t := &texts{funcs: i.funcs(noSecrets{})}
 	if n := i.native(); n != nil {
 		i.args, i.env = t.list(n.Args), t.list(n.Env)
 	}
@@ -55,7 +55,7 @@ func (i *Instance) fill() error {
 	return nil
 }
 
-func vars(m map[string]string, t texts) []Var {
+func vars(m map[string]string, t *texts) []Var {
 	var list []Var
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		list = append(list, Var{k, t.one(m[k])})
@@ -207,11 +207,11 @@ func (i *Instance) funcs(v vault) template.FuncMap {
 }
 
 // flow writes options as a YAML flow mapping.
-func flow(o config.Options, t texts) string {
+func flow(o config.Options, t *texts) string {
 	values := o.Map()
 	var parts []string
 	for _, key := range o.Keys() {
-		parts = append(parts, key+": "+flowValue(values[key], &t))
+		parts = append(parts, key+": "+flowValue(values[key], t))
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
 }
@@ -252,4 +252,3 @@ func flowText(s string) string {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
-
