@@ -3,6 +3,7 @@ package stacks
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +24,11 @@ func (i *Instance) Export(dir string) error {
 	}
 	if err := config.WriteFile(filepath.Join(folder, "compose.yaml"), compose); err != nil {
 		return err
+	}
+	if usesData(compose) {
+		if err := os.MkdirAll(filepath.Join(folder, "data"), 0o700); err != nil {
+			return cannot("make", folder, err)
+		}
 	}
 	env := i.composeEnv(".", "./data")
 	for name, value := range env {

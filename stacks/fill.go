@@ -195,14 +195,6 @@ func (i *Instance) funcs(v vault) template.FuncMap {
 			}
 			return strings.TrimSuffix(i.project.Socket, ".sock") + "." + name, nil
 		},
-		"pinned": func(name string) (bool, error) {
-			for _, image := range i.Stack.Images {
-				if image.Name == name {
-					return i.Images[name] == image.Image, nil
-				}
-			}
-			return false, fmt.Errorf("there is no image %q", name)
-		},
 	}
 }
 

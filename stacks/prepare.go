@@ -1,11 +1,11 @@
 package stacks
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -40,7 +40,7 @@ func (i *Instance) prepare() error {
 	if err != nil {
 		return err
 	}
-	if strings.Contains(string(compose), "${PRISM_DATA}") {
+	if usesData(compose) {
 		if err := os.MkdirAll(i.Data, 0o700); err != nil {
 			return err
 		}
@@ -56,6 +56,9 @@ func (i *Instance) requestFile() string { return filepath.Join(i.folder(), "run.
 func (i *Instance) composeFile() ([]byte, error) {
 	return fs.ReadFile(i.project.catalogue(), path.Join(i.Stack.Name, "compose.yaml"))
 }
+
+// usesData reports whether a compose.yaml mounts the project's own folder.
+func usesData(compose []byte) bool { return bytes.Contains(compose, []byte("${PRISM_DATA}")) }
 
 // writeFiles writes secrets and filled-in files into a folder that is only its
 // owner's.

@@ -24,7 +24,6 @@ const KindStack = "Stack"
 //	folder             the folder of its data in the project
 //	socket "NAME"      the path of a Unix socket: native form only
 //	native             whether it runs natively
-//	pinned "IMAGE"     whether its image is the catalogue's, and not another of the person's choice
 //	quote TEXT         the text in double quotes
 //	split TEXT         its words
 //	project            the project's id
