@@ -151,10 +151,7 @@ func TestContainersKeepToOurRules(t *testing.T) {
 		if i.Form != FormContainer {
 			continue
 		}
-		text, err := i.composeFile()
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := i.compose
 		var c composeFile
 		if err := yaml.Unmarshal(text, &c); err != nil {
 			t.Fatalf("%s: %v", i.Stack.Name, err)

@@ -18,14 +18,10 @@ func (i *Instance) Export(dir string) error {
 	if err := i.writeFiles(folder); err != nil {
 		return err
 	}
-	compose, err := i.composeFile()
-	if err != nil {
+	if err := config.WriteFile(filepath.Join(folder, "compose.yaml"), i.compose); err != nil {
 		return err
 	}
-	if err := config.WriteFile(filepath.Join(folder, "compose.yaml"), compose); err != nil {
-		return err
-	}
-	if usesData(compose) {
+	if i.composeNames("PRISM_DATA") {
 		if err := os.MkdirAll(filepath.Join(folder, "data"), 0o700); err != nil {
 			return cannot("make", folder, err)
 		}

@@ -22,6 +22,9 @@ func (i *Instance) fill() error {
 	i.secrets = map[string]bool{}
 	if i.Form == FormContainer {
 		i.setImages()
+		if err := i.setCompose(); err != nil {
+			return err
+		}
 	}
 	t := &texts{funcs: i.funcs(noSecrets{})}
 	if n := i.native(); n != nil {

@@ -1,7 +1,6 @@
 package stacks
 
 import (
-	"bytes"
 	"io/fs"
 	"os"
 	"path"
@@ -36,29 +35,18 @@ func (i *Instance) prepare() error {
 	if i.Form == FormNative {
 		return os.MkdirAll(i.Data, 0o700)
 	}
-	compose, err := i.composeFile()
-	if err != nil {
-		return err
-	}
-	if usesData(compose) {
+	if i.composeNames("PRISM_DATA") {
 		if err := os.MkdirAll(i.Data, 0o700); err != nil {
-			return err
+			return cannot("make", i.Data, err)
 		}
 	}
-	if err := config.WriteFile(filepath.Join(i.folder(), "compose.yaml"), compose); err != nil {
+	if err := config.WriteFile(filepath.Join(i.folder(), "compose.yaml"), i.compose); err != nil {
 		return err
 	}
 	return engine.WriteRequest(i.requestFile(), i.Compose(), containerStop)
 }
 
 func (i *Instance) requestFile() string { return filepath.Join(i.folder(), "run.json") }
-
-func (i *Instance) composeFile() ([]byte, error) {
-	return fs.ReadFile(i.project.catalogue(), path.Join(i.Stack.Name, "compose.yaml"))
-}
-
-// usesData reports whether a compose.yaml mounts the project's own folder.
-func usesData(compose []byte) bool { return bytes.Contains(compose, []byte("${PRISM_DATA}")) }
 
 // writeFiles writes secrets and filled-in files into a folder that is only its
 // owner's.
