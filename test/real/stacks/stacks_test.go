@@ -159,9 +159,20 @@ func up(t *testing.T, p stacks.Project, names ...string) (*stacks.Plan, func()) 
 	defer cancel()
 	if err := s.WaitReady(ctx); err != nil {
 		text, _ := json.MarshalIndent(s.Status().Services, "", " ") //nolint:errcheck // it is for the message
-		t.Fatalf("%v\n%s", err, text)
+		t.Fatalf("%v\n%s\n%s", err, text, logs(p))
 	}
 	return pl, down
+}
+
+// logs is what the services have written.
+func logs(p stacks.Project) string {
+	var b strings.Builder
+	files, _ := filepath.Glob(filepath.Join(p.State, "logs", "*")) //nolint:errcheck // the pattern is right
+	for _, f := range files {
+		text, _ := os.ReadFile(f) //nolint:errcheck // it is for a message
+		b.Write(text[max(0, len(text)-4<<10):])
+	}
+	return b.String()
 }
 
 // left lists what a project has in the engine, volumes apart.
@@ -236,4 +247,65 @@ func TestThreeAtOnceWithASignInAndASpan(t *testing.T) {
 	// Keys and sign-ins outlive a restart: the volume is still there.
 	_, down = up(t, p, "dex")
 	down()
+}
+
+// signozStandIns makes the image that stands where Signoz's cannot be had.
+func signozStandIns(t *testing.T) map[string]string {
+	t.Helper()
+	const image = "prism-test/signoz-standin:1"
+	dir := t.TempDir()
+	program := filepath.Join(dir, "standin")
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "testdata/standin/main.go")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, path := range []string{"bin/sh", "usr/bin/wget", "usr/bin/clickhouse-keeper", "usr/bin/clickhouse-keeper-client", "signoz-otel-collector"} {
+		at := filepath.Join(dir, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), os.Link(program, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tar, err := exec.Command("tar", "-C", dir, "-cf", "-", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := exec.Command("docker", "import", "--change", `ENTRYPOINT ["/standin"]`, "--change", "ENV PATH=/usr/bin:/bin", "-", image)
+	load.Stdin = bytes.NewReader(tar)
+	if out, err := load.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return map[string]string{"signoz.signoz": image, "signoz.ingester": image, "signoz.clickhouse": image, "signoz.keeper": image}
+}
+
+// Signoz's images cannot be had here. What of it is ours is tested with a program
+// that stands in for each: the order, the one-shot, health, files, names, ports.
+func TestSignozStartsInItsOrderWithStandInsForItsImages(t *testing.T) {
+	p, eng := project(t)
+	p.Images = signozStandIns(t)
+	pl, down := up(t, p, "signoz", "otel-collector")
+	if pl.Instance("otel-collector") != nil {
+		t.Error("the collector runs beside Signoz")
+	}
+	i := pl.Instance("signoz")
+	if err := i.Probe().Again(t.Context()); err != nil {
+		t.Errorf("asked again: %v", err)
+	}
+	list, err := eng.List(t.Context(), p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := map[string]string{}
+	for _, x := range list {
+		if x.Kind == "container" {
+			states[x.Service] = x.State
+		}
+	}
+	if want := map[string]string{"keeper": "running", "clickhouse": "running", "migrator": "exited", "signoz": "running", "ingester": "running"}; !maps.Equal(states, want) {
+		t.Errorf("the containers are %v, want %v", states, want)
+	}
+	down()
+	if things, volumes := left(t, eng, p.ID); len(things) != 0 || volumes != 3 {
+		t.Errorf("left are %v, and %d volumes", things, volumes)
+	}
 }
