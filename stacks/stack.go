@@ -6,17 +6,27 @@ import (
 	"github.com/prism-data-layer/prism/pkg/config"
 )
 
+// KindStack is the kind of a stack.yaml.
+const KindStack = "Stack"
+
 // A Stack is what a stack.yaml of the catalogue says. Texts that are marked as
 // templates may use, between {{ and }}:
 //
-//	addr "PORT"      host and port of the port of that name
-//	port "PORT"      the port alone
-//	secret "NAME"    a secret of the project's, in plain text: for files only
-//	secretfile "NAME" the path of the file that holds it
-//	file "NAME"      the path of a file of Files, as the stack sees it
-//	data             the folder of its data: native form only
-//	socket "NAME"    the path of a Unix socket: native form only
-//	project          the project's id
+//	addr "PORT"        host and port of the port of that name, on this machine
+//	port "PORT"        its number alone
+//	listen "PORT"      where the stack itself listens: natively that address, in a
+//	                   container the usual port of every interface
+//	secretfile "NAME"  the path of the file that holds a secret
+//	secret "NAME"      the secret itself: in files only
+//	bcrypt "NAME"      its bcrypt hash: in files only
+//	file "NAME"        the path of a filled-in file, on this machine
+//	data               the folder of its data as the stack sees it: /data in a container
+//	folder             the folder of its data in the project
+//	socket "NAME"      the path of a Unix socket: native form only
+//	native             whether it runs natively
+//	quote TEXT         the text in double quotes
+//	split TEXT         its words
+//	project            the project's id
 type Stack struct {
 	config.Where
 	APIVersion string `yaml:"apiVersion" check:"required,example=prism/v1" doc:"The version of the file's form: prism/v1."`
@@ -28,9 +38,10 @@ type Stack struct {
 	Memory config.Size `yaml:"memory" doc:"What its containers may take together, by the limits in compose.yaml."`
 	Disk   config.Size `yaml:"disk" doc:"What its images take on disk, about."`
 	After  []string    `yaml:"after" doc:"Stacks that must be ready before it, and are started with it."`
+	Covers []string    `yaml:"covers" doc:"Stacks whose work it does: they are left out where it runs."`
 
 	Ports   []Port            `yaml:"ports" doc:"What it listens on, on loopback. compose.yaml names them \\${PRISM_PORT_NAME}."`
-	Secrets []string          `yaml:"secrets" doc:"Secrets that are made once per project, for its owner's eyes."`
+	Secrets []string          `yaml:"secrets" doc:"Secrets that are made once per project, for its owner's eyes. compose.yaml may name them \\${PRISM_SECRET_NAME} where a container takes them in no other way."`
 	Files   []File            `yaml:"files" doc:"Files of its folder that are filled in and given to it. compose.yaml names them \\${PRISM_FILE_NAME}."`
 	Probe   Probe             `yaml:"probe" doc:"How we ask whether it works."`
 	Backend *Backend          `yaml:"backend" doc:"The backend that the gateway gets."`
@@ -62,7 +73,7 @@ type Port struct {
 type File struct {
 	config.Where
 	Name   string `yaml:"name" check:"required" doc:"The file in the stack's folder, which is filled in."`
-	Secret bool   `yaml:"secret" doc:"Whether it holds a secret: then only its owner may read it."`
+	Secret bool   `yaml:"secret" doc:"Whether it holds a secret: natively only its owner may read it then. A container's user is another: its files lie in a folder that is only the owner's."`
 	Form   string `yaml:"form" enum:"container|native" doc:"The only form that needs it. Default: both."`
 }
 
@@ -106,4 +117,5 @@ type Native struct {
 	Probe   *Probe            `yaml:"probe" doc:"Its probe, where it differs."`
 	Backend *Backend          `yaml:"backend" doc:"Its backend, where it differs."`
 	Offers  map[string]string `yaml:"offers" doc:"Variables for applications, where they differ. Templates."`
+	URLs    []URL             `yaml:"urls" doc:"What a person opens, where it differs."`
 }
