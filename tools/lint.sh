@@ -10,10 +10,11 @@ if [ -n "$unformatted" ]; then
 	bad=1
 fi
 go vet ./... || bad=1
-for m in tools stacks/native/chdb test/real/containers; do (cd $m && go vet ./...) || bad=1; done
+modules=(tools stacks/native/*/ test/real/containers)
+for m in "${modules[@]}"; do (cd "$m" && go vet ./...) || bad=1; done
 # ST1005 off: errors may begin with the name of a method, such as "Get of a missing key".
 "$TOOLS"/staticcheck -checks inherit,-ST1005 ./... || bad=1
-for m in tools stacks/native/chdb test/real/containers; do (cd $m && "$TOOLS"/staticcheck ./...) || bad=1; done
+for m in "${modules[@]}"; do (cd "$m" && "$TOOLS"/staticcheck ./...) || bad=1; done
 (cd proto && "$TOOLS"/buf lint) || bad=1
 BUF="$TOOLS/buf" sh tools/protocheck/breaking.sh || bad=1
 exit $bad

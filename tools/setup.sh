@@ -22,9 +22,16 @@ need nats-server nats-server "the nats driver"
 need clickhouse-server clickhouse-server "ClickHouse 18 (tests of the clickhouse driver)"
 need java default-jre-headless "ZooKeeper for ClickHouse (tests of the clickhouse driver)"
 need npm npm "ClickHouse 26 (tests of the clickhouse driver)"
+docker info >/dev/null 2>&1 || need dockerd docker.io "tests on containers"
+need setpriv util-linux "images for tests on containers"
 if [ ! -e /usr/share/java/zookeeper.jar ]; then
 	missing+=("zookeeper.jar (ZooKeeper for ClickHouse; tests of the clickhouse driver)")
 	packages+=(libzookeeper-java)
+fi
+
+if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+	missing+=("postgres (tests of stacks)")
+	packages+=(postgresql)
 fi
 
 if ! command -v go >/dev/null; then
@@ -52,5 +59,9 @@ fi
 if [ "$(uname -sm)" = "Linux x86_64" ] && [ -z "${PRISM_NATIVE_CHDB:-}" ]; then
 	"$(dirname "$0")/chdb.sh" || missing+=("ClickHouse 26 (tests of the clickhouse driver; tools/chdb.sh says why)")
 fi
+for native in dex otelcol; do
+	variable=PRISM_NATIVE_${native^^}
+	[ -n "${!variable:-}" ] || "$(dirname "$0")/$native.sh" || missing+=("$native (tests of stacks; tools/$native.sh says why)")
+done
 for m in ${missing[@]+"${missing[@]}"}; do echo "set-up: NOT THERE: $m" >&2; done
 [ ${#missing[@]} -eq 0 ] || [ "${PRISM_TEST_REQUIRE:-}" != all ]

@@ -50,8 +50,12 @@ servers() {
 }
 conformance() { MATRIX_COVER=$work/matrix.out tools/matrix.sh --check; }
 tooltests() { (cd tools && go test -json -coverprofile="$work/tools.out" ./... | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"); }
-# The bridge to ClickHouse runs as a program of its own: covercheck does not count it.
-bridgetests() { (cd stacks/native/chdb && gotest -count=1 -timeout 10m ./...); }
+# What has a module of its own below stacks/native runs as a program: covercheck does not count it.
+nativetests() {
+	local module status=0
+	for module in stacks/native/*/; do (cd "$module" && gotest -count=1 -timeout 10m ./...) || status=1; done
+	return $status
+}
 endtoend() { # the programs are built to count what they cover
 	mkdir -p "$work/programs"
 	PRISM_E2E_COVER=$work/programs gotest -count=1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/e2e.out" ./test/e2e/...
@@ -75,7 +79,7 @@ step "generated files" tools/generate.sh --check
 step "unit tests, race detector" unit
 step "drivers of servers, race detector" servers
 step "tests of the tools" tooltests
-step "tests of the ClickHouse bridge" bridgetests
+step "tests of native programs" nativetests
 step "conformance and matrix" conformance
 step "cross-builds" tools/cross.sh darwin/arm64 windows/amd64
 step "end to end" endtoend

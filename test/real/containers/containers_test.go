@@ -21,24 +21,40 @@ import (
 // patience is how long a container may take to be made and to be ready.
 const patience = 3 * time.Minute
 
+// needEngine ends a test where no engine answers.
+func needEngine(t *testing.T) {
+	t.Helper()
+	if err := answers(t.Context()); err != nil {
+		missing(t, err.Error())
+	}
+}
+
 // engine ends a test where no engine answers or no image is named.
 func engine(t *testing.T, image string) string {
 	t.Helper()
-	missing := ""
+	needEngine(t)
 	name := os.Getenv(image)
-	if err := answers(t.Context()); err != nil {
-		missing = err.Error()
-	} else if name == "" {
-		missing = image + " names no image"
-	}
-	switch {
-	case missing == "":
-	case os.Getenv("PRISM_TEST_REQUIRE") == "all":
-		t.Fatalf("cannot run here: %s (tools/containers.sh sees to it)", missing)
-	default:
-		t.Skipf("NOT TESTED: %s (tools/containers.sh sees to it)", missing)
+	if name == "" {
+		missing(t, image+" names no image")
 	}
 	return name
+}
+
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("PRISM_TEST_REQUIRE") == "all" {
+		t.Fatalf("cannot run here: %s (tools/containers.sh sees to it)", what)
+	}
+	t.Skipf("NOT TESTED: %s (tools/containers.sh sees to it)", what)
+}
+
+func read(t *testing.T, r io.Reader) string {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func answers(ctx context.Context) error {
@@ -69,7 +85,7 @@ func start(t *testing.T, image, port string, ready wait.Strategy, args ...string
 }
 
 func TestRedisInAContainerPassesConformance(t *testing.T) {
-	addr := start(t, engine(t, "PRISM_TEST_IMAGE_REDIS"), "6379/tcp", wait.ForLog("Ready to accept connections"), "--protected-mode", "no", "--save", "")
+	addr := start(t, engine(t, "PRISM_TEST_IMAGE_REDIS"), "6379/tcp", wait.ForLog("Ready to accept connections"), "redis-server", "--protected-mode", "no", "--save", "")
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-v", "-timeout", "15m", "-run", "^TestConformance$/^redis-8$", "./pkg/driver/redis")
 	cmd.Dir = "../../.."
 	cmd.Env = append(os.Environ(), "PRISM_TEST_REDIS8="+addr)
