@@ -19,4 +19,4 @@ if docker info >/dev/null 2>&1 || { DOCKER_HOST=$(tools/engine.sh "$work") && ex
 fi
 export PRISM_TEST_IMAGE_REDIS=${PRISM_TEST_IMAGE_REDIS:-prism-test/redis:8} PRISM_TEST_IMAGE_CLICKHOUSE=${PRISM_TEST_IMAGE_CLICKHOUSE:-prism-test/clickhouse:18}
 export TESTCONTAINERS_RYUK_DISABLED=true # its image cannot be made here
-cd test/real/containers && go test -count=1 -timeout 20m "$@" ./...
+(cd test/real/containers && go test -count=1 -timeout 20m "$@" ./...) # the trap wants this folder

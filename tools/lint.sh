@@ -10,7 +10,7 @@ if [ -n "$unformatted" ]; then
 	bad=1
 fi
 go vet ./... || bad=1
-modules=(tools stacks/native/*/ test/real/containers)
+modules=(tools stacks/native/*/ test/real/containers test/real/prometheus)
 for m in "${modules[@]}"; do (cd "$m" && go vet ./...) || bad=1; done
 # ST1005 off: errors may begin with the name of a method, such as "Get of a missing key".
 "$TOOLS"/staticcheck -checks inherit,-ST1005 ./... || bad=1

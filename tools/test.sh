@@ -56,6 +56,7 @@ nativetests() {
 	for module in stacks/native/*/; do (cd "$module" && gotest -count=1 -timeout 10m ./...) || status=1; done
 	return $status
 }
+alertrules() { (cd test/real/prometheus && gotest -count=1 ./...); }
 endtoend() { # the programs are built to count what they cover
 	mkdir -p "$work/programs"
 	PRISM_E2E_COVER=$work/programs gotest -count=1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/e2e.out" ./test/e2e/...
@@ -80,6 +81,7 @@ step "unit tests, race detector" unit
 step "drivers of servers, race detector" servers
 step "tests of the tools" tooltests
 step "tests of native programs" nativetests
+step "alert rules, by Prometheus" alertrules
 step "conformance and matrix" conformance
 step "cross-builds" tools/cross.sh darwin/arm64 windows/amd64
 step "end to end" endtoend
