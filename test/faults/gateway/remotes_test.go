@@ -78,8 +78,10 @@ func remoteRows() []remote {
 		}
 	}
 	clickhouse := func(more string) func(string) string {
+		// A connection for each caller of the tests: whoever has to wait for one is
+		// told of an overload, which is not what is tried here.
 		return func(addr string) string {
-			return fmt.Sprintf("name: remote, driver: clickhouse, options: {%saddrs: [%q], database: default, timeout: 1s, dial_timeout: 1s}", more, addr)
+			return fmt.Sprintf("name: remote, driver: clickhouse, options: {%saddrs: [%q], database: default, pool_size: 64, timeout: 1s, dial_timeout: 1s}", more, addr)
 		}
 	}
 	return []remote{
@@ -103,9 +105,7 @@ func remoteRows() []remote {
 			name:  "clickhouse-26", // HTTP
 			start: bridge(clickhousetest.Fsync()), bare: bridge(),
 			durable: true, says: "fsynced", bareSays: "when it likes",
-			// A connection for each caller of the tests: whoever has to wait for one is
-			// told of an overload, which is not what is tried here.
-			backend: clickhouse("protocol: http, pool_size: 64, "), remoteModel: events(),
+			backend: clickhouse("protocol: http, "), remoteModel: events(),
 		},
 	}
 }
