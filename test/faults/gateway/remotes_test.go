@@ -78,10 +78,8 @@ func remoteRows() []remote {
 		}
 	}
 	clickhouse := func(more string) func(string) string {
-		// A connection for each caller of the tests: whoever has to wait for one is
-		// told of an overload, which is not what is tried here.
 		return func(addr string) string {
-			return fmt.Sprintf("name: remote, driver: clickhouse, options: {%saddrs: [%q], database: default, pool_size: 64, timeout: 1s, dial_timeout: 1s}", more, addr)
+			return fmt.Sprintf("name: remote, driver: clickhouse, options: {%saddrs: [%q], database: default, timeout: 1s, dial_timeout: 1s}", more, addr)
 		}
 	}
 	return []remote{
