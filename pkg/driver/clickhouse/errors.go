@@ -62,7 +62,7 @@ func (s *store) classify(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return prism.From(ctx.Err())
-	case errors.Is(err, context.Canceled), late(ctx):
+	case late(ctx):
 		return prism.New(prism.ReasonDeadlineExceeded, "the deadline passed before backend %q answered", s.name).WithBackend(s.name).WithCause(err)
 	case exceptionCode(err) != 0:
 		return prism.Internal(err).WithBackend(s.name)

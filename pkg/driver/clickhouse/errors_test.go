@@ -44,6 +44,7 @@ func TestEachErrorOfAServerHasAReasonAndSaysWhatToDo(t *testing.T) {
 			errors.Join(errLost, io.EOF), nil, prism.ReasonBackendUnavailable, "whether the events are stored is not known",
 		},
 		// The caller has time left: it was the driver's own patience that ended.
+		"the library's": {context.Canceled, nil, prism.ReasonBackendUnavailable, "does not answer"},
 		"our timeout":   {context.DeadlineExceeded, nil, prism.ReasonBackendUnavailable, "does not answer"},
 		"a dial hangs":  {unreached(clickhouse.ErrAcquireConnTimeout), nil, prism.ReasonBackendUnavailable, "does not answer"},
 		"no connection": {clickhouse.ErrAcquireConnTimeout, nil, prism.ReasonOverloaded, "all 3 connections are busy"},

@@ -189,7 +189,7 @@ func (g *gatherer) insert(b *block) error {
 		err := g.s.inserts.insert(ctx, g.s.insertInto, b)
 		again := exceptionCode(err) == codeTooManyParts || errors.Is(err, errLost) && g.s.layout.modern
 		switch {
-		case err != nil && ours && ctx.Err() != nil: // the callers have time left
+		case err != nil && ours && late(ctx): // the callers have time left
 			return g.s.classify(context.Background(), errors.Join(errLost, err))
 		case err == nil || !again || ctx.Err() != nil:
 			return g.s.classify(ctx, err)

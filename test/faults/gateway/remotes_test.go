@@ -103,9 +103,7 @@ func remoteRows() []remote {
 			name:  "clickhouse-26", // HTTP
 			start: bridge(clickhousetest.Fsync()), bare: bridge(),
 			durable: true, says: "fsynced", bareSays: "when it likes",
-			// A connection for each caller of the tests: whoever has to wait for one is
-			// told of an overload, which is not what is tried here.
-			backend: clickhouse("protocol: http, pool_size: 64, "), remoteModel: events(),
+			backend: clickhouse("protocol: http, "), remoteModel: events(),
 		},
 	}
 }

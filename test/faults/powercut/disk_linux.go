@@ -94,12 +94,26 @@ func (d *Disk) Cut() error {
 }
 
 // Remount brings the disk back. The process that used it must be dead.
+//
+// A container that begins at this moment has a copy of the mount for a while, and
+// the system then gives the disk back as it was: without power. So it is tried
+// again until it takes a file.
 func (d *Disk) Remount() error {
-	if err := d.unmount(); err != nil {
-		return err
+	var err error
+	for range 100 {
+		if err = d.unmount(); err != nil {
+			return err
+		}
+		if _, err = run("mount", "-o", d.flags, d.loop, d.mount); err != nil {
+			return err
+		}
+		probe := filepath.Join(d.mount, ".probe")
+		if err = errors.Join(os.WriteFile(probe, nil, 0o600), os.Remove(probe)); err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
-	_, err := run("mount", "-o", d.flags, d.loop, d.mount)
-	return err
+	return fmt.Errorf("the disk has no power yet: %w", err)
 }
 
 func (d *Disk) unmount() (err error) {
