@@ -179,7 +179,7 @@ func (pl *Plan) place(ctx context.Context, s *Stack, eng *engineCall) error {
 }
 
 func (pl *Plan) add(s *Stack, form Form, program string) {
-	pl.Instances = append(pl.Instances, &Instance{Stack: s, Form: form, Program: program, project: pl.Project})
+	pl.Instances = append(pl.Instances, &Instance{Stack: s, Form: form, Program: program, project: pl.Project, after: slices.Clone(s.After)})
 }
 
 func (pl *Plan) skip(name, why, fix string) {
@@ -203,6 +203,11 @@ func (pl *Plan) leaveOutCovered() {
 			if at := pl.Instance(c); at != nil {
 				pl.warn("%s is left out: %s does its work", c, i.Stack.Name)
 				pl.Instances = slices.DeleteFunc(slices.Clone(pl.Instances), func(x *Instance) bool { return x == at })
+				for _, x := range pl.Instances {
+					if n := slices.Index(x.after, c); n >= 0 {
+						x.after[n] = i.Stack.Name
+					}
+				}
 			}
 		}
 	}
