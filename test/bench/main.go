@@ -22,7 +22,7 @@ import (
 // groups measure what -only picks of their rows.
 var groups = []func(context.Context, *bench) error{
 	benchWire, benchAllocs, benchPebble, benchMemory, benchStart,
-	benchQueue, benchQueueDelay, benchWaiting, benchFanOut, benchPubSubDelay, benchRedis, benchHop, benchEvents, benchFullSchema,
+	benchQueue, benchQueueDelay, benchWaiting, benchFanOut, benchPubSubDelay, benchRedis, benchHop, benchEvents, benchFullSchema, benchTelemetry,
 }
 
 func main() {
