@@ -71,6 +71,7 @@ client              → proto/prism/*/v1 wire wire/frame
 client/admin        → proto/prism/*/v1 wire client
 cli                 → proto/prism/*/v1 wire client client/admin config iostreams
 cli/*               → proto/prism/*/v1 wire client client/admin config iostreams cli
+cli/tracing         → nothing
 cli/root            → cli cli/* config iostreams
 cli/ui              → proto/prism/*/v1 wire client client/admin config iostreams cli tui tui/page/* tui/component/* tui/theme tui/keys
 cli/dev             → proto/prism/*/v1 wire client client/admin config iostreams cli supervise supervise/handover stacks stacks/engine

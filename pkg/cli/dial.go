@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
@@ -30,7 +31,7 @@ const dialTimeout = 800 * time.Millisecond
 
 // dial makes the connection; nothing is sent before the first call. It fails
 // fast: whoever types a command wants to know now.
-func (f *Factory) dial(_ context.Context, address string) (grpc.ClientConnInterface, error) {
+func (f *Factory) dial(ctx context.Context, address string) (grpc.ClientConnInterface, error) {
 	t, err := f.Target()
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func (f *Factory) dial(_ context.Context, address string) (grpc.ClientConnInterf
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{f: f, target: t, address: address, trace: newTraceID()}
+	w := &watcher{f: f, target: t, address: address, trace: f.traceOf(ctx)}
 	conn, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(creds),
 		grpc.WithUserAgent("prismctl/"+f.Build.Version),
@@ -115,9 +116,7 @@ type watcher struct {
 }
 
 func (w *watcher) context(ctx context.Context) context.Context {
-	var span [8]byte
-	_, _ = rand.Read(span[:])
-	pairs := []string{wire.Traceparent, "00-" + w.trace + "-" + hex.EncodeToString(span[:]) + "-01"}
+	pairs := []string{wire.Traceparent, w.traceparent(ctx)}
 	if w.target.Token != "" {
 		pairs = append(pairs, wire.Authorization, "Bearer "+w.target.Token)
 	}
@@ -125,12 +124,14 @@ func (w *watcher) context(ctx context.Context) context.Context {
 }
 
 func (w *watcher) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	bounded, cancel := context.WithTimeout(w.context(ctx), w.f.Globals.Timeout)
+	spanned, span := w.f.span(ctx, method)
+	bounded, cancel := context.WithTimeout(w.context(spanned), w.f.Globals.Timeout)
 	defer cancel()
 	var header, trailer metadata.MD
 	start := w.f.Clock.Now()
 	err := invoke(bounded, method, req, reply, cc, append(opts, grpc.Header(&header), grpc.Trailer(&trailer))...)
 	e := w.explain(ctx, err)
+	endSpan(span, e)
 	w.show(method, w.f.Clock.Now().Sub(start), metadata.Join(header, trailer), e)
 	if e == nil {
 		return nil
@@ -140,13 +141,15 @@ func (w *watcher) unary(ctx context.Context, method string, req, reply any, cc *
 
 func (w *watcher) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	start := w.f.Clock.Now()
-	s, err := streamer(w.context(ctx), desc, cc, method, opts...)
+	spanned, span := w.f.span(ctx, method)
+	s, err := streamer(w.context(spanned), desc, cc, method, opts...)
 	if err != nil {
 		e := w.explain(ctx, err)
+		endSpan(span, e)
 		w.show(method, w.f.Clock.Now().Sub(start), nil, e)
 		return nil, e
 	}
-	return &watchedStream{ClientStream: s, caller: ctx, w: w, method: method, start: start}, nil
+	return &watchedStream{ClientStream: s, caller: ctx, w: w, method: method, start: start, span: span}, nil
 }
 
 type watchedStream struct {
@@ -155,6 +158,7 @@ type watchedStream struct {
 	w      *watcher
 	method string
 	start  time.Time
+	span   trace.Span // nil: none
 }
 
 // RecvMsg keeps io.EOF, and the status of anything else, so that a caller can
@@ -168,6 +172,7 @@ func (s *watchedStream) RecvMsg(m any) error {
 	if !errors.Is(err, io.EOF) {
 		e = s.w.explain(s.caller, err)
 	}
+	endSpan(s.span, e)
 	s.w.show(s.method, s.w.f.Clock.Now().Sub(s.start), s.Trailer(), e)
 	if e == nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
@@ -47,8 +48,12 @@ type Factory struct {
 	// Conn opens, once for each address, the connection to a gateway.
 	Conn func(ctx context.Context, address string) (grpc.ClientConnInterface, error)
 
-	kinds  []KindInfo
-	closer []io.Closer
+	// Tracing makes the spans of the command's calls; nil: they are sent nowhere.
+	Tracing trace.TracerProvider
+
+	traceID func() string // one for all calls of a command
+	kinds   []KindInfo
+	closer  []io.Closer
 }
 
 // Globals are the values of the global flags.
@@ -96,6 +101,7 @@ func NewFactory(ios *iostreams.IOStreams, build Build) *Factory {
 	f.Settings = sync.OnceValues(f.resolve)
 	f.Target = sync.OnceValues(f.target)
 	f.Conn = f.dial
+	f.traceID = sync.OnceValue(newTraceID)
 	return f
 }
 

@@ -22,6 +22,9 @@ func (f *Factory) SDK(opts ...client.Option) (*client.Client, error) {
 	if t.Token != "" {
 		opts = append(opts, client.WithAPIKey(t.Token))
 	}
+	if f.Tracing != nil {
+		opts = append(opts, client.WithTracerProvider(f.Tracing))
+	}
 	c, err := client.Dial(t.Data, opts...)
 	if err != nil {
 		return nil, WithFix(err, "write the address as HOST:PORT")

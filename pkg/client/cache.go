@@ -24,7 +24,7 @@ func (h *Cache) rpc() cachev1.CacheServiceClient { return cachev1.NewCacheServic
 
 // result runs one operation over the namespace's pipeline.
 func (h *Cache) result(ctx context.Context, op *operation) (frame.Result, error) {
-	return h.c.framed(ctx, cacheFrames, h.ns, op)
+	return h.c.traced(ctx, cacheFrames, h.ns, op)
 }
 
 // rare is result for the operations whose results stay generated messages.

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
@@ -60,7 +61,7 @@ func Dial(address string, opts ...Option) (*Client, error) {
 	c := &Client{o: o, ids: newIDSource(), pipelines: map[pipelineKey]*pipeline{}}
 	c.retry = newRetrier(&c.stats)
 	for range o.connections {
-		conn, err := grpc.NewClient(address, o.dialOptions()...)
+		conn, err := grpc.NewClient(address, c.o.dialOptions()...)
 		if err != nil {
 			c.Close()
 			return nil, prism.New(prism.ReasonInvalidArgument, "cannot dial %q", address).WithCause(err)
@@ -126,6 +127,7 @@ type options struct {
 	id, version string
 	patience    time.Duration
 	extra       []grpc.DialOption
+	tracer      trace.Tracer // nil: no spans are made
 }
 
 func defaultOptions() options { return options{connections: 1, id: "prism-go", patience: patience} }
@@ -173,6 +175,8 @@ func (o *options) dialOptions() []grpc.DialOption {
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDisableRetry(),
+		grpc.WithChainUnaryInterceptor(o.unary),
+		grpc.WithChainStreamInterceptor(o.stream),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(wire.Codec()),
 			grpc.WaitForReady(!o.failFast),

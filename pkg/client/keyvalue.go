@@ -241,7 +241,7 @@ func (k *KeyValue) rare(ctx context.Context, op *operation) (*kvv1.PipelineResul
 
 // result runs one operation over the namespace's pipeline.
 func (k *KeyValue) result(ctx context.Context, op *operation) (frame.Result, error) {
-	return k.c.framed(ctx, keyValueFrames, k.ns, op)
+	return k.c.traced(ctx, keyValueFrames, k.ns, op)
 }
 
 func timeOf(ms *int64) time.Time {

@@ -59,7 +59,7 @@ func benchAllocs(ctx context.Context, b *bench) error {
 	var h handler
 	gateway.RegisterKeyValue(&h, &gateway.Road{
 		Auth: auth.New(auth.Off, store, real), Sessions: session.New(store, session.Options{}, real, log), Router: router,
-		Metrics: telemetry.NewMetrics(0), Clock: real, Log: log, Draining: make(chan struct{}),
+		Metrics: telemetry.NewMetrics(0), Traces: telemetry.NewTracer(telemetry.TracerOptions{Clock: real}), Clock: real, Log: log, Draining: make(chan struct{}),
 	})
 	ctx = metadata.NewIncomingContext(ctx, metadata.Pairs(":authority", "127.0.0.1", "content-type", "application/grpc", "user-agent", "grpc-go"))
 	ctx = peer.NewContext(ctx, &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}})

@@ -35,7 +35,9 @@ func Run(ctx context.Context, f *cli.Factory, nouns []Noun, args []string) (code
 	cmd := New(f, nouns)
 	cmd.SetArgs(append([]string{}, args...)) // never nil: that would mean the process's own
 	f.Globals.Output = guessOutput(args)
-	ran, err := cmd.ExecuteContextC(ctx)
+	traced, own := withTrace(ctx)
+	ran, err := cmd.ExecuteContextC(traced)
+	own.end(err)
 	if ran != nil {
 		path = ran.CommandPath()
 	}

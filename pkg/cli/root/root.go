@@ -100,7 +100,11 @@ func New(f *cli.Factory, nouns []Noun) *cobra.Command {
 			f.Globals.Output = "" // what Run guessed was no flag
 		}
 		completing := strings.HasPrefix(c.Name(), cobra.ShellCompRequestCmd) // must be silent, whatever the files say
-		return f.Apply(!completing && !cli.WithoutFiles(c))
+		if err := f.Apply(!completing && !cli.WithoutFiles(c)); err != nil || completing {
+			return err
+		}
+		begin(f, c)
+		return nil
 	}
 	cli.AddGlobals(cmd, f.Globals)
 	completeFlags(f, cmd)
