@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -149,6 +150,24 @@ func beChild(mode string) int {
 		return 0
 	case "nobody": // another user asks the supervisor
 		return askAsNobody(arg)
+	case "notes": // tells what it does, and says a word between; then works
+		for line := range strings.SplitSeq(arg, "|") {
+			if text, ok := strings.CutPrefix(line, "note:"); ok {
+				Note(os.Stdout, text)
+			} else {
+				fmt.Println(line)
+			}
+		}
+		<-term
+		return 0
+	case "slowend": // takes its time to end well
+		fmt.Println("up")
+		<-term
+		file, wait, _ := strings.Cut(arg, "|")
+		d, _ := time.ParseDuration(wait)
+		time.Sleep(d)
+		os.WriteFile(file, []byte("clean"), 0o600)
+		return 0
 	case "env":
 		for _, kv := range os.Environ() {
 			fmt.Println(kv)
@@ -265,7 +284,7 @@ func superviseChild(arg string) int {
 	if err := json.Unmarshal([]byte(arg), &sc); err != nil {
 		return 2
 	}
-	o := Options{ID: "t", Dir: sc.Dir, NoCgroup: sc.NoCgroup, Grace: time.Duration(sc.GraceMS) * time.Millisecond}
+	o := Options{ID: "t", Root: "/somewhere", Dir: sc.Dir, NoCgroup: sc.NoCgroup, Grace: time.Duration(sc.GraceMS) * time.Millisecond}
 	for _, s := range sc.Services {
 		o.Services = append(o.Services, s.spec())
 	}

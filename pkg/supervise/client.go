@@ -155,6 +155,13 @@ func (c *Client) Restart(ctx context.Context, name string) error {
 	return c.call(ctx, request{Op: "restart", Name: name}, ignore)
 }
 
+// Repair starts again what crashed, is in a crash loop, or is a task that
+// failed, and returns their names at once: see [Supervisor.Repair].
+func (c *Client) Repair(ctx context.Context) (names []string, err error) {
+	err = c.call(ctx, request{Op: "repair"}, func(r reply) error { names = r.Names; return nil })
+	return names, err
+}
+
 // Events gives first the status and then every change, until ctx or the
 // supervisor ends or a callback fails. Either callback may be nil.
 func (c *Client) Events(ctx context.Context, status func(Status) error, each func(Event) error) error {

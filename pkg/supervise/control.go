@@ -27,7 +27,7 @@ const (
 // A request asks one thing.
 type request struct {
 	V    int      `json:"v"`
-	Op   string   `json:"op"` // status, logs, restart, stop, events
+	Op   string   `json:"op"` // status, logs, restart, repair, stop, events
 	Name string   `json:"name,omitempty"`
 	Kill bool     `json:"kill,omitempty"` // stop: at once
 	Logs LogQuery `json:"logs,omitzero"`
@@ -39,6 +39,7 @@ type reply struct {
 	Status *Status    `json:"status,omitempty"`
 	Event  *Event     `json:"event,omitempty"`
 	Line   *Line      `json:"line,omitempty"`
+	Names  []string   `json:"names,omitempty"`
 	Done   bool       `json:"done,omitempty"` // the last line of an answer without error
 	Error  *wireError `json:"error,omitempty"`
 }
@@ -168,6 +169,8 @@ func (c *controlServer) answer(ctx context.Context, req request, out *replies) e
 		return s.Logs(ctx, req.Logs, func(l Line) error { return out.send(reply{Line: &l}) })
 	case "restart":
 		return s.Restart(ctx, req.Name)
+	case "repair":
+		return out.send(reply{Names: s.Repair()})
 	case "events":
 		events := s.Events(ctx)
 		st := s.Status()

@@ -61,7 +61,7 @@ func Cleanup(o Options) (ended int, err error) {
 	if err := privateDir(o.Dir); err != nil {
 		return 0, err
 	}
-	l, err := takeLockFromTheDead(o.Dir, o.Grace+killBound)
+	l, err := takeLockFromTheDead(o.Dir, o.Grace)
 	if err != nil {
 		return 0, err
 	}

@@ -57,9 +57,15 @@ func takeLock(dir string, patience time.Duration) (*lock, error) {
 }
 
 // takeLockFromTheDead is takeLock, but a watcher that still holds the lock of a
-// dead supervisor when the patience is over hangs, and is killed. What it did
+// dead supervisor when the services' grace is well over hangs, and is killed. What it did
 // not clean up, the caller does.
-func takeLockFromTheDead(dir string, patience time.Duration) (*lock, error) {
+func takeLockFromTheDead(dir string, grace time.Duration) (*lock, error) {
+	if st, bad := readState(dir); bad == nil && st != nil {
+		for _, p := range st.Processes {
+			grace = p.grace(grace)
+		}
+	}
+	patience := grace + killBound + 2*time.Second
 	l, err := takeLock(dir, patience)
 	var held *Held
 	if !errors.As(err, &held) || held.Alive() {

@@ -45,7 +45,8 @@ type logBook struct {
 	name string
 	path string
 	clk  clock.Clock
-	fan  *fan[Line] // shared by all services; may be nil
+	fan  *fan[Line]        // shared by all services; may be nil
+	note func(text string) // told of notes; nil: there are none, such lines are output
 
 	r, w *os.File // the pipe; w is nil in the watcher
 	end  string   // a line that only we can write: the run is over, all of it is read
@@ -65,8 +66,8 @@ type logBook struct {
 func logPath(dir, name string) string { return filepath.Join(dir, name+".log") }
 
 // openLog opens the log of a service in dir. With r nil it makes the pipe.
-func openLog(dir, name string, clk clock.Clock, lines *fan[Line], r *os.File) (*logBook, error) {
-	b := &logBook{name: name, path: logPath(dir, name), clk: clk, fan: lines, r: r, end: "\x00end of run " + newNonce(), done: make(chan struct{})}
+func openLog(dir, name string, clk clock.Clock, lines *fan[Line], r *os.File, note func(string)) (*logBook, error) {
+	b := &logBook{name: name, path: logPath(dir, name), clk: clk, fan: lines, note: note, r: r, end: "\x00end of run " + newNonce(), done: make(chan struct{})}
 	if err := b.openFile(); err != nil {
 		return nil, err
 	}
@@ -163,6 +164,13 @@ func (b *logBook) read() {
 				b.startLine()
 				b.endLine()
 				blank = false
+			}
+			if whole && total == 0 && b.note != nil {
+				if text, ok := noteIn(chunk); ok {
+					b.mu.Unlock()
+					b.note(text)
+					continue
+				}
 			}
 			if total == 0 {
 				b.startLine()

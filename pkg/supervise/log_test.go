@@ -20,7 +20,7 @@ import (
 
 func book(t *testing.T, dir string) *logBook {
 	t.Helper()
-	b, err := openLog(dir, "app", clock.Real(), nil, nil)
+	b, err := openLog(dir, "app", clock.Real(), nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

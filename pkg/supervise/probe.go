@@ -20,6 +20,10 @@ const failuresToDegrade = 2
 
 // probe asks until ctx ends and keeps the service's state true.
 func (s *service) probe(ctx context.Context, inst Instance) {
+	if s.spec.Task {
+		s.attend(ctx)
+		return
+	}
 	p := s.spec.Ready
 	began := s.clk.Now()
 	pause, failures, ready, late := firstPause, 0, false, false
@@ -51,7 +55,8 @@ func (s *service) probe(ctx context.Context, inst Instance) {
 		case !late:
 			// No news for anyone, but the answer to "what is it waiting for?".
 			s.sup.mu.Lock()
-			s.st.Message = fmt.Sprintf("waits for %s: %v", p.Name, err)
+			s.why = fmt.Sprintf("waits for %s: %v", p.Name, err)
+			s.compose()
 			s.sup.mu.Unlock()
 		}
 		wait := pause
@@ -74,6 +79,17 @@ func (s *service) probe(ctx context.Context, inst Instance) {
 			t.Stop()
 			return
 		}
+	}
+}
+
+// attend watches a task, which has no probe: its end is what we wait for.
+func (s *service) attend(ctx context.Context) {
+	t := s.clk.NewTimer(s.spec.Ready.Timeout)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		s.set(Degraded, fmt.Sprintf("has not ended after %s", s.spec.Ready.Timeout), func(st *ServiceStatus) { st.Late = true })
+	case <-ctx.Done():
 	}
 }
 

@@ -24,6 +24,8 @@ type Process struct {
 	Nonce  string `json:"nonce,omitempty"`  // in its environment
 	Cgroup string `json:"cgroup,omitempty"` // its cgroup's folder, if it has one
 
+	Stop time.Duration `json:"stop,omitempty"` // what its Spec asks for between SIGTERM and SIGKILL
+
 	native native //lint:ignore U1000 empty on Linux, a job object on Windows
 }
 
@@ -64,6 +66,14 @@ func (p *Process) End(grace time.Duration) (left []int) {
 		}
 	}
 	return p.killTree(killBound)
+}
+
+// maxOrphanStop bounds what a record may ask of us: it was read from a file.
+const maxOrphanStop = 10 * time.Minute
+
+// grace is how long it may take to stop when its supervisor is dead.
+func (p *Process) grace(least time.Duration) time.Duration {
+	return max(least, min(p.Stop, maxOrphanStop))
 }
 
 // killBound is how long a SIGKILL may take to show; more means that a process

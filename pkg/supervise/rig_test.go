@@ -248,4 +248,18 @@ func (p *supervisorProcess) hear(t *testing.T, key string) any {
 	}
 }
 
+// starts is how often the service was started.
+func (r *rig) starts(name string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.service(name).starts
+}
+
+func terminate(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func itoa(n int) string { return strconv.Itoa(n) }

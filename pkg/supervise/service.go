@@ -36,6 +36,11 @@ type service struct {
 	proc    Process
 	starts  int
 	firstAt time.Time // of the first start
+	why     string    // what we say of its state
+	said    string    // the last note of this run
+	built   string    // what its build says
+	telling bool      // an event of a note is due
+	toldAt  time.Time // the last one
 }
 
 func newService(sup *Supervisor, spec Spec, sockets []socket) *service {
@@ -68,11 +73,12 @@ func (s *service) set(state State, message string, change func(*ServiceStatus)) 
 	if s.st.State != state {
 		s.st.State, s.st.Since = state, now
 	}
-	s.st.Message = message
+	s.why = message
 	if change != nil {
 		change(&s.st)
 	}
-	e := Event{Time: now, Service: s.spec.Name, State: state, PID: s.st.PID, Message: message}
+	s.compose()
+	e := Event{Time: now, Service: s.spec.Name, State: state, PID: s.st.PID, Message: s.st.Message}
 	close(s.sup.changed)
 	s.sup.changed = make(chan struct{})
 	s.sup.mu.Unlock()
@@ -82,16 +88,20 @@ func (s *service) set(state State, message string, change func(*ServiceStatus)) 
 
 // hopeless reports whether waiting for the service makes no sense. sup.mu is held.
 func (s *service) hopeless() bool {
-	if s.st.State == CrashLoop || s.st.State == Degraded || s.st.Late {
+	if s.st.State == CrashLoop || s.st.State == Degraded || s.st.Late || s.failed() {
 		return true
 	}
 	for _, dep := range s.after {
-		if dep.st.State != Ready && dep.hopeless() && s.st.PID == 0 {
+		if !dep.st.State.Up() && dep.hopeless() && s.st.PID == 0 {
 			return true
 		}
 	}
 	return false
 }
+
+// failed reports whether it is a task that nobody starts again by itself.
+// sup.mu is held.
+func (s *service) failed() bool { return s.spec.Task && s.st.State == Crashed }
 
 // How one life of the child ended.
 type ending int
@@ -127,18 +137,20 @@ func (s *service) run() {
 			row.forget()
 			continue
 		}
-		wait, loop := row.crashed(s.clk.Now().Sub(began))
-		if !s.pause(exit, wait, loop, row) {
+		if !s.pause(exit, s.clk.Now().Sub(began), row) {
 			s.set(Stopped, exit.String(), nil)
 			return
 		}
 	}
 }
 
-// pause waits for the next start after a crash; false: there is none.
-func (s *service) pause(exit Exit, wait time.Duration, loop bool, row *restarts) bool {
+// pause waits for the next start after a run that ended by itself; false:
+// there is none.
+func (s *service) pause(exit Exit, lived time.Duration, row *restarts) bool {
 	var timer <-chan time.Time
-	if loop {
+	if s.spec.Task {
+		s.finish(exit)
+	} else if wait, loop := row.crashed(lived); loop {
 		s.set(CrashLoop, fmt.Sprintf("%s; %d starts in a row failed, so no more are tried", exit, row.inARow), nil)
 	} else {
 		s.set(Crashed, fmt.Sprintf("%s; starts again in %s", exit, wait.Round(10*time.Millisecond)), func(st *ServiceStatus) {
@@ -162,6 +174,15 @@ func (s *service) pause(exit Exit, wait time.Duration, loop bool, row *restarts)
 	}
 }
 
+// finish is the end of a task: it did what it was for, or it failed.
+func (s *service) finish(exit Exit) {
+	if exit.Code == 0 && exit.Error == "" {
+		s.set(Done, "", func(st *ServiceStatus) { st.Late = false })
+		return
+	}
+	s.set(Crashed, exit.String(), nil)
+}
+
 // waitForDependencies gates the start; false: it shall end instead.
 func (s *service) waitForDependencies() bool {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -175,7 +196,7 @@ func (s *service) waitForDependencies() bool {
 	}()
 	waiting := func() (names []string) {
 		for _, dep := range s.after {
-			if dep.st.State != Ready {
+			if !dep.st.State.Up() {
 				names = append(names, dep.spec.Name)
 			}
 		}
@@ -191,10 +212,6 @@ func (s *service) waitForDependencies() bool {
 		return false
 	}
 	select {
-	case <-s.again: // the start that was wished for is this one
-	default:
-	}
-	select {
 	case <-s.stop:
 		return false
 	default:
@@ -205,7 +222,15 @@ func (s *service) waitForDependencies() bool {
 // live is one life of the child, from its start to its last descendant's end.
 func (s *service) live() (ending, Exit) {
 	s.sup.mu.Lock()
+	select {
+	case <-s.again: // the start that was wished for is this one
+	default:
+	}
 	s.starts++
+	s.said = ""
+	if s.st.State != Starting {
+		s.st.State, s.st.Since = Starting, s.clk.Now()
+	}
 	if s.firstAt.IsZero() {
 		s.firstAt = s.clk.Now()
 	}

@@ -37,7 +37,7 @@ type child struct {
 // spawn starts spec's program in a tree of its own: in the cgroup if there is
 // one. The program itself runs only after release.
 func spawn(spec Spec, sockets []*os.File, output *os.File, cgroup string) (*child, error) {
-	c := &child{Process: Process{Name: spec.Name, Nonce: newNonce(), Cgroup: cgroup, Exe: recordedExe(spec.Path)}}
+	c := &child{Process: Process{Name: spec.Name, Nonce: newNonce(), Cgroup: cgroup, Exe: recordedExe(spec.Path), Stop: spec.asked}}
 	var names []string
 	for _, l := range spec.Listen {
 		if !l.Own {

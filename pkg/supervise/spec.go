@@ -21,8 +21,12 @@ type Spec struct {
 	Listen []ListenSpec  // where the program listens
 	After  []string      // services that must be ready before this one starts
 	Ready  Probe         // what "ready" means
-	Stop   time.Duration // from SIGTERM to SIGKILL; 10 s
+	Stop   time.Duration // from SIGTERM to SIGKILL; 10 s. One that is given holds after the supervisor's death too, if it is longer than Options.Grace
 	Policy Policy        // what happens when it crashes
+	Task   bool          // it ends by itself: exit code 0 is Done, any other it is Crashed until Restart or Repair. Ready.Timeout is for its end, no probe asks
+	Notes  bool          // lines of its output that begin with NotePrefix are notes; see [Note]
+
+	asked time.Duration // Stop as it was given
 }
 
 // A ListenSpec is a TCP socket that the supervisor opens and the child serves,
@@ -72,6 +76,7 @@ func (s Spec) withDefaults() Spec {
 			*d = v
 		}
 	}
+	s.asked = s.Stop
 	or(&s.Stop, defaultStop)
 	or(&s.Ready.Timeout, defaultReadyTimeout)
 	or(&s.Ready.Every, defaultReadyEvery)
@@ -106,6 +111,9 @@ func plan(specs []Spec) ([]Spec, error) {
 			bad.WithField(field+".path", err.Error())
 		} else {
 			s.Path = path
+		}
+		if s.Task && s.Ready.Check != nil {
+			bad.WithField(field+".ready", "a task is done when it ends: no probe can ask it")
 		}
 		sockets := map[string]bool{}
 		for _, l := range s.Listen {

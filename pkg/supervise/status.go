@@ -15,17 +15,22 @@ const (
 	Starting  State = "starting"   // waits for its dependencies, or runs and is not ready yet
 	Ready     State = "ready"      // runs, and the probe says so
 	Degraded  State = "degraded"   // runs, but the probe fails
-	Crashed   State = "crashed"    // ended by itself; a start is due
-	CrashLoop State = "crash-loop" // crashed too often; waits for `restart`
+	Crashed   State = "crashed"    // ended by itself; a start is due, or it is a task that failed
+	CrashLoop State = "crash-loop" // crashed too often; waits for a restart or a repair
 	Stopping  State = "stopping"   // was asked to stop
 	Stopped   State = "stopped"    // is not running, and shall not
+	Done      State = "done"       // a task that ended well
 )
+
+// Up reports whether what needs the service may start: it is ready, or done.
+func (s State) Up() bool { return s == Ready || s == Done }
 
 // A Status is a truthful picture of a supervisor at one moment.
 type Status struct {
 	ID         string          `json:"id"`
-	Running    bool            `json:"running"` // a supervisor answers; false when read from the state file
-	Ready      bool            `json:"ready"`   // every service is
+	Root       string          `json:"root,omitempty"` // the project's folder
+	Running    bool            `json:"running"`        // a supervisor answers; false when read from the state file
+	Ready      bool            `json:"ready"`          // every service is, or is done
 	Supervisor int             `json:"supervisor_pid,omitempty"`
 	Watcher    int             `json:"watcher_pid,omitempty"`
 	Isolation  string          `json:"isolation,omitempty"` // "cgroup", "process group" or "job object"
@@ -36,18 +41,19 @@ type Status struct {
 
 // A ServiceStatus is one line of it.
 type ServiceStatus struct {
-	Name     string            `json:"name"`
-	State    State             `json:"state"`
-	PID      int               `json:"pid,omitempty"`
-	Since    time.Time         `json:"since,omitzero"` // when it came into this state
-	ReadyMS  int64             `json:"ready_ms,omitempty"`
-	Restarts int               `json:"restarts"`
-	Exit     *Exit             `json:"exit,omitempty"` // how the last run ended
-	Message  string            `json:"message,omitempty"`
-	Listen   map[string]string `json:"listen,omitempty"`
-	After    []string          `json:"after,omitempty"`
-	LastLog  []string          `json:"last_log,omitempty"` // the last lines, when it crashed or is late
-	Late     bool              `json:"late,omitempty"`     // not ready within its time since it was first started
+	Name       string            `json:"name"`
+	State      State             `json:"state"`
+	PID        int               `json:"pid,omitempty"`
+	Since      time.Time         `json:"since,omitzero"` // when it came into this state
+	ReadyMS    int64             `json:"ready_ms,omitempty"`
+	Restarts   int               `json:"restarts"`
+	Exit       *Exit             `json:"exit,omitempty"`    // how the last run ended
+	Message    string            `json:"message,omitempty"` // why it is not ready, what it says it is doing, or why its build failed
+	Listen     map[string]string `json:"listen,omitempty"`
+	After      []string          `json:"after,omitempty"`
+	Dependants []string          `json:"dependants,omitempty"` // the services that have it in their After
+	LastLog    []string          `json:"last_log,omitempty"`   // the last lines, when it crashed or is late
+	Late       bool              `json:"late,omitempty"`       // not ready within its time since it was first started
 }
 
 // An Exit is how a process ended.
@@ -100,7 +106,7 @@ func (s *Supervisor) Status() Status {
 
 func (s *Supervisor) status() Status {
 	st := Status{
-		ID: s.opts.ID, Running: true, Ready: true, Supervisor: os.Getpid(),
+		ID: s.opts.ID, Root: s.opts.Root, Running: true, Ready: true, Supervisor: os.Getpid(),
 		Isolation: s.isolation, Since: s.since, Warnings: append([]string(nil), s.warnings...),
 	}
 	if s.watch != nil {
@@ -117,7 +123,7 @@ func (s *Supervisor) status() Status {
 		if svc.logs != nil && svc.logs.err() != nil {
 			st.Warnings = append(st.Warnings, "the log of "+svc.spec.Name+" has gaps: "+svc.logs.err().Error())
 		}
-		st.Ready = st.Ready && one.State == Ready
+		st.Ready = st.Ready && one.State.Up()
 		st.Services = append(st.Services, one)
 	}
 	return st

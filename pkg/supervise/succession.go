@@ -54,7 +54,7 @@ func reap(dir, cgroupID string, grace time.Duration) (killed int, left []int, wa
 				continue
 			}
 			killed += n
-			wg.Go(func() { lefts[i] = p.End(grace); p.forget() })
+			wg.Go(func() { lefts[i] = p.End(p.grace(grace)); p.forget() })
 		}
 		wg.Wait()
 		for _, l := range lefts {

@@ -17,6 +17,7 @@ import (
 // Options are what a supervisor needs.
 type Options struct {
 	ID       string        // the project's id, for people and for the cgroup's name
+	Root     string        // the project's folder, for people
 	Dir      string        // state and lock; its mode becomes 0700
 	LogDir   string        // Dir/logs
 	Socket   string        // the control socket; Dir/control.sock. At most 107 bytes, in a folder that only we can write
@@ -94,7 +95,7 @@ func Open(o Options) (*Supervisor, error) {
 		stop: make(chan struct{}), kill: make(chan struct{}), done: make(chan struct{}),
 		changed: make(chan struct{}), since: o.Clock.Now(),
 	}
-	if s.lock, err = takeLockFromTheDead(o.Dir, o.Grace+killBound+2*time.Second); err != nil {
+	if s.lock, err = takeLockFromTheDead(o.Dir, o.Grace); err != nil {
 		return nil, err
 	}
 	if err := s.open(specs); err != nil {
@@ -122,7 +123,7 @@ func (s *Supervisor) open(specs []Spec) error {
 	}
 	s.link()
 	for _, svc := range s.services {
-		if svc.logs, err = openLog(s.opts.LogDir, svc.spec.Name, s.clk, &s.lines, nil); err != nil {
+		if svc.logs, err = openLog(s.opts.LogDir, svc.spec.Name, s.clk, &s.lines, nil, svc.listener()); err != nil {
 			return err
 		}
 	}
@@ -169,6 +170,7 @@ func (s *Supervisor) link() {
 			dep := s.service(name)
 			svc.after = append(svc.after, dep)
 			dep.before = append(dep.before, svc)
+			dep.st.Dependants = append(dep.st.Dependants, svc.spec.Name)
 		}
 	}
 }
@@ -187,6 +189,9 @@ func (s *Supervisor) startWatcher() error {
 	}
 	for _, svc := range s.services {
 		w.hello.Logs.Names = append(w.hello.Logs.Names, svc.spec.Name)
+		if svc.spec.Notes {
+			w.hello.Logs.Notes = append(w.hello.Logs.Notes, svc.spec.Name)
+		}
 		pipe, err := shareable(svc.logs.r)
 		if err != nil {
 			closeAll(w.pipes)

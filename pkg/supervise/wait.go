@@ -25,14 +25,14 @@ func (s *Supervisor) await(ctx context.Context, cond func() bool) error {
 	}
 }
 
-// WaitReady waits until every service is ready. It does not wait for what will
-// not come: when each service is ready or failed (crash loop, not ready in
-// time, or behind one of those), or when ctx ends, it returns an error that
+// WaitReady waits until every service is ready or done. It does not wait for what will
+// not come: when each service is ready or failed (crash loop, a task
+// that failed, not ready in time, or behind one of those), or when ctx ends, it returns an error that
 // says of each service what it lacks. The others stay up.
 func (s *Supervisor) WaitReady(ctx context.Context) error {
 	err := s.await(ctx, func() bool {
 		for _, svc := range s.services {
-			if svc.st.State != Ready && !svc.hopeless() {
+			if !svc.st.State.Up() && !svc.hopeless() {
 				return false
 			}
 		}
@@ -46,7 +46,7 @@ func (s *Supervisor) WaitReady(ctx context.Context) error {
 	defer s.mu.Unlock()
 	var bad []string
 	for _, svc := range s.services {
-		if svc.st.State != Ready {
+		if !svc.st.State.Up() {
 			bad = append(bad, fmt.Sprintf("%s is %s: %s", svc.spec.Name, svc.st.State, svc.st.Message))
 		}
 	}
@@ -65,22 +65,41 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	}
 	s.mu.Lock()
 	was := svc.starts
+	svc.startAgain()
 	s.mu.Unlock()
-	select {
-	case svc.again <- struct{}{}:
-	default: // one is asked for already
-	}
 	var st ServiceStatus
 	err := s.await(ctx, func() bool {
 		st = svc.st
-		over := st.State == Ready || st.State == Degraded || st.State == CrashLoop
+		over := st.State.Up() || st.State == Degraded || st.State == CrashLoop || svc.failed()
 		return svc.starts > was && over || st.State == Stopped
 	})
 	if err != nil {
 		return prism.From(err)
 	}
-	if st.State != Ready {
+	if !st.State.Up() {
 		return prism.New(prism.ReasonUnavailable, "%s is %s: %s", name, st.State, st.Message)
 	}
 	return nil
+}
+
+// Repair starts again, at once, what crashed, is in a crash loop, or is a task
+// that failed, and returns their names. What runs is not touched.
+func (s *Supervisor) Repair() (names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, svc := range s.services {
+		if svc.st.State == Crashed || svc.st.State == CrashLoop {
+			svc.startAgain()
+			names = append(names, svc.spec.Name)
+		}
+	}
+	return names
+}
+
+// startAgain wishes for a start. sup.mu is held.
+func (s *service) startAgain() {
+	select {
+	case s.again <- struct{}{}:
+	default: // one is asked for already
+	}
 }

@@ -29,7 +29,8 @@ type note struct {
 
 type watchLogs struct {
 	Dir   string   `json:"dir"`
-	Names []string `json:"names"` // of the descriptors from watchFD on
+	Names []string `json:"names"`           // of the descriptors from watchFD on
+	Notes []string `json:"notes,omitempty"` // of them, those that may send notes
 }
 
 // watchLockFD is the supervisor's lock in the watcher: while the watcher cleans
@@ -95,7 +96,11 @@ func (w *watcher) cleanUp() int {
 		if pipe == nil {
 			continue
 		}
-		if b, err := openLog(w.logs.Dir, name, clock.Real(), nil, pipe); err == nil {
+		var note func(string)
+		if slices.Contains(w.logs.Notes, name) {
+			note = func(string) {} // nobody is there to be told
+		}
+		if b, err := openLog(w.logs.Dir, name, clock.Real(), nil, pipe, note); err == nil {
 			b.begin(w.procs[name].PID)
 			books = append(books, b)
 		}
@@ -105,7 +110,7 @@ func (w *watcher) cleanUp() int {
 	var wg sync.WaitGroup
 	for _, p := range w.procs {
 		wg.Go(func() {
-			alive := p.End(w.grace)
+			alive := p.End(p.grace(w.grace))
 			mu.Lock()
 			left = append(left, alive...)
 			mu.Unlock()
