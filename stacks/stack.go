@@ -6,17 +6,24 @@ import (
 	"github.com/prism-data-layer/prism/pkg/config"
 )
 
+// KindStack is the kind of a stack.yaml.
+const KindStack = "Stack"
+
 // A Stack is what a stack.yaml of the catalogue says. Texts that are marked as
 // templates may use, between {{ and }}:
 //
-//	addr "PORT"      host and port of the port of that name
-//	port "PORT"      the port alone
-//	secret "NAME"    a secret of the project's, in plain text: for files only
-//	secretfile "NAME" the path of the file that holds it
-//	file "NAME"      the path of a file of Files, as the stack sees it
-//	data             the folder of its data: native form only
-//	socket "NAME"    the path of a Unix socket: native form only
-//	project          the project's id
+//	addr "PORT"        host and port of the port of that name, on this machine
+//	port "PORT"        its number alone
+//	listen "PORT"      where the stack itself listens: natively that address, in a
+//	                   container the usual port of every interface
+//	secretfile "NAME"  the path of the file that holds a secret
+//	secret "NAME"      the secret itself: in files only
+//	bcrypt "NAME"      its bcrypt hash: in files only
+//	file "NAME"        the path of a filled-in file, on this machine
+//	data               the folder of its data as the stack sees it: /data in a container
+//	folder             the folder of its data in the project
+//	socket "NAME"      the path of a Unix socket: native form only
+//	native             whether it runs natively
 type Stack struct {
 	config.Where
 	APIVersion string `yaml:"apiVersion" check:"required,example=prism/v1" doc:"The version of the file's form: prism/v1."`
@@ -28,6 +35,7 @@ type Stack struct {
 	Memory config.Size `yaml:"memory" doc:"What its containers may take together, by the limits in compose.yaml."`
 	Disk   config.Size `yaml:"disk" doc:"What its images take on disk, about."`
 	After  []string    `yaml:"after" doc:"Stacks that must be ready before it, and are started with it."`
+	Covers []string    `yaml:"covers" doc:"Stacks whose work it does: they are left out where it runs."`
 
 	Ports   []Port            `yaml:"ports" doc:"What it listens on, on loopback. compose.yaml names them \\${PRISM_PORT_NAME}."`
 	Secrets []string          `yaml:"secrets" doc:"Secrets that are made once per project, for its owner's eyes."`
@@ -62,7 +70,7 @@ type Port struct {
 type File struct {
 	config.Where
 	Name   string `yaml:"name" check:"required" doc:"The file in the stack's folder, which is filled in."`
-	Secret bool   `yaml:"secret" doc:"Whether it holds a secret: then only its owner may read it."`
+	Secret bool   `yaml:"secret" doc:"Whether it holds a secret: natively only its owner may read it then. A container's user is another: its files lie in a folder that is only the owner's."`
 	Form   string `yaml:"form" enum:"container|native" doc:"The only form that needs it. Default: both."`
 }
 

@@ -121,6 +121,12 @@ func ParseUser(name string, data []byte, opts Load) (*User, error) {
 	return u, parse(name, data, KindUser, u, opts)
 }
 
+// Decode reads a file of a kind that another package describes, as strictly and
+// with the same tags: dst is a pointer to its struct.
+func Decode(name string, data []byte, kind string, dst any, opts Load) error {
+	return parse(name, data, kind, dst, opts)
+}
+
 // Validate reads a file of whatever kind it says it is (Gateway where it says
 // nothing, Project where it is called .prism.yaml) and returns what it holds: a
 // *Gateway, *Project or *User.
