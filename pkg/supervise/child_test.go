@@ -160,6 +160,8 @@ func beChild(mode string) int {
 		}
 		<-term
 		return 0
+	case "build": // as a compiler: arg is SOURCE|PROGRAM|FILE where it counts its runs
+		return buildChild(arg)
 	case "slowend": // takes its time to end well
 		fmt.Println("up")
 		<-term
@@ -179,6 +181,36 @@ func beChild(mode string) int {
 	}
 	fmt.Fprintln(os.Stderr, "no such child:", mode)
 	return 64
+}
+
+// buildChild makes a program of its source: a shell script of one that says
+// "ok …", an error of any other. "hang" is a build that does not end.
+func buildChild(arg string) int {
+	source, rest, _ := strings.Cut(arg, "|")
+	program, count, _ := strings.Cut(rest, "|")
+	f, err := os.OpenFile(count, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 2
+	}
+	f.WriteString("x")
+	f.Close()
+	text, err := os.ReadFile(source)
+	if err != nil {
+		return 2
+	}
+	word, more, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+	switch word {
+	case "ok":
+		time.Sleep(20 * time.Millisecond)
+		os.WriteFile(program+".new", []byte("#!/bin/sh\necho version "+more+"\nexec sleep 1000\n"), 0o700)
+		os.Rename(program+".new", program)
+		return 0
+	case "hang":
+		again("stubborn-kid", true)
+		select {}
+	}
+	fmt.Printf("# shop\n%s:1:1: syntax error near %s\n", source, word)
+	return 1
 }
 
 // again starts this program once more.

@@ -46,7 +46,7 @@ func (s *Supervisor) collectZombies() {
 		known[s.watch.pid()] = true
 	}
 	for _, svc := range s.services {
-		known[svc.proc.PID] = true
+		known[svc.proc.PID], known[svc.building.PID] = true, true
 	}
 	reapOrphans(zombieOrphans(known))
 }

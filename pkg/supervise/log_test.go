@@ -200,9 +200,56 @@ func TestLogsOfTwoServicesAreMergedByTime(t *testing.T) {
 	}
 	for name, q := range map[string]LogQuery{
 		"grep": {Grep: "("}, "tail": {Tail: -1}, "previous": {Previous: true, Follow: true}, "follow": {Follow: true},
+		"level": {Level: "loud"}, "back": {Back: 2},
 	} {
 		if _, err := ReadLogs(dir, q); !errors.Is(err, prism.ReasonInvalidArgument) || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestPreviousGoesBackOverManyRuns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var rows []string
+	for i := range 4 {
+		for j := range 2 {
+			rows = append(rows, fmt.Sprintf("2026-01-01T00:00:0%d.%d00000000Z %d run%d", i, j, 70+i, i))
+		}
+	}
+	if err := os.WriteFile(logPath(dir, "a"), []byte(strings.Join(rows, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for back, want := range map[int]string{0: "run2 run2", 1: "run2 run2", 2: "run1 run1", 3: "run0 run0", 4: "", maxBack: ""} {
+		ls, err := ReadLogs(dir, LogQuery{Previous: true, Back: back})
+		if got := strings.Join(texts(ls), " "); err != nil || got != want {
+			t.Errorf("%d back: got %q, %v, want %q", back, got, err, want)
+		}
+	}
+}
+
+func TestLevelLetsThroughWhatNamesAtLeastThat(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var rows []string
+	for i, text := range []string{
+		`{"time":"2026-01-01T00:00:00Z","level":"DEBUG","msg":"j-debug level=ERROR"}`,
+		`time=2026-01-01T00:00:00Z level=INFO msg=t-info`,
+		`gateway | {"level":"WARN+1","msg":"j-warn"}`,
+		`level=ERROR msg=t-error`,
+		`{"level":"fatal","msg":"j-fatal"}`,
+		`{"level":"","msg":"empty"}`,
+		`ERROR a word is no level`,
+		`level=high water`,
+	} {
+		rows = append(rows, fmt.Sprintf("2026-01-01T00:00:0%d.000000000Z 1 %s", i, text))
+	}
+	if err := os.WriteFile(logPath(dir, "a"), []byte(strings.Join(rows, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for level, want := range map[string]int{"": 8, "debug": 5, "info": 4, "warn": 3, "WARNING": 3, "error": 2} {
+		if ls, err := ReadLogs(dir, LogQuery{Level: level}); err != nil || len(ls) != want {
+			t.Errorf("%q: %d lines, %v, want %d", level, len(ls), err, want)
 		}
 	}
 }

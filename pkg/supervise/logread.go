@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,21 +23,37 @@ type LogQuery struct {
 	Services []string  `json:"services,omitempty"` // none: all
 	Since    time.Time `json:"since,omitzero"`
 	Grep     string    `json:"grep,omitempty"`     // a regular expression (RE2)
+	Level    string    `json:"level,omitempty"`    // debug, info, warn or error: lines that name at least this one; others have none and are left out
 	Tail     int       `json:"tail,omitempty"`     // only the last so many; 0: all
 	Previous bool      `json:"previous,omitempty"` // the run before the last one, not the later lines
+	Back     int       `json:"back,omitempty"`     // with Previous: how many runs before the last one; 1
 	Follow   bool      `json:"follow,omitempty"`   // then go on with what comes
 }
 
 // filter is a compiled query.
 type filter struct {
 	LogQuery
-	re *regexp.Regexp
+	re    *regexp.Regexp
+	level slog.Level
 }
+
+// maxBack bounds how many runs are kept while a log is read.
+const maxBack = 100
 
 func (q LogQuery) compile() (filter, error) {
 	f := filter{LogQuery: q}
 	if q.Tail < 0 {
 		return f, prism.InvalidField("tail", "must not be negative")
+	}
+	if q.Back < 0 || q.Back > maxBack || q.Back > 0 && !q.Previous {
+		return f, prism.InvalidField("back", "is how many runs back, at most 100, and needs previous")
+	}
+	f.Back = max(1, q.Back)
+	if q.Level != "" {
+		var ok bool
+		if f.level, ok = levelNamed(q.Level); !ok {
+			return f, prism.InvalidField("level", "must be debug, info, warn or error")
+		}
 	}
 	if q.Previous && q.Follow {
 		return f, prism.InvalidField("previous", "is over and cannot be followed")
@@ -56,7 +73,14 @@ func (f *filter) service(name string) bool {
 }
 
 func (f *filter) match(l Line) bool {
-	return f.service(l.Service) && !l.Time.Before(f.Since) && (f.re == nil || f.re.MatchString(l.Text))
+	if !f.service(l.Service) || l.Time.Before(f.Since) || f.re != nil && !f.re.MatchString(l.Text) {
+		return false
+	}
+	if f.Level == "" {
+		return true
+	}
+	level, named := levelOf(l.Text)
+	return named && level >= f.level
 }
 
 // ReadLogs reads the log files in dir, merged by time. No supervisor needs to
@@ -132,7 +156,8 @@ func (f *filter) merge(names []string, parts []io.ReadCloser) ([]Line, error) {
 
 func (f *filter) readHistory(name string, r io.Reader) ([]Line, error) {
 	in := bufio.NewReaderSize(r, maxTextBytes+len(stamp)+24)
-	var out, before []Line // of the present run and of the one before it
+	var out []Line      // of the present run
+	var before [][]Line // of those before it, as many as can be asked for
 	pid := -1
 	for {
 		head, err := in.ReadSlice('\n')
@@ -146,7 +171,13 @@ func (f *filter) readHistory(name string, r io.Reader) ([]Line, error) {
 		if ok {
 			l.Cut += cut
 			if f.Previous && l.PID != pid {
-				before, out, pid = out, nil, l.PID
+				if pid != -1 {
+					before = append(before, out)
+				}
+				if len(before) > f.Back {
+					before = before[1:]
+				}
+				out, pid = nil, l.PID
 			}
 			if f.match(l) {
 				out = append(out, l)
@@ -158,7 +189,10 @@ func (f *filter) readHistory(name string, r io.Reader) ([]Line, error) {
 		}
 		if err != nil {
 			if f.Previous {
-				out = before
+				out = nil
+				if len(before) == f.Back {
+					out = before[0]
+				}
 			}
 			if errors.Is(err, io.EOF) {
 				err = nil

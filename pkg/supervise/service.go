@@ -29,24 +29,27 @@ type service struct {
 	stop  chan struct{} // it shall end: what needs it is gone
 	done  chan struct{} // it has
 
+	watched chan struct{} // its sources are watched no more
+
 	left []int // what survived; read after done
 
 	// Under sup.mu.
-	st      ServiceStatus
-	proc    Process
-	starts  int
-	firstAt time.Time // of the first start
-	why     string    // what we say of its state
-	said    string    // the last note of this run
-	built   string    // what its build says
-	telling bool      // an event of a note is due
-	toldAt  time.Time // the last one
+	st       ServiceStatus
+	proc     Process
+	building Process // its build
+	starts   int
+	firstAt  time.Time // of the first start
+	why      string    // what we say of its state
+	said     string    // the last note of this run
+	built    string    // what its build says
+	telling  bool      // an event of a note is due
+	toldAt   time.Time // the last one
 }
 
 func newService(sup *Supervisor, spec Spec, sockets []socket) *service {
 	s := &service{
 		sup: sup, clk: sup.clk, spec: spec, addrs: map[string]string{},
-		again: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		again: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), watched: make(chan struct{}),
 	}
 	for i, sock := range sockets {
 		if sock.file != nil {
@@ -274,51 +277,71 @@ func (s *service) live() (ending, Exit) {
 
 // spawn starts the child, puts it on record everywhere, and lets it run.
 func (s *service) spawn() (*child, error) {
-	cgroup := ""
-	if s.sup.cgroup != "" {
-		cgroup = filepath.Join(s.sup.cgroup, s.spec.Name)
-		if err := os.Mkdir(cgroup, 0o755); err != nil && !os.IsExist(err) {
-			cgroup = ""
-		}
-	}
-	c, err := spawn(s.spec, s.files, s.logs.w, cgroup)
-	if err != nil && cgroup != "" {
-		// Moving into the cgroup may be forbidden where making it is not.
-		s.sup.adoptOrphans()
-		c, err = spawn(s.spec, s.files, s.logs.w, "")
-	}
+	c, err := s.fork(s.spec, s.files, s.logs.w)
 	if err != nil {
 		return nil, err
 	}
 	s.logs.begin(c.PID)
-	s.sup.mu.Lock()
-	s.proc = c.Process
-	s.sup.mu.Unlock()
-	if s.sup.watch != nil {
-		s.sup.watch.started(c.Process)
-	}
+	s.record(&s.proc, c.Process)
 	s.set(Starting, "", func(st *ServiceStatus) { st.PID, st.ReadyMS = c.PID, 0 })
 	c.release()
 	return c, nil
 }
 
-// reap waits for the child, ends what it leaves behind, and reads its last
-// words. While the child is a zombie its pid and group are nobody else's.
-func (s *service) reap(c *child) outcome {
-	c.awaitExit()
-	orphans := c.members()
-	left := c.killTree(killBound)
-	c.cmd.Wait()
-	if c.Cgroup == "" {
-		reapOrphans(orphans)
+// fork starts a program in a cgroup of its own, or without one.
+func (s *service) fork(spec Spec, files []*os.File, out *os.File) (*child, error) {
+	cgroup := ""
+	if s.sup.cgroup != "" {
+		cgroup = filepath.Join(s.sup.cgroup, spec.Name)
+		if err := os.Mkdir(cgroup, 0o755); err != nil && !os.IsExist(err) {
+			cgroup = ""
+		}
 	}
-	exit := exitOf(c.cmd.ProcessState)
+	c, err := spawn(spec, files, out, cgroup)
+	if err != nil && cgroup != "" {
+		// Moving into the cgroup may be forbidden where making it is not.
+		s.sup.adoptOrphans()
+		c, err = spawn(spec, files, out, "")
+	}
+	return c, err
+}
+
+// record notes what runs now, or that nothing does, for us and for the watcher.
+func (s *service) record(at *Process, p Process) {
+	s.sup.mu.Lock()
+	*at = p
+	s.sup.mu.Unlock()
+	switch {
+	case s.sup.watch == nil:
+	case p.PID != 0:
+		s.sup.watch.started(p)
+	default:
+		s.sup.watch.ended(p.Name)
+	}
+}
+
+// reap waits for the child and reads its last words.
+func (s *service) reap(c *child) outcome {
+	exit, left := c.collect()
 	exit.At = s.clk.Now()
 	if len(left) == 0 {
 		s.logs.finish()
 		c.forget()
 	}
 	return outcome{exit, left}
+}
+
+// collect waits for the child and ends what it leaves behind. While the child
+// is a zombie its pid and group are nobody else's.
+func (c *child) collect() (exit Exit, left []int) {
+	c.awaitExit()
+	orphans := c.members()
+	left = c.killTree(killBound)
+	c.cmd.Wait()
+	if c.Cgroup == "" {
+		reapOrphans(orphans)
+	}
+	return exitOf(c.cmd.ProcessState), left
 }
 
 // An outcome is the end of a run, with the pids that survive it.
@@ -328,14 +351,11 @@ type outcome struct {
 }
 
 func (s *service) noteExit(exit Exit) {
-	if s.sup.watch != nil && len(s.left) == 0 {
-		s.sup.watch.ended(s.spec.Name)
+	if len(s.left) == 0 {
+		s.record(&s.proc, Process{Name: s.spec.Name})
 	}
 	s.sup.mu.Lock()
 	defer s.sup.mu.Unlock()
-	if len(s.left) == 0 {
-		s.proc = Process{}
-	}
 	s.st.PID, s.st.Exit = 0, &exit
 }
 

@@ -25,6 +25,7 @@ type Spec struct {
 	Policy Policy        // what happens when it crashes
 	Task   bool          // it ends by itself: exit code 0 is Done, any other it is Crashed until Restart or Repair. Ready.Timeout is for its end, no probe asks
 	Notes  bool          // lines of its output that begin with NotePrefix are notes; see [Note]
+	Watch  *Rebuild      // what makes its program anew
 
 	asked time.Duration // Stop as it was given
 }
@@ -115,6 +116,7 @@ func plan(specs []Spec) ([]Spec, error) {
 		if s.Task && s.Ready.Check != nil {
 			bad.WithField(field+".ready", "a task is done when it ends: no probe can ask it")
 		}
+		s.Watch = s.Watch.check(field+".watch", bad)
 		sockets := map[string]bool{}
 		for _, l := range s.Listen {
 			if l.Name == "" || strings.ContainsAny(l.Name, ":\x00\n") || sockets[l.Name] {

@@ -217,6 +217,11 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	for _, svc := range s.services {
 		go svc.run()
+		if svc.spec.Watch != nil {
+			go svc.rebuild()
+		} else {
+			close(svc.watched)
+		}
 	}
 	select {
 	case <-ctx.Done():
@@ -229,6 +234,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	var left []string
 	for _, svc := range s.services {
 		<-svc.done
+		<-svc.watched
 		for _, pid := range svc.left {
 			left = append(left, fmt.Sprintf("%s: pid %d", svc.spec.Name, pid))
 		}
@@ -335,8 +341,10 @@ func (s *Supervisor) save() {
 		st.Watcher.Start, _ = startTime(pid)
 	}
 	for _, svc := range s.services {
-		if svc.proc.PID != 0 {
-			st.Processes = append(st.Processes, svc.proc)
+		for _, p := range []Process{svc.proc, svc.building} {
+			if p.PID != 0 {
+				st.Processes = append(st.Processes, p)
+			}
 		}
 	}
 	s.saveErr = writeState(s.opts.Dir, &st)
