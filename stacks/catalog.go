@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/prism-data-layer/prism/pkg/config"
@@ -12,14 +13,7 @@ import (
 )
 
 // Names lists the stacks of the catalogue.
-func Names() []string {
-	entries, _ := fs.ReadDir(catalog.Folders(), ".") //nolint:errcheck // it is built in
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	return names
-}
+func Names() []string { return namesIn(catalog.Folders()) }
 
 // Catalog gives every stack there is, by name.
 func Catalog() ([]*Stack, error) {
@@ -35,19 +29,40 @@ func Catalog() ([]*Stack, error) {
 }
 
 // Find finds a stack of the catalogue; NOT_FOUND with the nearest name.
-func Find(name string) (*Stack, error) {
-	names := Names()
-	for _, n := range names {
-		if n == name {
-			return read(catalog.Folders(), name)
-		}
+func Find(name string) (*Stack, error) { return findIn(catalog.Folders(), name) }
+
+func namesIn(folders fs.FS) []string {
+	entries, _ := fs.ReadDir(folders, ".") //nolint:errcheck // it is built in
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
 	}
-	fix := "use one of: " + strings.Join(names, ", ")
-	if near := config.Nearest(name, names); near != "" {
-		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
-	}
-	return nil, prism.New(prism.ReasonNotFound, "there is no stack %q", name).WithMeta("kind", "usage").WithMeta("fix", fix)
+	return names
 }
+
+func findIn(folders fs.FS, name string) (*Stack, error) {
+	if names := namesIn(folders); !slices.Contains(names, name) {
+		return nil, unknown("stack", name, names)
+	}
+	return read(folders, name)
+}
+
+// unknown says that a name is not there, with the nearest that is.
+func unknown(kind, name string, known []string) *prism.Error {
+	fix := "use one of: " + strings.Join(known, ", ")
+	if near := config.Nearest(name, known); near != "" {
+		fix = fmt.Sprintf("did you mean %s? (there are %s)", near, strings.Join(known, ", "))
+	}
+	return fixed(prism.New(prism.ReasonNotFound, "there is no %s %q", kind, name).WithMeta("kind", "usage"), fix)
+}
+
+// usage is a mistake in what was asked for: it can never be right.
+func usage(fix, format string, args ...any) *prism.Error {
+	return fixed(prism.New(prism.ReasonInvalidArgument, format, args...).WithMeta("kind", "usage"), fix)
+}
+
+// fixed adds what to type.
+func fixed(err *prism.Error, fix string) *prism.Error { return err.WithMeta("fix", fix) }
 
 // read reads a stack's folder.
 func read(folders fs.FS, name string) (*Stack, error) {

@@ -2,7 +2,10 @@ package stacks
 
 import (
 	"context"
+	"io/fs"
+	"path/filepath"
 
+	"github.com/prism-data-layer/prism/stacks/catalog"
 	"github.com/prism-data-layer/prism/stacks/engine"
 )
 
@@ -35,34 +38,29 @@ type Project struct {
 	// Engine finds the container engine's client; nil: there is none. It is asked
 	// only when a stack could run in containers.
 	Engine func(context.Context) (engine.Engine, error)
+
+	folders fs.FS // another catalogue, in tests
 }
 
-// Plan chooses form and ports for the stacks and for what they need. It starts
-// and writes nothing.
-//
-// Its errors are mistakes of the person's: Meta "kind" is usage (a command line
-// that can never be right) or another word, Meta "fix" says what to type. What
-// is only not here is in Skipped.
-func (p Project) Plan(ctx context.Context, names []string) (*Plan, error) { panic("soon") }
+// find finds a stack of the project's catalogue.
+func (p Project) find(name string) (*Stack, error) { return findIn(p.catalogue(), name) }
 
-// A Plan is what will run.
-type Plan struct {
-	Project   Project
-	Instances []*Instance // in the order in which they can be started
-	Skipped   []Skipped
-	Warnings  []string
+func (p Project) catalogue() fs.FS {
+	if p.folders != nil {
+		return p.folders
+	}
+	return catalog.Folders()
 }
 
-// Skipped is a stack that was asked for, or is needed, and cannot run here.
-type Skipped struct {
-	Name string
-	Why  string
-	Fix  string // what to type
+// folder is where a stack's filled-in files and secrets are.
+func (p Project) folder(stack string) string { return filepath.Join(p.State, "stacks", stack) }
+
+// form is the one that a person has chosen for a stack.
+func (p Project) form(stack string) Form {
+	for _, f := range []Form{p.Forms[stack], p.Form} {
+		if f != "" {
+			return f
+		}
+	}
+	return FormAuto
 }
-
-// Instance is the instance of the stack; nil if it is not in the plan.
-func (pl *Plan) Instance(name string) *Instance { panic("soon") }
-
-// Prepare writes what the stacks need before they start: secrets (made once),
-// folders, filled-in files, requests for the runner, and stacks.json.
-func (pl *Plan) Prepare() error { panic("soon") }

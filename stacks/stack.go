@@ -24,6 +24,10 @@ const KindStack = "Stack"
 //	folder             the folder of its data in the project
 //	socket "NAME"      the path of a Unix socket: native form only
 //	native             whether it runs natively
+//	pinned "IMAGE"     whether its image is the catalogue's, and not another of the person's choice
+//	quote TEXT         the text in double quotes
+//	split TEXT         its words
+//	project            the project's id
 type Stack struct {
 	config.Where
 	APIVersion string `yaml:"apiVersion" check:"required,example=prism/v1" doc:"The version of the file's form: prism/v1."`
@@ -114,4 +118,5 @@ type Native struct {
 	Probe   *Probe            `yaml:"probe" doc:"Its probe, where it differs."`
 	Backend *Backend          `yaml:"backend" doc:"Its backend, where it differs."`
 	Offers  map[string]string `yaml:"offers" doc:"Variables for applications, where they differ. Templates."`
+	URLs    []URL             `yaml:"urls" doc:"What a person opens, where it differs."`
 }

@@ -82,6 +82,9 @@ type Run struct {
 // engine_missing (no socket), engine_stopped (a socket that nobody answers),
 // engine_forbidden (no permission), engine_old (its API is too old).
 type Engine interface {
+	// Program is the path of prism-compose.
+	Program() string
+
 	// Info asks who it is.
 	Info(ctx context.Context) (Info, error)
 
