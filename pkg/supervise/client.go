@@ -91,9 +91,8 @@ func (c *Client) call(ctx context.Context, req request, each func(reply) error) 
 	if _, err := conn.Write(append(line, '\n')); err != nil {
 		return c.broken(ctx, err)
 	}
-	in := json.NewDecoder(bufio.NewReader(conn))
+	in := json.NewDecoder(bufio.NewReader(patient{conn, c.Silence}))
 	for {
-		conn.SetReadDeadline(time.Now().Add(c.Silence))
 		var r reply
 		if err := in.Decode(&r); err != nil {
 			return c.broken(ctx, err)
@@ -109,6 +108,25 @@ func (c *Client) call(ctx context.Context, req request, each func(reply) error) 
 		if err := each(r); err != nil {
 			return err
 		}
+	}
+}
+
+// A patient reader hears nothing for at most silence. When we slept ourselves, the
+// silence says nothing, and it listens on.
+type patient struct {
+	conn    net.Conn
+	silence time.Duration
+}
+
+func (p patient) Read(b []byte) (int, error) {
+	for {
+		began := time.Now()
+		p.conn.SetReadDeadline(began.Add(p.silence))
+		n, err := p.conn.Read(b)
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && time.Since(began) > p.silence+time.Second {
+			continue
+		}
+		return n, err
 	}
 }
 

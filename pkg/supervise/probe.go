@@ -25,30 +25,33 @@ func (s *service) probe(ctx context.Context, inst Instance) {
 		return
 	}
 	p := s.spec.Ready
-	began := s.clk.Now()
-	pause, failures, ready, late := firstPause, 0, false, false
+	ran := newAwake(s.clk)
+	pause, wait, failures, ready, late := firstPause, time.Duration(0), 0, false, false
 	for {
 		err := s.check(ctx, inst)
 		if ctx.Err() != nil {
 			return
 		}
+		took, slept := ran.lap(wait + p.bound() + time.Second)
 		switch {
 		case err == nil && !ready:
 			ready, failures = true, 0
 			s.set(Ready, "", func(st *ServiceStatus) {
 				st.Late = false
 				if st.ReadyMS == 0 {
-					st.ReadyMS = max(1, s.clk.Now().Sub(began).Milliseconds())
+					st.ReadyMS = max(1, took.Milliseconds())
 				}
 			})
 		case err == nil:
 			failures = 0
+		case slept:
+			// Who could have answered slept too: ask again.
 		case ready:
 			if failures++; failures >= failuresToDegrade {
 				ready, late = false, true
 				s.set(Degraded, fmt.Sprintf("%s fails: %v", p.Name, err), nil)
 			}
-		case !late && s.clk.Now().Sub(began) >= p.Timeout:
+		case !late && took >= p.Timeout:
 			late = true
 			s.set(Degraded, fmt.Sprintf("not ready after %s: %s: %v", p.Timeout, p.Name, err),
 				func(st *ServiceStatus) { st.Late = true })
@@ -59,7 +62,7 @@ func (s *service) probe(ctx context.Context, inst Instance) {
 			s.compose()
 			s.sup.mu.Unlock()
 		}
-		wait := pause
+		wait = pause
 		if ready {
 			wait = p.Every
 			if failures > 0 {
@@ -82,14 +85,13 @@ func (s *service) probe(ctx context.Context, inst Instance) {
 	}
 }
 
+// bound is how long one check may take.
+func (p Probe) bound() time.Duration { return min(p.Timeout, 5*time.Second) }
+
 // attend watches a task, which has no probe: its end is what we wait for.
 func (s *service) attend(ctx context.Context) {
-	t := s.clk.NewTimer(s.spec.Ready.Timeout)
-	defer t.Stop()
-	select {
-	case <-t.C:
+	if s.sleep(s.spec.Ready.Timeout, ctx.Done()) {
 		s.set(Degraded, fmt.Sprintf("has not ended after %s", s.spec.Ready.Timeout), func(st *ServiceStatus) { st.Late = true })
-	case <-ctx.Done():
 	}
 }
 
@@ -99,8 +101,7 @@ func (s *service) check(ctx context.Context, inst Instance) error {
 	if p.Check == nil {
 		return nil
 	}
-	bound := min(p.Timeout, 5*time.Second)
-	ctx, cancel := context.WithTimeout(ctx, bound)
+	ctx, cancel := context.WithTimeout(ctx, p.bound())
 	defer cancel()
 	result := make(chan error, 1)
 	go func() { result <- p.Check(ctx, inst) }()
@@ -109,7 +110,7 @@ func (s *service) check(ctx context.Context, inst Instance) error {
 		return err
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return fmt.Errorf("no answer within %s", bound)
+			return fmt.Errorf("no answer within %s", p.bound())
 		}
 		return ctx.Err()
 	}

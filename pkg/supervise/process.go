@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/prism-data-layer/prism/pkg/clock"
 )
 
 // EnvNonce is the variable in a child's environment that tells it, and all it
@@ -61,7 +63,8 @@ func (p *Process) signal(sig syscall.Signal) bool {
 // everything it forked. It returns what could not be killed.
 func (p *Process) End(grace time.Duration) (left []int) {
 	if p.signal(syscall.SIGTERM) {
-		for end := time.Now().Add(grace); time.Now().Before(end) && p.Alive(); {
+		ran := newAwake(clock.Real())
+		for took := time.Duration(0); took < grace && p.Alive(); took, _ = ran.lap(time.Second) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}

@@ -255,6 +255,15 @@ func (r *rig) starts(name string) int {
 	return r.service(name).starts
 }
 
+// says waits until the last line of the service is text.
+func (r *rig) says(name, text string) {
+	r.t.Helper()
+	until(r.t, name+" says "+text, func() bool {
+		l := r.service(name).logs.last(1)
+		return len(l) == 1 && l[0] == text
+	})
+}
+
 func terminate(t *testing.T, pid int) {
 	t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {

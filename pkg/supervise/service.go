@@ -370,13 +370,19 @@ func (s *service) terminate(c *child, exited <-chan outcome, why string) outcome
 	s.set(Stopping, why, nil)
 	if !s.hurried() {
 		c.askToStop()
-		t := s.clk.NewTimer(s.spec.Stop)
-		defer t.Stop()
+		over := make(chan struct{})
+		defer close(over)
+		late := make(chan struct{})
+		go func() {
+			if s.sleep(s.spec.Stop, over) {
+				close(late)
+			}
+		}()
 		select {
 		case out := <-exited:
 			return out
 		case <-s.sup.kill:
-		case <-t.C:
+		case <-late:
 			s.set(Stopping, fmt.Sprintf("did not stop within %s and is killed", s.spec.Stop), nil)
 		}
 	}

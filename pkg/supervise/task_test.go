@@ -86,13 +86,14 @@ func TestTaskThatFailsIsSaidAndWaitsForARepair(t *testing.T) {
 
 func TestTaskThatDoesNotEndInTimeIsLateAndMayStillBeDone(t *testing.T) {
 	t.Parallel()
-	s := childSpec("migrate", "sleep", "")
+	s := childSpec("migrate", "talk", "up")
 	s.Task, s.Ready.Timeout = true, 50*time.Millisecond
 	r := supervise(t, Options{Services: []Spec{s}})
 	got := r.in("migrate", Degraded)
 	if got.Message != "has not ended after 50ms" || !got.Late || got.PID == 0 {
 		t.Fatalf("got %+v", got)
 	}
+	r.says("migrate", "up") // it listens for signals by then
 	terminate(t, got.PID)
 	if got = r.in("migrate", Done); got.Late || got.Message != "" {
 		t.Errorf("got %+v", got)
