@@ -3,6 +3,7 @@ package stacks
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,12 +18,13 @@ func (i *Instance) Export(dir string) error {
 	if err := i.writeFiles(folder); err != nil {
 		return err
 	}
-	compose, err := i.composeFile()
-	if err != nil {
+	if err := config.WriteFile(filepath.Join(folder, "compose.yaml"), i.compose); err != nil {
 		return err
 	}
-	if err := config.WriteFile(filepath.Join(folder, "compose.yaml"), compose); err != nil {
-		return err
+	if i.composeNames("PRISM_DATA") {
+		if err := os.MkdirAll(filepath.Join(folder, "data"), 0o700); err != nil {
+			return cannot("make", folder, err)
+		}
 	}
 	env := i.composeEnv(".", "./data")
 	for name, value := range env {

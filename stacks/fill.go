@@ -22,6 +22,9 @@ func (i *Instance) fill() error {
 	i.secrets = map[string]bool{}
 	if i.Form == FormContainer {
 		i.setImages()
+		if err := i.setCompose(); err != nil {
+			return err
+		}
 	}
 	t := &texts{funcs: i.funcs(noSecrets{})}
 	if n := i.native(); n != nil {
@@ -194,14 +197,6 @@ func (i *Instance) funcs(v vault) template.FuncMap {
 				return "", fmt.Errorf("a container has no socket %q", name)
 			}
 			return strings.TrimSuffix(i.project.Socket, ".sock") + "." + name, nil
-		},
-		"pinned": func(name string) (bool, error) {
-			for _, image := range i.Stack.Images {
-				if image.Name == name {
-					return i.Images[name] == image.Image, nil
-				}
-			}
-			return false, fmt.Errorf("there is no image %q", name)
 		},
 	}
 }

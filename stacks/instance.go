@@ -1,7 +1,10 @@
 package stacks
 
 import (
+	"bytes"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -26,6 +29,7 @@ type Instance struct {
 	rootless bool
 	held     bool // its containers run already: a runner that was killed has left them
 
+	compose  []byte          // compose.yaml; nil natively
 	secrets  map[string]bool // those that its texts name
 	args     []string
 	env      []string
@@ -101,10 +105,20 @@ func (i *Instance) composeEnv(folder, data string) map[string]string {
 	for name, ref := range i.Images {
 		env["PRISM_IMAGE_"+variable(name)] = ref
 	}
+	for _, name := range i.Stack.Secrets {
+		if i.composeNames("PRISM_SECRET_" + variable(name)) {
+			env["PRISM_SECRET_"+variable(name)], _ = readSecret(i.secretFile(name)) //nolint:errcheck // it is there after Prepare
+		}
+	}
 	for _, f := range i.files() {
 		env["PRISM_FILE_"+variable(f.Name)] = filepath.Join(folder, f.Name)
 	}
 	return env
+}
+
+// composeNames reports whether compose.yaml names a variable.
+func (i *Instance) composeNames(name string) bool {
+	return bytes.Contains(i.compose, []byte("${"+name+"}"))
 }
 
 // files are those that its form needs.
@@ -116,6 +130,21 @@ func (i *Instance) files() []File {
 		}
 	}
 	return list
+}
+
+// setCompose reads compose.yaml, and marks the secrets that it names.
+func (i *Instance) setCompose() error {
+	text, err := fs.ReadFile(i.project.catalogue(), path.Join(i.Stack.Name, "compose.yaml"))
+	if err != nil {
+		return err
+	}
+	i.compose = text
+	for _, name := range i.Stack.Secrets {
+		if i.composeNames("PRISM_SECRET_" + variable(name)) {
+			i.secrets[name] = true
+		}
+	}
+	return nil
 }
 
 // setImages takes the pinned images, or those that a person has chosen.

@@ -87,8 +87,8 @@ func (r *reserved) free() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (r reserved) close() {
-	for _, l := range r {
+func (r *reserved) close() {
+	for _, l := range *r {
 		l.Close()
 	}
 }

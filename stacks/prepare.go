@@ -5,7 +5,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -36,26 +35,18 @@ func (i *Instance) prepare() error {
 	if i.Form == FormNative {
 		return os.MkdirAll(i.Data, 0o700)
 	}
-	compose, err := i.composeFile()
-	if err != nil {
-		return err
-	}
-	if strings.Contains(string(compose), "${PRISM_DATA}") {
+	if i.composeNames("PRISM_DATA") {
 		if err := os.MkdirAll(i.Data, 0o700); err != nil {
-			return err
+			return cannot("make", i.Data, err)
 		}
 	}
-	if err := config.WriteFile(filepath.Join(i.folder(), "compose.yaml"), compose); err != nil {
+	if err := config.WriteFile(filepath.Join(i.folder(), "compose.yaml"), i.compose); err != nil {
 		return err
 	}
 	return engine.WriteRequest(i.requestFile(), i.Compose(), containerStop)
 }
 
 func (i *Instance) requestFile() string { return filepath.Join(i.folder(), "run.json") }
-
-func (i *Instance) composeFile() ([]byte, error) {
-	return fs.ReadFile(i.project.catalogue(), path.Join(i.Stack.Name, "compose.yaml"))
-}
 
 // writeFiles writes secrets and filled-in files into a folder that is only its
 // owner's.

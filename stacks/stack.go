@@ -24,7 +24,6 @@ const KindStack = "Stack"
 //	folder             the folder of its data in the project
 //	socket "NAME"      the path of a Unix socket: native form only
 //	native             whether it runs natively
-//	pinned "IMAGE"     whether its image is the catalogue's, and not another of the person's choice
 //	quote TEXT         the text in double quotes
 //	split TEXT         its words
 //	project            the project's id
@@ -42,7 +41,7 @@ type Stack struct {
 	Covers []string    `yaml:"covers" doc:"Stacks whose work it does: they are left out where it runs."`
 
 	Ports   []Port            `yaml:"ports" doc:"What it listens on, on loopback. compose.yaml names them \\${PRISM_PORT_NAME}."`
-	Secrets []string          `yaml:"secrets" doc:"Secrets that are made once per project, for its owner's eyes."`
+	Secrets []string          `yaml:"secrets" doc:"Secrets that are made once per project, for its owner's eyes. compose.yaml may name them \\${PRISM_SECRET_NAME} where a container takes them in no other way."`
 	Files   []File            `yaml:"files" doc:"Files of its folder that are filled in and given to it. compose.yaml names them \\${PRISM_FILE_NAME}."`
 	Probe   Probe             `yaml:"probe" doc:"How we ask whether it works."`
 	Backend *Backend          `yaml:"backend" doc:"The backend that the gateway gets."`

@@ -170,6 +170,11 @@ func (d *decoder) value(n *node, v reflect.Value, s slot) {
 		if d.want(n, kindMapping, s) {
 			d.structure(n, v, s.path)
 		}
+	case t.Kind() == reflect.Pointer: // a struct that may be left out
+		if d.want(n, kindMapping, s) {
+			v.Set(reflect.New(t.Elem()))
+			d.structure(n, v.Elem(), s.path)
+		}
 	case t.Kind() == reflect.Slice:
 		d.list(n, v, s)
 	case t.Kind() == reflect.Map:

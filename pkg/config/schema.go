@@ -112,7 +112,7 @@ func takes(t reflect.Type) string {
 		return "true or false"
 	case reflect.Slice:
 		return "a list"
-	case reflect.Struct, reflect.Map:
+	case reflect.Struct, reflect.Map, reflect.Pointer:
 		return "a mapping"
 	case reflect.Float32, reflect.Float64:
 		return "a number"
@@ -154,6 +154,8 @@ func schemaOf(t reflect.Type) map[string]any {
 		return map[string]any{"type": "object", "additionalProperties": schemaOf(t.Elem())}
 	case reflect.Struct:
 		return objectSchema(t)
+	case reflect.Pointer:
+		return schemaOf(t.Elem())
 	}
 	return map[string]any{"type": "integer"}
 }
