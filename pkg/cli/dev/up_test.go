@@ -109,8 +109,8 @@ func TestNoContextWhereNothingWasStarted(t *testing.T) {
 
 func TestSupervisorIsStartedWithTheSameWishes(t *testing.T) {
 	t.Parallel()
-	o := &upOptions{AllowSkew: true, AutoPorts: true, PortOffset: 7}
-	if got := strings.Join(o.childArgs(&plan{program: "/bin/prismd"}), " "); got != "dev up --supervisor --prismd /bin/prismd --allow-skew --auto-ports --port-offset=7" {
+	o := &upOptions{AllowSkew: true, wish: wish{AutoPorts: true, PortOffset: 7}}
+	if got := strings.Join(o.childArgs(&plan{program: "/bin/prismd"}), " "); got != "dev up --supervisor --progress plain --prismd /bin/prismd --allow-skew --auto-ports --port-offset=7" {
 		t.Errorf("got %s", got)
 	}
 }
