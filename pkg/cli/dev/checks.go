@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,20 +54,20 @@ func (o *doctorOptions) checks(p project) []func(context.Context) []finding {
 
 func checkConfig(p project) finding {
 	if p.file == "" {
-		return finding{"config", pass, "no prism.yaml: the built-in settings hold", ""}
+		return finding{ID: "config", State: pass, Text: "no prism.yaml: the built-in settings hold"}
 	}
 	if _, err := config.LoadGateway(p.file, config.Load{Dir: filepath.Dir(p.file)}); err != nil {
-		return finding{"config", bad, firstLine(err.Error()), "prismctl config validate " + filepath.Base(p.file)}
+		return finding{ID: "config", State: bad, Text: firstLine(err.Error()), Fix: "prismctl config validate " + filepath.Base(p.file)}
 	}
-	return finding{"config", pass, filepath.Base(p.file) + " is valid", ""}
+	return finding{ID: "config", State: pass, Text: filepath.Base(p.file) + " is valid"}
 }
 
 // checkOwn: one that cannot be read was refused before.
 func checkOwn(p project) finding {
 	if p.own == nil {
-		return finding{"project", pass, "no " + config.ProjectFile + ": nothing is started beside the gateway unless it is asked for", ""}
+		return finding{ID: "project", State: pass, Text: "no " + config.ProjectFile + ": nothing is started beside the gateway unless it is asked for"}
 	}
-	return finding{"project", pass, config.ProjectFile + " is valid", ""}
+	return finding{ID: "project", State: pass, Text: config.ProjectFile + " is valid"}
 }
 
 func firstLine(text string) string {
@@ -80,9 +81,9 @@ func (o *doctorOptions) checkProgram(ctx context.Context) finding {
 		err = o.Up.sameVersion(ctx, path)
 	}
 	if err != nil {
-		return finding{"prismd", bad, err.Error(), "make build"}
+		return finding{ID: "prismd", State: bad, Text: err.Error(), Fix: "make build"}
 	}
-	return finding{"prismd", pass, "found, of the same version", ""}
+	return finding{ID: "prismd", State: pass, Text: "found, of the same version"}
 }
 
 func checkFolder(id, dir string) finding {
@@ -91,14 +92,14 @@ func checkFolder(id, dir string) finding {
 		if err == nil && info.IsDir() {
 			f, err := os.CreateTemp(at, ".prism-doctor-*")
 			if err != nil {
-				return finding{id, bad, "the folder for " + id + " cannot be written to", "make it writable, or choose another"}
+				return finding{ID: id, State: bad, Text: "the folder for " + id + " cannot be written to", Fix: "make it writable, or choose another"}
 			}
 			f.Close()
 			os.Remove(f.Name())
-			return finding{id, pass, "the folder for " + id + " can be written to", ""}
+			return finding{ID: id, State: pass, Text: "the folder for " + id + " can be written to"}
 		}
 		if filepath.Dir(at) == at {
-			return finding{id, bad, "there is no folder for " + id, "set HOME, or XDG_STATE_HOME"}
+			return finding{ID: id, State: bad, Text: "there is no folder for " + id, Fix: "set HOME, or XDG_STATE_HOME"}
 		}
 	}
 }
@@ -107,10 +108,10 @@ func checkFolder(id, dir string) finding {
 func checkModes(p project) finding {
 	for _, dir := range []string{p.state, p.logs()} {
 		if info, err := os.Stat(dir); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-			return finding{"modes", warn, fmt.Sprintf("others can look into %s (%s)", dir, info.Mode().Perm()), "prismctl dev doctor --fix"}
+			return finding{ID: "modes", State: warn, Text: fmt.Sprintf("others can look into %s (%s)", dir, info.Mode().Perm()), Fix: "prismctl dev doctor --fix"}
 		}
 	}
-	return finding{"modes", pass, "state and logs are for your eyes only", ""}
+	return finding{ID: "modes", State: pass, Text: "state and logs are for your eyes only"}
 }
 
 // closeFolder closes a folder of ours to others.
@@ -142,9 +143,9 @@ func brokenState(p project) []string {
 
 func checkStateFiles(p project) finding {
 	if names := brokenState(p); names != nil {
-		return finding{"state-files", bad, "cannot be read: " + strings.Join(names, ", "), "prismctl dev doctor --fix"}
+		return finding{ID: "state-files", State: bad, Text: "cannot be read: " + strings.Join(names, ", "), Fix: "prismctl dev doctor --fix"}
 	}
-	return finding{"state-files", pass, "what the last up has left can be read", ""}
+	return finding{ID: "state-files", State: pass, Text: "what the last up has left can be read"}
 }
 
 // setAside keeps what cannot be read for whoever wants to look, as .bad.
@@ -161,19 +162,19 @@ func (p project) setAside() (done []string, err error) {
 
 func checkSocket(p project) finding {
 	if _, err := supervise.Dial(p.socket); err != nil && !notRunning(err) {
-		return finding{"socket", bad, err.Error(), "remove what is in the way"}
+		return finding{ID: "socket", State: bad, Text: err.Error(), Fix: "remove what is in the way"}
 	}
-	return finding{"socket", pass, "the control socket is ours", ""}
+	return finding{ID: "socket", State: pass, Text: "the control socket is ours"}
 }
 
 func checkIsolation() finding {
 	if runtime.GOOS != "linux" {
-		return finding{"isolation", warn, "no cgroups on this system: a service that leaves its process group escapes", "use Linux where that matters"}
+		return finding{ID: "isolation", State: warn, Text: "no cgroups on this system: a service that leaves its process group escapes", Fix: "use Linux where that matters"}
 	}
 	if _, err := exec.LookPath("true"); err != nil {
-		return finding{"isolation", warn, "PATH holds no programs", "set PATH"}
+		return finding{ID: "isolation", State: warn, Text: "PATH holds no programs", Fix: "set PATH"}
 	}
-	return finding{"isolation", pass, "every descendant of a service is ended with it", ""}
+	return finding{ID: "isolation", State: pass, Text: "every descendant of a service is ended with it"}
 }
 
 // enoughFiles is what a gateway with 1,000 connections needs, with room.
@@ -183,11 +184,11 @@ func checkFiles() finding {
 	n, err := openFiles()
 	switch {
 	case err != nil:
-		return finding{"files", warn, "the limit of open files is not known", ""}
+		return finding{ID: "files", State: warn, Text: "the limit of open files is not known"}
 	case n < enoughFiles:
-		return finding{"files", warn, fmt.Sprintf("only %d files may be open", n), "ulimit -n 65536"}
+		return finding{ID: "files", State: warn, Text: fmt.Sprintf("only %d files may be open", n), Fix: "ulimit -n 65536"}
 	}
-	return finding{"files", pass, fmt.Sprintf("%d files may be open", n), ""}
+	return finding{ID: "files", State: pass, Text: fmt.Sprintf("%d files may be open", n)}
 }
 
 // enoughMemory is what a gateway and a store want to be at ease.
@@ -197,22 +198,22 @@ func checkMemory() finding {
 	total, free, err := memory()
 	switch {
 	case err != nil:
-		return finding{"memory", pass, "this system does not tell its memory", ""}
+		return finding{ID: "memory", State: pass, Text: "this system does not tell its memory"}
 	case free < enoughMemory:
-		return finding{"memory", warn, fmt.Sprintf("%s of %s of memory are free", size(free), size(total)), "end what needs much, or leave stacks out"}
+		return finding{ID: "memory", State: warn, Text: fmt.Sprintf("%s of %s of memory are free", size(free), size(total)), Fix: "end what needs much, or leave stacks out"}
 	}
-	return finding{"memory", pass, fmt.Sprintf("%s of %s of memory are free", size(free), size(total)), ""}
+	return finding{ID: "memory", State: pass, Text: fmt.Sprintf("%s of %s of memory are free", size(free), size(total))}
 }
 
 func checkDisk(p project) finding {
 	free, err := freeDisk(p.Root)
 	switch {
 	case err != nil:
-		return finding{"disk", warn, "the room on the disk is not known: " + err.Error(), ""}
+		return finding{ID: "disk", State: warn, Text: "the room on the disk is not known: " + err.Error()}
 	case free < minDisk:
-		return finding{"disk", bad, size(free) + " of disk are free", "make room: the stores refuse writes on a full disk"}
+		return finding{ID: "disk", State: bad, Text: size(free) + " of disk are free", Fix: "make room: the stores refuse writes on a full disk"}
 	}
-	return finding{"disk", pass, size(free) + " of disk are free", ""}
+	return finding{ID: "disk", State: pass, Text: size(free) + " of disk are free"}
 }
 
 // The first day on which this program can run, and how far two clocks of one
@@ -225,17 +226,17 @@ const clockSlack = 2 * time.Second
 // was never set is seen without.
 func (o *doctorOptions) checkClock(ctx context.Context, p project) finding {
 	if o.Clock.Now().Before(beganAt) {
-		return finding{"clock", bad, "the clock says " + o.Clock.Now().Format(time.DateOnly), "set the clock: certificates and expiries depend on it"}
+		return finding{ID: "clock", State: bad, Text: "the clock says " + o.Clock.Now().Format(time.DateOnly), Fix: "set the clock: certificates and expiries depend on it"}
 	}
 	st, err := p.status(ctx)
 	if s := st.Service(gateway); err == nil && st.Running && s != nil && s.State == supervise.Ready {
 		if theirs, err := dateOf(ctx, addressOf("metrics", s.Listen["metrics"])); err == nil {
 			if apart := o.Clock.Now().Sub(theirs).Abs(); apart > clockSlack {
-				return finding{"clock", warn, "the gateway's clock and ours are " + apart.Round(time.Second).String() + " apart", "set the clock"}
+				return finding{ID: "clock", State: warn, Text: "the gateway's clock and ours are " + apart.Round(time.Second).String() + " apart", Fix: "set the clock"}
 			}
 		}
 	}
-	return finding{"clock", pass, "the clock is set", ""}
+	return finding{ID: "clock", State: pass, Text: "the clock is set"}
 }
 
 // dateOf is the time on the clock of an HTTP server, to the second.
@@ -258,46 +259,46 @@ func dateOf(ctx context.Context, url string) (time.Time, error) {
 func (o *doctorOptions) checkTerminal() finding {
 	switch {
 	case !o.IO.IsTTY(iostreams.Err):
-		return finding{"terminal", pass, "no terminal: changes are told line by line", ""}
+		return finding{ID: "terminal", State: pass, Text: "no terminal: changes are told line by line"}
 	case o.IO.Env("TERM") == "dumb" || o.IO.Env("TERM") == "":
-		return finding{"terminal", warn, "TERM names no terminal that can be redrawn: changes are told line by line", "set TERM"}
+		return finding{ID: "terminal", State: warn, Text: "TERM names no terminal that can be redrawn: changes are told line by line", Fix: "set TERM"}
 	case !o.IO.UTF8():
-		return finding{"terminal", warn, "the locale is not UTF-8: signs are drawn in ASCII", "export LANG=C.UTF-8"}
+		return finding{ID: "terminal", State: warn, Text: "the locale is not UTF-8: signs are drawn in ASCII", Fix: "export LANG=C.UTF-8"}
 	case o.IO.Width() < 80:
-		return finding{"terminal", warn, fmt.Sprintf("it is %d columns wide: tables are cut", o.IO.Width()), "make it 80 columns wide"}
+		return finding{ID: "terminal", State: warn, Text: fmt.Sprintf("it is %d columns wide: tables are cut", o.IO.Width()), Fix: "make it 80 columns wide"}
 	}
-	return finding{"terminal", pass, "it can be redrawn", ""}
+	return finding{ID: "terminal", State: pass, Text: "it can be redrawn"}
 }
 
 // checkLoopback: everything is reached there, by number and by name.
 func checkLoopback(ctx context.Context) finding {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
 	if err != nil {
-		return finding{"loopback", bad, "nothing can listen on " + loopback, "bring the interface lo up"}
+		return finding{ID: "loopback", State: bad, Text: "nothing can listen on " + loopback, Fix: "bring the interface lo up"}
 	}
 	l.Close()
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupHost(ctx, "localhost")
 	if err != nil || len(addrs) == 0 {
-		return finding{"loopback", warn, "the name localhost is not known", "write 127.0.0.1 localhost into the hosts file"}
+		return finding{ID: "loopback", State: warn, Text: "the name localhost is not known", Fix: "write 127.0.0.1 localhost into the hosts file"}
 	}
 	for _, a := range addrs {
 		if ip := net.ParseIP(a); ip == nil || !ip.IsLoopback() {
-			return finding{"loopback", warn, "localhost is " + a, "write 127.0.0.1 localhost into the hosts file"}
+			return finding{ID: "loopback", State: warn, Text: "localhost is " + a, Fix: "write 127.0.0.1 localhost into the hosts file"}
 		}
 	}
-	return finding{"loopback", pass, "127.0.0.1 and localhost are this machine", ""}
+	return finding{ID: "loopback", State: pass, Text: "127.0.0.1 and localhost are this machine"}
 }
 
 // checkPorts opens what up would open, for a moment.
 func (o *doctorOptions) checkPorts(ctx context.Context, p project) finding {
 	if _, err := supervise.Dial(p.socket); err == nil {
-		return finding{"ports", pass, "in use by this project", ""}
+		return finding{ID: "ports", State: pass, Text: "in use by this project"}
 	}
 	pl, err := makePlan(ctx, o.Up, p)
 	if err != nil {
-		return finding{"ports", warn, "not tried: the checks above come first", ""}
+		return finding{ID: "ports", State: warn, Text: "not tried: the checks above come first"}
 	}
 	var taken []string
 	for _, s := range pl.specs {
@@ -311,9 +312,9 @@ func (o *doctorOptions) checkPorts(ctx context.Context, p project) finding {
 		}
 	}
 	if taken != nil {
-		return finding{"ports", bad, "in use by others: " + strings.Join(taken, ", "), "prismctl dev up names who; --auto-ports takes others"}
+		return finding{ID: "ports", State: bad, Text: "in use by others: " + strings.Join(taken, ", "), Fix: "prismctl dev up names who; --auto-ports takes others"}
 	}
-	return finding{"ports", pass, "all are free", ""}
+	return finding{ID: "ports", State: pass, Text: "all are free"}
 }
 
 func checkRunning(ctx context.Context, p project) finding {
@@ -325,17 +326,17 @@ func checkRunning(ctx context.Context, p project) finding {
 	}
 	switch {
 	case err != nil:
-		return finding{"running", bad, prism.From(err).Message, "prismctl dev down"}
+		return finding{ID: "running", State: bad, Text: prism.From(err).Message, Fix: "prismctl dev down"}
 	case !st.Running && leftovers(st) != nil:
-		return finding{"running", bad, "a killed supervisor has left " + strings.Join(leftovers(st), ", "), "prismctl dev doctor --fix"}
+		return finding{ID: "running", State: bad, Text: "a killed supervisor has left " + strings.Join(leftovers(st), ", "), Fix: "prismctl dev doctor --fix"}
 	case !st.Running && st.Supervisor == 0 && st.Service(gateway) == nil:
-		return finding{"running", pass, "nothing runs here yet", "prismctl dev up"}
+		return finding{ID: "running", State: pass, Text: "nothing runs here yet", Fix: "prismctl dev up"}
 	case !st.Running:
-		return finding{"running", pass, "nothing runs here now", "prismctl dev up"}
+		return finding{ID: "running", State: pass, Text: "nothing runs here now", Fix: "prismctl dev up"}
 	case !st.Ready:
-		return finding{"running", bad, notReady(st).Error(), "prismctl dev logs"}
+		return finding{ID: "running", State: bad, Text: notReady(st).Error(), Fix: "prismctl dev logs"}
 	}
-	return finding{"running", pass, "all that runs here is ready", ""}
+	return finding{ID: "running", State: pass, Text: "all that runs here is ready"}
 }
 
 // leftovers are processes without a supervisor.
@@ -352,7 +353,7 @@ func leftovers(st supervise.Status) (list []string) {
 func checkOthers(p project) finding {
 	all, err := supervise.List(filepath.Join(p.dirs.State, "dev"))
 	if err != nil {
-		return finding{"projects", warn, err.Error(), ""}
+		return finding{ID: "projects", State: warn, Text: err.Error()}
 	}
 	var wrong []string
 	running := 0
@@ -365,9 +366,9 @@ func checkOthers(p project) finding {
 		}
 	}
 	if wrong != nil {
-		return finding{"projects", warn, "killed supervisors have left processes of " + strings.Join(wrong, ", "), "prismctl dev down --all"}
+		return finding{ID: "projects", State: warn, Text: "killed supervisors have left processes of " + strings.Join(wrong, ", "), Fix: "prismctl dev down --all"}
 	}
-	return finding{"projects", pass, fmt.Sprintf("%s of this machine, of which %d run", cli.Plural(len(all), "project"), running), ""}
+	return finding{ID: "projects", State: pass, Text: fmt.Sprintf("%s of this machine, of which %d run", cli.Plural(len(all), "project"), running)}
 }
 
 // engineTime bounds what is asked of the engine.
@@ -384,18 +385,18 @@ func (o *doctorOptions) checkEngine(ctx context.Context, p project) []finding {
 	}
 	broken := func(id string, err error) finding {
 		e := prism.From(err)
-		return finding{id, state, e.Message, e.Meta["fix"]}
+		return finding{ID: id, State: state, Text: e.Message, Fix: e.Meta["fix"]}
 	}
 	e, err := p.engine()(ctx)
 	if err != nil {
-		return []finding{broken("compose", err), {"engine", warn, "not asked: prism-compose comes first", ""}, {"images", warn, "not asked", ""}, {"containers", pass, "none was ever used here", ""}}
+		return []finding{broken("compose", err), {ID: "engine", State: warn, Text: "not asked: prism-compose comes first"}, {ID: "images", State: pass, Text: "not asked"}, {ID: "containers", State: pass, Text: "not asked"}}
 	}
-	list := []finding{{"compose", pass, "prism-compose is here", ""}}
+	list := []finding{{ID: "compose", State: pass, Text: "prism-compose is here"}}
 	info, err := e.Info(ctx)
 	if err != nil {
-		return append(list, broken("engine", err), finding{"images", warn, "not asked", ""}, finding{"containers", warn, "not asked", ""})
+		return append(list, broken("engine", err), finding{ID: "images", State: pass, Text: "not asked"}, finding{ID: "containers", State: pass, Text: "not asked"})
 	}
-	list = append(list, finding{"engine", pass, fmt.Sprintf("%s answers: version %s, API %s", info.Endpoint, info.Version, info.API), ""})
+	list = append(list, finding{ID: "engine", State: pass, Text: fmt.Sprintf("%s answers: version %s, API %s", info.Endpoint, info.Version, info.API)})
 	var missing []string
 	all, err := stacks.Catalog()
 	for _, s := range all {
@@ -410,9 +411,9 @@ func (o *doctorOptions) checkEngine(ctx context.Context, p project) []finding {
 	case err != nil:
 		list = append(list, broken("images", err))
 	case missing != nil:
-		list = append(list, finding{"images", pass, "pulled when first needed: " + strings.Join(missing, ", "), ""})
+		list = append(list, finding{ID: "images", State: pass, Text: "pulled when first needed: " + strings.Join(missing, ", ")})
 	default:
-		list = append(list, finding{"images", pass, "all are here", ""})
+		list = append(list, finding{ID: "images", State: pass, Text: "all are here"})
 	}
 	things, err := e.List(ctx, p.ID)
 	_, dial := supervise.Dial(p.socket)
@@ -420,42 +421,43 @@ func (o *doctorOptions) checkEngine(ctx context.Context, p project) []finding {
 	case err != nil:
 		list = append(list, broken("containers", err))
 	case dial != nil && len(things) > 0 && containers(things) > 0:
-		list = append(list, finding{"containers", bad, cli.Plural(containers(things), "container") + " of this project, and no supervisor", "prismctl dev down"})
+		list = append(list, finding{ID: "containers", State: bad, Text: cli.Plural(containers(things), "container") + " of this project, and no supervisor", Fix: "prismctl dev down"})
 	default:
-		list = append(list, finding{"containers", pass, cli.Plural(containers(things), "container") + " of this project", ""})
+		list = append(list, finding{ID: "containers", State: pass, Text: cli.Plural(containers(things), "container") + " of this project"})
 	}
 	return list
 }
 
-// checkStacks says of each stack whether it could be started here, and what of
-// it was never tried.
+// checkStacks says of each stack whether it could be started here. That one
+// cannot is a warning only where it is asked for.
 func (o *doctorOptions) checkStacks(ctx context.Context, p project) []finding {
 	ctx, cancel := context.WithTimeout(ctx, engineTime)
 	defer cancel()
 	all, err := stacks.Catalog()
 	if err != nil {
-		return []finding{{"stacks", bad, err.Error(), ""}}
+		return []finding{{ID: "stacks", State: bad, Text: err.Error()}}
 	}
+	wanted := o.Up.names(p.own)
+	sp := p.stackProject(o.Up.wish)
 	var list []finding
 	for _, s := range all {
-		id := "stack-" + s.Name
-		pl, err := p.stackProject(wish{Form: o.Up.Form}).Plan(ctx, []string{s.Name})
-		untried := ""
-		if s.Missing != "" {
-			untried = "; never tried: " + s.Missing
-		}
+		f := finding{ID: "stack-" + s.Name, State: pass, Untried: s.Missing}
+		pl, err := sp.Plan(ctx, []string{s.Name})
 		switch {
 		case err != nil:
-			list = append(list, finding{id, warn, prism.From(err).Message, prism.From(err).Meta["fix"]})
+			f.State, f.Text, f.Fix = warn, prism.From(err).Message, prism.From(err).Meta["fix"]
 		case pl.Instance(s.Name) == nil:
-			why, fix := "it cannot run here", ""
+			f.Text = "it cannot run here"
 			for _, skip := range pl.Skipped {
-				why, fix = skip.Why, skip.Fix
+				f.Text, f.Fix = "skipped here: "+skip.Why, skip.Fix
 			}
-			list = append(list, finding{id, warn, "skipped here: " + why + untried, fix})
+			if slices.Contains(wanted, s.Name) {
+				f.State = warn
+			}
 		default:
-			list = append(list, finding{id, pass, fmt.Sprintf("dev up --with %s starts it (%s)%s", s.Name, pl.Instance(s.Name).Form, untried), ""})
+			f.Text = fmt.Sprintf("dev up --with %s starts it (%s)", s.Name, pl.Instance(s.Name).Form)
 		}
+		list = append(list, f)
 	}
 	return list
 }

@@ -28,6 +28,8 @@ type doctorOptions struct {
 // A finding is what one check has found.
 type finding struct {
 	ID, State, Text, Fix string
+
+	Untried string // of a stack
 }
 
 // The states of a finding.
@@ -49,6 +51,7 @@ func findings() cli.Kind[finding] {
 		cli.State("state", "STATE", "pass, warn or fail", func(x finding) string { return x.State }),
 		cli.Text("text", "FOUND", "what was found", func(x finding) string { return x.Text }),
 		cli.Text("fix", "FIX", "what to do", func(x finding) string { return x.Fix }),
+		cli.Text("untried", "UNTRIED", "what of a stack was never run by the tests of this version, and why", func(x finding) string { return x.Untried }).OnlyWide(),
 	}}
 }
 
@@ -112,10 +115,6 @@ func runDoctor(ctx context.Context, o *doctorOptions) error {
 
 // examine runs every check, all at once.
 func (o *doctorOptions) examine(ctx context.Context, p project) []finding {
-	var err error
-	if o.Up.wish, err = p.lastWish(); err != nil {
-		o.Up.wish = wish{}
-	}
 	checks := o.checks(p)
 	found := make([][]finding, len(checks))
 	var wg sync.WaitGroup

@@ -94,9 +94,6 @@ func (o *graphOptions) nodes(ctx context.Context, p project) (nodes []node, err 
 		}
 		return nodes, nil
 	}
-	if o.Up.wish, err = p.lastWish(); err != nil {
-		return nil, err
-	}
 	pl, err := makePlan(ctx, o.Up, p)
 	if err != nil {
 		return nil, err

@@ -34,15 +34,18 @@ var secretName = regexp.MustCompile(`(?i)(pass(word|wd)?|secret|token|credential
 // looksSecret finds what is written behind such a name, and tokens that are
 // known by their form.
 var looksSecret = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)("?[\w.-]*(?:passw(?:or)?d|secret|token|credential|api_?key|private_?key)[\w.-]*"?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,}"']+)`),
+	regexp.MustCompile(`(?i)("?[\w.-]*(?:passw(?:or)?d|secret|token|credential|api_?key|private_?key)[\w.-]*\\?"?\s*[:=]\s*)(\\?"[^"\n]*"|'[^'\n]*'|[^\s,}"'\\]+)`),
 	regexp.MustCompile(`(?i)(\b(?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})`),
 	regexp.MustCompile(`([a-z][a-z0-9+.-]*://[^/\s:@"']*:)([^@/\s"']+)(@)`),
 	regexp.MustCompile(`()(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)`),
 	regexp.MustCompile(`()(-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----)`),
 }
 
+// quoted finds how a value begins that stands in quotes, of JSON in JSON too.
+var quoted = regexp.MustCompile(`^\\?["']`)
+
 // secretFileKey is one whose value is the name of a file, which is no secret.
-var secretFileKey = regexp.MustCompile(`(?i)_?files?"?\s*[:=]\s*$`)
+var secretFileKey = regexp.MustCompile(`(?i)_?files?\\?"?\s*[:=]\s*$`)
 
 // redactor gathers what the project knows to be secret.
 func (p project) redactor() (*redactor, error) {
@@ -86,8 +89,8 @@ func (r *redactor) add(secret string) {
 		return
 	}
 	r.n++
-	quoted, _ := json.Marshal(secret) //nolint:errcheck // a string can be written
-	for _, form := range []string{secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
+	inJSON, _ := json.Marshal(secret) //nolint:errcheck // a string can be written
+	for _, form := range []string{secret, strings.Trim(string(inJSON), `"`), url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
 		r.secrets = append(r.secrets, []byte(form))
 	}
 }
@@ -104,7 +107,8 @@ func (r *redactor) clean(text []byte) []byte {
 			if secretFileKey.Match(m[1]) {
 				return found
 			}
-			out := append(append([]byte{}, m[1]...), hidden...)
+			quote := quoted.Find(m[2]) // so that JSON stays JSON
+			out := slices.Concat(m[1], quote, []byte(hidden), quote)
 			if len(m) > 3 {
 				out = append(out, m[3]...)
 			}

@@ -73,12 +73,12 @@ const portGrace = time.Second
 
 // remains looks for what should be gone, and names it. before is what ran.
 func (p project) remains(ctx context.Context, before supervise.Status) (left []string) {
+	if _, err := supervise.Cleanup(p.options()); err != nil { // whoever gets the lock is alone
+		left = append(left, err.Error())
+	}
 	after, err := supervise.Inspect(p.state)
 	if err != nil {
 		left = append(left, err.Error())
-	}
-	if after.Supervisor != 0 {
-		left = append(left, fmt.Sprintf("the supervisor, pid %d", after.Supervisor))
 	}
 	for _, s := range after.Services {
 		if s.PID != 0 {

@@ -22,6 +22,9 @@ func (pl *plan) planStacks(ctx context.Context) error {
 	var err error
 	pl.stacks, err = pl.stackProject(pl.wish).Plan(ctx, pl.names(pl.own))
 	if err != nil {
+		if told := stateAdvice(err); told != err {
+			return told
+		}
 		return advised(err)
 	}
 	pl.skipped, pl.warnings = pl.stacks.Skipped, pl.stacks.Warnings
