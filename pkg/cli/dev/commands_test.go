@@ -48,7 +48,7 @@ func TestEveryCommandTellsOfWhatRuns(t *testing.T) {
 		t.Errorf("env: %v, %v", env, err)
 	}
 	if got := r.OK("dev", "logs", "api"); !strings.Contains(got, "serves "+env["PRISM_DATA"]+" and "+env["REDIS_URL"]+" for ann") {
-		t.Errorf("the program was given other addresses:\n%s", got)
+		t.Errorf("the program was given other addresses than %v:\n%s", env, got)
 	}
 	if got := r.OK("dev", "graph"); !strings.HasPrefix(got, "api  ready in ") || !strings.Contains(got, "redis  ready in") {
 		t.Errorf("graph:\n%s", got)
@@ -75,7 +75,7 @@ func TestEveryCommandTellsOfWhatRuns(t *testing.T) {
 		}
 	}
 	r.Want(5, []string{"redis runs as the program", "prismctl dev restart redis"}, "dev", "update", "redis")
-	r.Want(3, []string{`there is no stack "redsi"`}, "dev", "update", "redsi")
+	r.Want(2, []string{`there is no stack "redsi"`, "did you mean redis?"}, "dev", "update", "redsi")
 	if got := r.Want(0, []string{"prismd depends on it"}, "dev", "restart", "redis"); got.Out != "redis is ready\n" {
 		t.Errorf("restart: %s", got.Out)
 	}

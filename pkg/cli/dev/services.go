@@ -1,6 +1,8 @@
 package dev
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -28,7 +30,7 @@ func (pl *plan) addServices() error {
 		}
 		spec := supervise.Spec{
 			Name: s.Name, Path: s.Command[0], Args: s.Command[1:], Dir: filepath.Join(pl.Root, s.Dir), Stop: ownStop,
-			After: pl.present(s.After), Ready: supervise.Probe{Name: "it runs"},
+			After: pl.present(s.After), Ready: supervise.Probe{Name: "it runs for " + steady.String(), Check: new(survivor).check},
 		}
 		if strings.ContainsRune(spec.Path, filepath.Separator) && !filepath.IsAbs(spec.Path) {
 			spec.Path = filepath.Join(spec.Dir, spec.Path)
@@ -43,6 +45,26 @@ func (pl *plan) addServices() error {
 			spec.Env = append(spec.Env, name+"="+s.Env[name])
 		}
 		pl.specs = append(pl.specs, spec)
+	}
+	return nil
+}
+
+// steady is how long a program of the project must run to be called ready: we
+// have no question to it, and one that ends at once never was.
+const steady = 500 * time.Millisecond
+
+// A survivor asks whether a process has run for long enough.
+type survivor struct {
+	pid   int
+	since time.Time
+}
+
+func (s *survivor) check(_ context.Context, i supervise.Instance) error {
+	if s.pid != i.PID {
+		s.pid, s.since = i.PID, time.Now()
+	}
+	if time.Since(s.since) < steady {
+		return errors.New("it has only just begun")
 	}
 	return nil
 }
