@@ -15,6 +15,7 @@ import (
 // A follower copies what containers write. It remembers how far it has read, so
 // that no line comes twice when the engine has been away.
 type follower struct {
+	ctx    context.Context // of all reading: lines come until the containers have stopped
 	e      *engine
 	out    *lines
 	prefix bool // whether lines say whose they are
@@ -25,8 +26,8 @@ type follower struct {
 	wg     sync.WaitGroup
 }
 
-func newFollower(e *engine, out *lines, prefix bool) *follower {
-	return &follower{e: e, out: out, prefix: prefix, active: map[string]bool{}, read: map[string]time.Time{}}
+func newFollower(ctx context.Context, e *engine, out *lines, prefix bool) *follower {
+	return &follower{ctx: ctx, e: e, out: out, prefix: prefix, active: map[string]bool{}, read: map[string]time.Time{}}
 }
 
 // from reads of a container only what it writes from now on, unless it has been
@@ -40,7 +41,7 @@ func (f *follower) from(id string, now time.Time) {
 }
 
 // follow copies a container's lines until it ends; once for each.
-func (f *follower) follow(ctx context.Context, id, service string) {
+func (f *follower) follow(id, service string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.active[id] {
@@ -48,7 +49,7 @@ func (f *follower) follow(ctx context.Context, id, service string) {
 	}
 	f.active[id] = true
 	f.wg.Go(func() {
-		f.copy(ctx, id, service)
+		f.copy(id, service)
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.active, id)
@@ -65,15 +66,15 @@ func (f *follower) drain(d time.Duration) {
 	}
 }
 
-// copy ends with the container, the engine or ctx; who watches these knows why.
-func (f *follower) copy(ctx context.Context, id, service string) {
+// copy ends with the container, the engine or the run; who watches these knows why.
+func (f *follower) copy(id, service string) {
 	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Timestamps: true}
 	f.mu.Lock()
 	if t := f.read[id]; !t.IsZero() {
 		o.Since = t.Add(1).Format(time.RFC3339Nano)
 	}
 	f.mu.Unlock()
-	stream, err := f.e.api.ContainerLogs(ctx, id, o)
+	stream, err := f.e.api.ContainerLogs(f.ctx, id, o)
 	if err != nil {
 		return
 	}
@@ -82,7 +83,7 @@ func (f *follower) copy(ctx context.Context, id, service string) {
 	if f.prefix {
 		prefix = service + " | "
 	}
-	_ = readFrames(stream, func(text []byte) { f.out.line(prefix, text, ctx.Done()) }, func(t time.Time) {
+	_ = readFrames(stream, func(text []byte) { f.out.line(prefix, text, f.ctx.Done()) }, func(t time.Time) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.read[id] = t

@@ -56,6 +56,8 @@ type Thing struct {
 	Exit    int       `json:"exit,omitempty"`
 	OOM     bool      `json:"oom,omitempty"`
 	Created time.Time `json:"created,omitzero"`
+
+	volumes []string // of a container: those without a name
 }
 
 type Image struct {

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/compose/v5/pkg/compose"
-	"github.com/moby/moby/client"
 )
 
 // A runner is one stack's life in containers.
@@ -41,7 +39,9 @@ func run(ctx context.Context, r Request, lines *lines) error {
 		return err
 	}
 	defer e.close()
-	x := &runner{r: r, project: project, e: e, lines: lines, follow: newFollower(e, lines, len(project.Services) > 1)}
+	reading, stop := context.WithCancel(context.Background())
+	defer stop()
+	x := &runner{r: r, project: project, e: e, lines: lines, follow: newFollower(reading, e, lines, len(project.Services) > 1)}
 	for {
 		err := x.session(ctx)
 		if ctx.Err() == nil && x.gone(err) {
@@ -54,7 +54,6 @@ func run(ctx context.Context, r Request, lines *lines) error {
 		if ctx.Err() != nil {
 			err = nil
 		}
-		x.follow.drain(drainTime)
 		return join(err, x.down())
 	}
 }
@@ -72,18 +71,11 @@ func join(err, down error) error {
 // errStream is the end of the engine's events.
 var errStream = errors.New("its events ended")
 
-// gone reports whether a session ended because the engine did. A container that
-// an ending engine has ended looks like one that ended by itself: so the engine
-// is asked, twice, as its last breath may still be an answer.
+// gone reports whether a session ended because the engine did. Containers that
+// an ending engine has ended look like such that ended by themselves, and it
+// still answers on connections that it has: so it is asked on a new one.
 func (x *runner) gone(err error) bool {
-	if err == nil {
-		return false
-	}
-	if errors.Is(err, errStream) || client.IsErrConnectionFailed(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNREFUSED) {
-		return true
-	}
-	return x.e.ask(context.Background()) != nil
+	return err != nil && (errors.Is(err, errStream) || dial(x.e.endpoint) != nil || x.e.ask(context.Background()) != nil)
 }
 
 // Waits for an engine that is away: soon at first, then once a second.
@@ -190,6 +182,7 @@ func (x *runner) down() error {
 		return fail(kindLeft, "the container engine does not answer: containers of %s may be left", x.project.Name).
 			fix("%s, then prismctl dev down", startFix())
 	}
+	x.follow.drain(drainTime)
 	ctx, cancel = context.WithTimeout(context.Background(), removeTime)
 	defer cancel()
 	_, err = x.e.remove(ctx, x.r.Project, x.r.Stack, false, 0)

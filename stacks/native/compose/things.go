@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 )
 
@@ -76,6 +78,11 @@ func (e *engine) containers(ctx context.Context, project, stack string) ([]Thing
 	for _, c := range list.Items {
 		t := labelled("container", strings.TrimPrefix(first(c.Names), "/"), c.ID, c.Labels)
 		t.Image, t.State, t.Created = c.Image, string(c.State), time.Unix(c.Created, 0).UTC()
+		for _, m := range c.Mounts {
+			if m.Type == mount.TypeVolume && nameless.MatchString(m.Name) {
+				t.volumes = append(t.volumes, m.Name)
+			}
+		}
 		if c.State == container.StateExited || c.State == container.StateDead {
 			i, err := e.api.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
 			if errdefs.IsNotFound(err) {
@@ -84,11 +91,40 @@ func (e *engine) containers(ctx context.Context, project, stack string) ([]Thing
 			if err != nil {
 				return nil, err
 			}
-			t.Exit, t.OOM = i.Container.State.ExitCode, i.Container.State.OOMKilled
+			t.ended(i.Container.State)
 		}
 		all = append(all, t)
 	}
 	return all, nil
+}
+
+// nameless are the volumes that an image asks for and nobody named.
+var nameless = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// ended notes how a container has ended.
+func (t *Thing) ended(s *container.State) { t.Exit, t.OOM = s.ExitCode, s.OOMKilled }
+
+// inspected are our containers as they are now: of one that has just ended, the
+// list tells for a moment that it runs.
+func (e *engine) inspected(ctx context.Context, project, stack string) ([]Thing, error) {
+	all, err := e.containers(ctx, project, stack)
+	if err != nil {
+		return nil, err
+	}
+	var there []Thing
+	for _, t := range all {
+		i, err := e.api.ContainerInspect(ctx, t.ID, client.ContainerInspectOptions{})
+		if errdefs.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		t.State = string(i.Container.State.Status)
+		t.ended(i.Container.State)
+		there = append(there, t)
+	}
+	return there, nil
 }
 
 func first(names []string) string {
@@ -194,8 +230,12 @@ func (e *engine) removeThings(ctx context.Context, all []Thing, stop time.Durati
 			seconds := int(stop.Seconds())
 			_, _ = e.api.ContainerStop(ctx, t.ID, client.ContainerStopOptions{Timeout: &seconds})
 		}
-		// Volumes here are those that have no name: the container's alone.
 		_, err := e.api.ContainerRemove(ctx, t.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		for _, v := range t.volumes {
+			// One that came to it from the container that it replaced is not removed with
+			// it. If somebody else uses it by now, it stays.
+			_, _ = e.api.VolumeRemove(ctx, v, client.VolumeRemoveOptions{})
+		}
 		return err
 	})
 	each("network", func(t Thing) error {

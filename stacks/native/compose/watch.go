@@ -34,7 +34,7 @@ func (x *runner) watch(ctx context.Context) (*watched, error) {
 	for _, t := range there {
 		x.follow.from(t.ID, now)
 		if t.State == string(container.StateRunning) {
-			x.follow.follow(ctx, t.ID, t.Service)
+			x.follow.follow(t.ID, t.Service)
 		}
 	}
 	w := &watched{ended: make(chan struct{}, 1), lost: make(chan error, 1)}
@@ -44,7 +44,7 @@ func (x *runner) watch(ctx context.Context) (*watched, error) {
 			case m := <-stream.Messages:
 				switch m.Action {
 				case events.ActionStart:
-					x.follow.follow(ctx, m.Actor.ID, m.Actor.Attributes[serviceLabel])
+					x.follow.follow(m.Actor.ID, m.Actor.Attributes[serviceLabel])
 				case events.ActionDie, events.ActionDestroy:
 					select {
 					case w.ended <- struct{}{}:
@@ -76,9 +76,12 @@ func (x *runner) wait(ctx context.Context, w *watched) error {
 		case err := <-w.lost:
 			return err
 		case <-w.ended:
+		case <-time.After(lookAgain): // for an event that did not come
 		}
 	}
 }
+
+const lookAgain = 10 * time.Second
 
 // settleTime is how long an engine that is ending may take to close its events
 // after it has ended a container: then the container did not end by itself.
@@ -113,7 +116,7 @@ func (x *runner) all(ctx context.Context) error {
 			return errRuns
 		}
 	}
-	there, err := x.e.containers(ctx, x.r.Project, x.r.Stack)
+	there, err := x.e.inspected(ctx, x.r.Project, x.r.Stack)
 	if err != nil {
 		return err
 	}
@@ -129,7 +132,7 @@ func isTask(labels map[string]string) bool { return labels[labelTask] == "true" 
 
 // ended is what is wrong with the containers, if anything.
 func (x *runner) ended(ctx context.Context) (wrong *Failure, err error) {
-	there, err := x.e.containers(ctx, x.r.Project, x.r.Stack)
+	there, err := x.e.inspected(ctx, x.r.Project, x.r.Stack)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func TestAStackComesUpInOrderAndLeavesItsVolumes(t *testing.T) {
 // listens looks into the engine's network namespace.
 func listens(t *testing.T, d *daemon, ip string, port int) bool {
 	t.Helper()
-	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", d.cmd.Process.Pid))
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", d.space.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestAContainerThatIsRemovedIsMissed(t *testing.T) {
 	r := newRig(t, server)
 	x := r.run()
 	x.runs()
-	r.docker("rm", "--force", r.Name()+"-web-1")
+	r.docker("rm", "--force", "--volumes", r.Name()+"-web-1")
 	x.fails("web")
 }
 

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	if d, err := shared(); err == nil {
 		d.stop()
-		_ = os.RemoveAll(d.dir)
+		d.clean()
 	}
 	os.Exit(code)
 }
@@ -43,18 +43,19 @@ type daemon struct {
 	dir     string
 	host    string
 	program string
+	space   *exec.Cmd // holds the network namespace, through the engine's restarts
 	cmd     *exec.Cmd
 }
 
 const image = "prism-test/actor:1"
 
-var errNotHere = errors.New("wants root on Linux, dockerd, docker, unshare and ip")
+var errNotHere = errors.New("wants root on Linux, dockerd, docker, unshare, nsenter and ip")
 
 var shared = sync.OnceValues(func() (*daemon, error) {
 	if os.Getuid() != 0 {
 		return nil, errNotHere
 	}
-	for _, name := range []string{"dockerd", "docker", "unshare", "ip"} {
+	for _, name := range []string{"dockerd", "docker", "unshare", "nsenter", "ip"} {
 		if _, err := exec.LookPath(name); err != nil {
 			return nil, errNotHere
 		}
@@ -71,6 +72,18 @@ var shared = sync.OnceValues(func() (*daemon, error) {
 		return d, err
 	}
 	if err := build("actor", filepath.Join(dir, "actor"), "main.go"); err != nil {
+		return d, err
+	}
+	d.space = exec.Command("unshare", "--net", "sh", "-c", "ip link set lo up && echo && exec sleep infinity")
+	d.space.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	up, err := d.space.StdoutPipe()
+	if err != nil {
+		return d, err
+	}
+	if err := d.space.Start(); err != nil {
+		return d, err
+	}
+	if _, err := up.Read(make([]byte, 1)); err != nil {
 		return d, err
 	}
 	if err := d.start(); err != nil {
@@ -98,15 +111,18 @@ func build(dir, out, what string) error {
 }
 
 // start starts dockerd; members of the group nogroup may speak to it.
-func (d *daemon) start() error {
+func (d *daemon) start(more ...string) error {
 	log, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }()
 	_ = os.Remove(filepath.Join(d.dir, "pid")) // of one that was killed
-	d.cmd = exec.Command("unshare", "--net", "sh", "-c", `ip link set lo up && exec dockerd "$@"`, "-",
-		"-H", d.host, "-G", "nogroup", "--data-root", d.dir+"/data", "--exec-root", d.dir+"/exec", "--pidfile", d.dir+"/pid")
+	_ = os.Remove(filepath.Join(d.dir, "exec/containerd/containerd.pid"))
+	d.cmd = exec.Command("nsenter", append([]string{
+		"--net", "--target", strconv.Itoa(d.space.Process.Pid), "dockerd",
+		"-H", d.host, "-G", "nogroup", "--data-root", d.dir + "/data", "--exec-root", d.dir + "/exec", "--pidfile", d.dir + "/pid",
+	}, more...)...)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		return err
@@ -128,6 +144,29 @@ func (d *daemon) stop() {
 		_ = d.cmd.Wait()
 		d.cmd = nil
 	}
+}
+
+// clean ends what an engine that was killed may have left, and the namespace.
+func (d *daemon) clean() {
+	_ = d.space.Process.Kill()
+	_ = d.space.Wait()
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range processes {
+		args, _ := os.ReadFile(p + "/cmdline")
+		mounts, _ := os.ReadFile(p + "/mountinfo")
+		root, _, _ := strings.Cut(string(mounts), "\n")
+		if strings.Contains(string(args), d.dir+"/") || strings.Contains(root, d.dir+"/") {
+			pid, _ := strconv.Atoi(filepath.Base(p))
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	mounts, _ := os.ReadFile("/proc/mounts")
+	for _, m := range strings.Split(string(mounts), "\n") {
+		if f := strings.Fields(m); len(f) > 1 && strings.HasPrefix(f[1], d.dir+"/") {
+			_ = syscall.Unmount(f[1], syscall.MNT_DETACH)
+		}
+	}
+	_ = os.RemoveAll(d.dir)
 }
 
 func (d *daemon) command(args ...string) *exec.Cmd {
