@@ -91,7 +91,7 @@ loadtest            → loadtest/pace loadtest/report
 loadtest/pace       → nothing
 loadtest/report     → nothing
 loadtest/workload/* → loadtest loadtest/pace loadtest/report
-docs/gen            → cli cli/root config iostreams server driver driver/all driver/drivertest
+docs/gen            → cli cli/root config iostreams server driver driver/all driver/drivertest stacks
 test/*              → anything
 test/*/*            → anything
 tools/*             → nothing

@@ -28,7 +28,7 @@ type facts struct {
 	present []string // images
 }
 
-func (f *facts) Program() string                            { return "/usr/bin/prism-compose" }
+func (f *facts) Program() string                           { return "/usr/bin/prism-compose" }
 func (f *facts) Info(context.Context) (engine.Info, error) { return f.info, f.err }
 
 func (f *facts) List(_ context.Context, project string) ([]engine.Thing, error) {

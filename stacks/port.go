@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 
@@ -78,8 +79,17 @@ func (p Project) port(stack string, port Port, first bool, kept int, ours bool, 
 // that none is given twice.
 type reserved []net.Listener
 
+// free finds a port below those that connections of this machine come from, so
+// that it is still free the next time.
 func (r *reserved) free() (int, error) {
-	l, err := net.Listen("tcp", loopback(0))
+	const first, count = 20000, 12000
+	l, err := net.Listen("tcp", loopback(first+rand.IntN(count)))
+	for tries := 0; err != nil && tries < 50; tries++ {
+		l, err = net.Listen("tcp", loopback(first+rand.IntN(count)))
+	}
+	if err != nil {
+		l, err = net.Listen("tcp", loopback(0))
+	}
 	if err != nil {
 		return 0, prism.New(prism.ReasonUnavailable, "no port is free").WithCause(err)
 	}

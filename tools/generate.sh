@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 made() {
 	{
 		find proto -name '*.pb.go'
-		find docs/reference docs/capabilities.md docs/errors.md docs/config.md -type f 2>/dev/null || true
+		find docs/reference docs/capabilities.md docs/errors.md docs/config.md docs/stacks.md -type f 2>/dev/null || true
 		echo pkg/driver/around/zz_generated.go
 	} | sort | xargs sha256sum
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/driver/all"
 	"github.com/prism-data-layer/prism/pkg/driver/drivertest"
+	"github.com/prism-data-layer/prism/stacks"
 )
 
 func main() {
@@ -61,7 +62,9 @@ func pages() (map[string]string, error) {
 	made["capabilities.md"] = mark + capabilities
 	made["errors.md"] = mark + errorPage()
 	made["config.md"] = mark + config.Reference()
-	return made, nil
+	catalogue, err := stacks.Reference()
+	made["stacks.md"] = mark + catalogue
+	return made, err
 }
 
 func matrix(outcomes string) (map[string]string, error) {

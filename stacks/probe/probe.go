@@ -42,11 +42,8 @@ func kinds() map[string]kind {
 	}
 }
 
-// Known reports whether there is such a kind.
-func Known(name string) bool {
-	_, ok := kinds()[name]
-	return ok
-}
+// Says is what a kind asks, for people: "PING". It is empty for no kind.
+func Says(kind string) string { return kinds()[kind].says }
 
 // patience bounds a question whose ctx has no deadline.
 const patience = 10 * time.Second
@@ -78,11 +75,11 @@ func (q Question) within(ctx context.Context, ask func(context.Context, Question
 
 // String is the question for people: "PING on 127.0.0.1:6379".
 func (q Question) String() string {
-	k, ok := kinds()[q.Kind]
-	if !ok {
-		return q.Kind + " on " + q.Addr
+	says := Says(q.Kind)
+	if says == "" {
+		says = q.Kind
 	}
-	return k.says + " on " + q.Addr
+	return says + " on " + q.Addr
 }
 
 // secret reads the file that the option PREFIX_file names; "" without one.
