@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise/handover"
 )
 
@@ -42,7 +45,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GORACE") == "" {
 		os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.Remove(publicPath())
+	os.Exit(code)
 }
 
 func beChild(mode string) int {
@@ -140,6 +145,17 @@ func beChild(mode string) int {
 		fmt.Println("spam is over")
 		<-term
 		return 0
+	case "flood": // short lines and long ones, for as long as it lives
+		long := bytes.Repeat([]byte("x"), 1<<20)
+		w := bufio.NewWriterSize(os.Stdout, 1<<20)
+		for i := 0; ; i++ {
+			fmt.Fprintf(w, "flood %d\nand\nmore\n", i)
+			if i%64 == 0 {
+				w.Write(long)
+			}
+			w.Write(append(long[:64<<10], '\n'))
+			long[64<<10] = 'x'
+		}
 	case "longline":
 		b := make([]byte, 1<<20)
 		for i := range b {
@@ -178,6 +194,8 @@ func beChild(mode string) int {
 		return 0
 	case "supervisor":
 		return superviseChild(arg)
+	case "down":
+		return downChild(arg)
 	}
 	fmt.Fprintln(os.Stderr, "no such child:", mode)
 	return 64
@@ -277,6 +295,7 @@ func ask(addr string, patience time.Duration) (pid int, err error) {
 type script struct {
 	Dir      string
 	NoCgroup bool
+	UID      int // who runs it; 0: we
 	GraceMS  int
 	Services []scriptService
 }
@@ -286,6 +305,8 @@ type scriptService struct {
 	Listen          string
 	After           []string
 	StopMS          int
+	ReadyMS         int // the probe's timeout
+	EveryMS         int
 }
 
 func (s scriptService) spec() Spec {
@@ -296,7 +317,10 @@ func (s scriptService) spec() Spec {
 	}
 	if s.Listen != "" {
 		spec.Listen = []ListenSpec{{Name: "data", Addr: s.Listen, Origin: "prism.yaml:3"}}
-		spec.Ready = Probe{Name: "an answer on data", Check: answers}
+		spec.Ready = Probe{
+			Name: "an answer on data", Check: answers,
+			Timeout: time.Duration(s.ReadyMS) * time.Millisecond, Every: time.Duration(s.EveryMS) * time.Millisecond,
+		}
 	}
 	return spec
 }
@@ -340,6 +364,25 @@ func superviseChild(arg string) int {
 	}()
 	if err := s.Run(context.Background()); err != nil {
 		say.Encode(map[string]any{"error": err.Error()})
+		return 1
+	}
+	return 0
+}
+
+// downChild is `prismctl dev down`.
+func downChild(arg string) int {
+	var sc script
+	if err := json.Unmarshal([]byte(arg), &sc); err != nil {
+		return 2
+	}
+	c, err := Dial(filepath.Join(sc.Dir, "control.sock"))
+	if err == nil {
+		err = c.Stop(context.Background(), false, nil)
+	} else if errors.Is(err, prism.ReasonUnavailable) {
+		_, err = Cleanup(Options{ID: "t", Dir: sc.Dir, Grace: time.Duration(sc.GraceMS) * time.Millisecond})
+	}
+	if err != nil {
+		fmt.Println(err)
 		return 1
 	}
 	return 0

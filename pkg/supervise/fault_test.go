@@ -29,24 +29,24 @@ import (
 func TestFault_F30_KilledSupervisorLeavesNoOrphan(t *testing.T) {
 	began := time.Now()
 	rng, seed := seeded(t)
-	n := rounds(5, 100)
+	n := rounds(3, 100)
 	counts := map[string]any{"rounds": n, "seed": seed}
-	both(t, func(t *testing.T, o Options) {
-		dir := shortDir(t)
+	everyone(t, func(t *testing.T, sc script) {
+		dir := sc.Dir
 		var slowest time.Duration
 		restarts, ended := 0, 0
 		addr := "127.0.0.1:0"
 		for i := range n {
 			m := newMark()
-			grace := 300
+			sc.GraceMS = 300
 			if i%20 == 19 {
-				grace = 0 // the default
+				sc.GraceMS = 0 // the default
 			}
-			sc := script{Dir: dir, NoCgroup: o.NoCgroup, GraceMS: grace, Services: []scriptService{
+			sc.Services = []scriptService{
 				{Name: "gateway", Mode: "serve", Listen: addr},
 				{Name: "family", Mode: "family"},
 				{Name: "stubborn", Mode: "stubborn", After: []string{"family"}},
-			}}
+			}
 			p := startSupervisor(t, sc, m)
 			p.hear(t, "ready")
 			// The next round must find the very same port free.
@@ -86,6 +86,124 @@ func TestFault_F30_KilledSupervisorLeavesNoOrphan(t *testing.T) {
 			}
 		}
 		counts[filepath.Base(t.Name())] = map[string]any{"kills": restarts, "processes_ended": ended, "orphans": 0, "slowest_ms": slowest.Milliseconds()}
+	})
+	report(t, "F30", began, counts)
+}
+
+// killBoth kills a supervisor and its watcher together once all of it runs, and
+// proves that something is left to be ended.
+func killBoth(t *testing.T, sc script, m mark) (st *state) {
+	t.Helper()
+	p := startSupervisor(t, sc, m)
+	p.hear(t, "ready")
+	want := 2 // it and the watcher
+	for _, s := range sc.Services {
+		want += map[string]int{"family": 3, "stubborn": 3}[s.Mode]
+	}
+	until(t, "it has forked", func() bool { return len(m.living()) >= want })
+	st, err := readState(sc.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(st.Watcher.PID, syscall.SIGSTOP) // so that the supervisor's last moment is not used
+	p.cmd.Process.Kill()
+	syscall.Kill(st.Watcher.PID, syscall.SIGKILL)
+	p.cmd.Wait()
+	until(t, "the watcher is gone", func() bool { return !st.Watcher.Alive() })
+	if len(m.living()) < want-2 {
+		t.Fatalf("only %v live: this test proves nothing", describe(m.living()))
+	}
+	return st
+}
+
+// nothingLeft is what must hold when all is over: no process, no socket, no
+// pid in a file, no cgroup.
+func nothingLeft(t *testing.T, dir string, marks ...mark) {
+	t.Helper()
+	for _, m := range marks {
+		until(t, "nothing lives", func() bool { return len(m.living()) == 0 })
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "control.sock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the control socket is left: %v", err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "lock")); err != nil || len(b) > 0 {
+		t.Errorf("the lock names somebody: %q, %v", b, err)
+	}
+	st, err := readState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st == nil {
+		st = &state{} // it was unusable, and is kept aside
+	}
+	if len(st.Processes) > 0 {
+		t.Errorf("the state file has processes: %+v", st.Processes)
+	}
+	for _, s := range st.Status.Services {
+		if s.PID != 0 || s.State != Stopped {
+			t.Errorf("the state file says that %s is %s, pid %d", s.Name, s.State, s.PID)
+		}
+		for _, addr := range s.Listen {
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				t.Errorf("the port is not free: %v", err)
+				continue
+			}
+			l.Close()
+		}
+	}
+	if base, err := ownCgroup(); err == nil {
+		if _, err := os.Stat(filepath.Join(base, cgroupName(cgroupID("t", dir)))); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the cgroup is left: %v", err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !slices.Contains([]string{"lock", "logs", "state.json", "state.json.bad"}, e.Name()) {
+			t.Errorf("left in the folder: %s", e.Name())
+		}
+	}
+}
+
+// Both die at once, again and again: then each next start is what cleans up.
+func TestFault_F30_NextStartReapsWhenTheWatcherDiesToo(t *testing.T) {
+	began := time.Now()
+	n := rounds(2, 100)
+	counts := map[string]any{"rounds": n, "watcher": "killed too"}
+	everyone(t, func(t *testing.T, sc script) {
+		sc.GraceMS = 200
+		sc.Services = []scriptService{
+			{Name: "gateway", Mode: "serve", Listen: "127.0.0.1:0"},
+			{Name: "family", Mode: "family"},
+			{Name: "stubborn", Mode: "stubborn"},
+		}
+		ended := 0
+		for i := range n {
+			m := newMark()
+			st := killBoth(t, sc, m)
+			left := len(m.living())
+			// The very same port, so that it must be free.
+			sc.Services[0].Listen = st.Status.Service("gateway").Listen["data"]
+			m2 := newMark()
+			p := startSupervisor(t, sc, m2)
+			p.hear(t, "ready")
+			if left := m.living(); len(left) > 0 {
+				t.Fatalf("round %d: left behind: %v", i, describe(left))
+			}
+			ended += left
+			p.cmd.Process.Kill()
+			p.cmd.Wait()
+			l, err := takeLock(sc.Dir, patience)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.release()
+			until(t, "the second is gone too", func() bool { return len(m2.living()) == 0 })
+		}
+		counts[filepath.Base(t.Name())] = map[string]any{"kills": n, "processes_ended": ended, "orphans": 0}
 	})
 	report(t, "F30", began, counts)
 }
@@ -561,36 +679,30 @@ func TestFault_F39_BadStateFileNeverBlocksTheStart(t *testing.T) {
 	report(t, "F39", began, map[string]any{"rounds": 8, "started": n, "kept_aside": n})
 }
 
-func TestFault_F39_StateLostWithOrphansIsRebuiltFromCgroups(t *testing.T) {
-	if _, err := ownCgroup(); err != nil {
-		t.Skip("no cgroup version 2 here")
-	}
-	dir, m := shortDir(t), newMark()
-	p := startSupervisor(t, script{Dir: dir, Services: []scriptService{{Name: "stubborn", Mode: "stubborn"}}}, m)
-	p.hear(t, "ready")
-	st, err := readState(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if st.Status.Isolation != "cgroup" {
-		t.Skip("this machine gives us no cgroup")
-	}
-	syscall.Kill(st.Watcher.PID, syscall.SIGSTOP)
-	p.cmd.Process.Kill()
-	syscall.Kill(st.Watcher.PID, syscall.SIGKILL)
-	p.cmd.Wait()
-	until(t, "the watcher is gone", func() bool { return !st.Watcher.Alive() })
-	if err := os.Truncate(statePath(dir), 20); err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(Options{ID: "t", Dir: dir, Services: []Spec{server("gateway")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if left := m.living(); len(left) > 0 {
-		t.Fatalf("left behind: %v", describe(left))
-	}
+func TestFault_F39_StateLostWithOrphansIsRebuilt(t *testing.T) {
+	everyone(t, func(t *testing.T, sc script) {
+		for _, damage := range []func(dir string) error{
+			func(dir string) error { return os.Truncate(statePath(dir), 20) },
+			func(dir string) error { return os.Remove(statePath(dir)) },
+		} {
+			m := newMark()
+			sc.Services = []scriptService{{Name: "family", Mode: "family"}, {Name: "stubborn", Mode: "stubborn"}}
+			killBoth(t, sc, m)
+			if err := damage(sc.Dir); err != nil {
+				t.Fatal(err)
+			}
+			m2 := newMark()
+			sc.Services = []scriptService{{Name: "app", Mode: "sleep"}}
+			p := startSupervisor(t, sc, m2)
+			p.hear(t, "ready")
+			if left := m.living(); len(left) > 0 {
+				t.Fatalf("left behind: %v", describe(left))
+			}
+			p.cmd.Process.Signal(syscall.SIGTERM)
+			p.cmd.Wait()
+			nothingLeft(t, sc.Dir, m, m2)
+		}
+	})
 }
 
 func TestFault_F39_FullDiskNeitherBlocksNorKills(t *testing.T) {

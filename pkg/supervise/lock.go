@@ -90,10 +90,12 @@ func (l *lock) sign(p Process) error {
 	return l.f.Truncate(int64(len(b)))
 }
 
-// release gives the lock back. The file stays: removing it would let two
-// supervisors lock two files of one name. So does our name in it, which says
-// nothing about a lock that is free.
-func (l *lock) release() { l.f.Close() }
+// release gives the lock back, with no name in it: a pid file of nobody. The
+// file stays: removing it would let two supervisors lock two files of one name.
+func (l *lock) release() {
+	l.f.Truncate(0)
+	l.f.Close()
+}
 
 func readHolder(path string) (Process, bool) {
 	b, err := readRegular(path, 1<<12)

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +153,53 @@ func TestManyLinesDoNotHoldUpTheChildNorASlowReader(t *testing.T) {
 	}
 }
 
+// A reader that is slow, and one that does not read at all, cost a bounded
+// memory and hold up nobody.
+func TestFloodCostsNeitherMemoryNorOtherReaders(t *testing.T) {
+	r := supervise(t, Options{Services: []Spec{childSpec("app", "flood", ""), childSpec("other", "talk", "hello")}})
+	r.ready()
+	stuck, err := net.Dial("unix", r.opts.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Close()
+	fmt.Fprintf(stuck, `{"v":1,"op":"logs","logs":{"follow":true,"tail":1}}`+"\n")
+	for range 3 {
+		r.lines.subscribeBounded(t.Context(), 4096, followBytes) // never read
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	lines, missed, bytes, peak := 0, 0, 0, uint64(0)
+	var m runtime.MemStats
+	err = r.Logs(ctx, LogQuery{Services: []string{"app"}, Follow: true, Tail: 1}, func(l Line) error {
+		lines++
+		missed += l.Missed
+		bytes += len(l.Text) + l.Cut
+		if lines%500 == 0 {
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			peak = max(peak, m.HeapAlloc)
+		}
+		if bytes > 80<<20 {
+			return io.EOF
+		}
+		return nil
+	})
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	// What waits for those that do not read, which is the same for all of them,
+	// for one that does, the ring, and what is under way.
+	if most := uint64(2*followBytes + ringBytes + 20<<20); peak > most {
+		t.Errorf("the heap grew to %d MiB, at most %d are allowed", peak>>20, most>>20)
+	}
+	began := time.Now()
+	if st, err := dial(t, r.opts.Socket).Status(ctx); err != nil || !st.Ready {
+		t.Errorf("status in the flood: %+v, %v", st, err)
+	}
+	t.Logf("%d lines of %d MiB were read and %d missed; heap %d MiB; status in %s", lines, bytes>>20, missed, peak>>20, time.Since(began))
+}
+
 func TestSubscriberThatMissedLinesIsTold(t *testing.T) {
 	var f fan[Line]
 	c := f.subscribe(context.Background(), 2)
@@ -251,6 +300,27 @@ func TestLevelLetsThroughWhatNamesAtLeastThat(t *testing.T) {
 		if ls, err := ReadLogs(dir, LogQuery{Level: level}); err != nil || len(ls) != want {
 			t.Errorf("%q: %d lines, %v, want %d", level, len(ls), err, want)
 		}
+	}
+}
+
+func TestSubscriberIsBoundedInBytesToo(t *testing.T) {
+	t.Parallel()
+	f := fan[string]{weigh: func(s string) int { return len(s) }}
+	c, took := f.subscribeBounded(t.Context(), 100, 10)
+	send := func(v string) { f.send(v, nil) }
+	send("12345")
+	send("67890")
+	send("x") // too much
+	got := <-c
+	took(got)
+	send("abcde")
+	send("y") // too much again
+	f.close()
+	for v := range c {
+		got += " " + v
+	}
+	if got != "12345 67890 abcde" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -29,6 +29,9 @@ type LogQuery struct {
 	Back     int       `json:"back,omitempty"`     // with Previous: how many runs before the last one; 1
 	Follow   bool      `json:"follow,omitempty"`   // then go on with what comes
 }
+
+// followBytes bounds what waits for a reader that is slower than the services.
+const followBytes = 8 << 20
 
 // filter is a compiled query.
 type filter struct {
@@ -93,16 +96,15 @@ func ReadLogs(dir string, q LogQuery) ([]Line, error) {
 	if q.Follow {
 		return nil, prism.InvalidField("follow", "needs a running supervisor")
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.log"))
-	if err != nil {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var parts []io.ReadCloser
 	var names []string
-	for _, path := range files {
-		name := strings.TrimSuffix(filepath.Base(path), ".log")
-		if f.service(name) {
-			parts, names = append(parts, openHistory(path)), append(names, name)
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".log"); ok && f.service(name) {
+			parts, names = append(parts, openHistory(logPath(dir, name))), append(names, name)
 		}
 	}
 	return f.merge(names, parts)
@@ -238,10 +240,11 @@ func (s *Supervisor) Logs(ctx context.Context, q LogQuery, each func(Line) error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var live <-chan Line
+	var took func(Line)
 	var parts []io.ReadCloser
 	var names []string
 	if f.Follow {
-		live = s.lines.subscribe(ctx, 4096)
+		live, took = s.lines.subscribeBounded(ctx, 4096, followBytes)
 	}
 	cutoff := map[string]time.Time{} // the file is read up to here
 	for _, svc := range s.services {
@@ -266,6 +269,7 @@ func (s *Supervisor) Logs(ctx context.Context, q LogQuery, each func(Line) error
 		return nil
 	}
 	for l := range live {
+		took(l)
 		if !f.match(l) || !l.Time.After(cutoff[l.Service]) {
 			continue
 		}

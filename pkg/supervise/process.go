@@ -14,6 +14,10 @@ import (
 // forks, from a stranger that was given the same pid.
 const EnvNonce = "PRISM_SUPERVISE_NONCE"
 
+// EnvProject is there too: whose service it is, for the day when a supervisor,
+// its watcher and its state file are all gone.
+const EnvProject = "PRISM_SUPERVISE_PROJECT"
+
 // A Process is what the state file and the watcher know of one start of a
 // service: enough to find it and everything it forked, and to tell that from
 // anything else. Its methods are safe on records of any age.

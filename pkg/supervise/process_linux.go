@@ -80,14 +80,41 @@ func realPath(p string) string {
 	return strings.TrimSuffix(p, " (deleted)")
 }
 
-func hasNonce(pid int, nonce string) bool {
+func hasNonce(pid int, nonce string) bool { return hasEnv(pid, EnvNonce+"="+nonce) }
+
+func hasEnv(pid int, want string) bool {
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc(bytes.Split(env, []byte{0}), func(kv []byte) bool {
-		return string(kv) == EnvNonce+"="+nonce
-	})
+	return slices.ContainsFunc(bytes.Split(env, []byte{0}), func(kv []byte) bool { return string(kv) == want })
+}
+
+// sweepMarked ends whatever still carries the mark of this project, when not
+// even the state file knows of it. The caller holds the lock, so nobody else
+// uses it; we, and who started us, may have inherited it.
+func sweepMarked(id string) (killed int) {
+	for end := time.Now().Add(killBound); time.Now().Before(end); {
+		all := allProcesses()
+		for pid := os.Getpid(); pid > 0; {
+			parent := all[pid].parent
+			delete(all, pid)
+			pid = parent
+		}
+		found := 0
+		for pid, s := range all {
+			if !s.zombie && hasEnv(pid, EnvProject+"="+id) {
+				killExactly(s)
+				found++
+			}
+		}
+		if found == 0 {
+			return killed
+		}
+		killed = max(killed, found)
+		time.Sleep(5 * time.Millisecond)
+	}
+	return killed
 }
 
 // members are the living processes of the tree.

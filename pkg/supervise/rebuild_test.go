@@ -232,7 +232,7 @@ func touch(t *testing.T, name string) {
 
 func TestTreeIsBoundedAndItsCostToo(t *testing.T) {
 	t.Parallel()
-	for cost, want := range map[time.Duration]time.Duration{0: shortestPause, 2 * time.Millisecond: 500 * time.Millisecond, time.Minute: longestPause} {
+	for cost, want := range map[time.Duration]time.Duration{0: shortestPause, 5 * time.Millisecond: 500 * time.Millisecond, time.Minute: longestPause} {
 		if got := pollPause(cost); got != want {
 			t.Errorf("a look of %s is followed by a pause of %s, want %s", cost, got, want)
 		}

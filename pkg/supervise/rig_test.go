@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -179,6 +180,51 @@ func server(name string) Spec {
 	return scriptService{Name: name, Mode: "serve", Listen: "127.0.0.1:0"}.spec()
 }
 
+// everyone runs a test of a supervisor process with cgroups, with process
+// groups, and as a user without any right.
+func everyone(t *testing.T, f func(t *testing.T, sc script)) {
+	both(t, func(t *testing.T, o Options) {
+		f(t, script{Dir: shortDir(t), NoCgroup: o.NoCgroup})
+	})
+	t.Run("unprivileged", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("only root can become another user; we have no right ourselves")
+		}
+		const nobody = 65534
+		dir := shortDir(t)
+		if err := os.Chown(filepath.Dir(dir), nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+		f(t, script{Dir: dir, UID: nobody})
+	})
+}
+
+func publicPath() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("prism-supervise-test-%d", os.Getpid()))
+}
+
+// publicCopy is this program where every user can run it, made once.
+func publicCopy(t *testing.T, exe string) string {
+	t.Helper()
+	at := publicPath()
+	if _, err := os.Stat(at); err == nil {
+		return at
+	}
+	b, err := os.ReadFile(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.CreateTemp("", "prism-supervise-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Chmod(0o755), f.Close(), os.Rename(f.Name(), at)); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
 // A process is a supervisor in a process of its own, to be killed.
 type supervisorProcess struct {
 	cmd  *exec.Cmd
@@ -186,7 +232,8 @@ type supervisorProcess struct {
 	said chan map[string]any
 }
 
-func startSupervisor(t *testing.T, sc script, m mark) *supervisorProcess {
+// program is this test as another program, run by the user of the script.
+func program(t *testing.T, mode string, sc script, m mark) *exec.Cmd {
 	t.Helper()
 	arg, err := json.Marshal(sc)
 	if err != nil {
@@ -196,10 +243,23 @@ func startSupervisor(t *testing.T, sc script, m mark) *supervisorProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if sc.UID != 0 {
+		exe = publicCopy(t, exe)
+	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), envChild+"=supervisor", envArg+"="+string(arg), m.env())
+	cmd.Env = append(os.Environ(), envChild+"="+mode, envArg+"="+string(arg), m.env())
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if sc.UID != 0 {
+		cmd.Dir = "/"
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(sc.UID), Gid: uint32(sc.UID)}
+	}
+	return cmd
+}
+
+func startSupervisor(t *testing.T, sc script, m mark) *supervisorProcess {
+	t.Helper()
+	cmd := program(t, "supervisor", sc, m)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +283,14 @@ func startSupervisor(t *testing.T, sc script, m mark) *supervisorProcess {
 		cmd.Process.Kill()
 		<-read
 		cmd.Wait()
-		until(t, "all that was started is gone", func() bool { return len(m.living()) == 0 })
+		for end := time.Now().Add(patience); len(m.living()) > 0; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("left behind: %v", describe(m.living()))
+				for _, pid := range m.living() {
+					syscall.Kill(pid, syscall.SIGKILL)
+				}
+			}
+		}
 	})
 	return p
 }

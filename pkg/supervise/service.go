@@ -302,11 +302,11 @@ func (s *service) fork(spec Spec, files []*os.File, out *os.File) (*child, error
 			cgroup = ""
 		}
 	}
-	c, err := spawn(spec, files, out, cgroup)
+	c, err := spawn(s.sup.cgroupID, spec, files, out, cgroup)
 	if err != nil && cgroup != "" {
 		// Moving into the cgroup may be forbidden where making it is not.
 		s.sup.adoptOrphans()
-		c, err = spawn(spec, files, out, "")
+		c, err = spawn(s.sup.cgroupID, spec, files, out, "")
 	}
 	return c, err
 }

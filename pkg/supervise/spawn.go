@@ -13,14 +13,14 @@ import (
 
 // childEnv is the environment of a child: ours and the spec's, without what
 // another supervisor said to us, and with the nonce and the hand-over.
-func childEnv(extra []string, nonce string, sockets []string) []string {
-	drop := []string{handover.EnvPID, handover.EnvFDs, handover.EnvNames, "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", EnvNonce}
+func childEnv(extra []string, project, nonce string, sockets []string) []string {
+	drop := []string{handover.EnvPID, handover.EnvFDs, handover.EnvNames, "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", EnvNonce, EnvProject}
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		k, _, _ := strings.Cut(kv, "=")
 		return slices.Contains(drop, k)
 	})
 	env = append(env, extra...)
-	env = append(env, EnvNonce+"="+nonce)
+	env = append(env, EnvNonce+"="+nonce, EnvProject+"="+project)
 	if len(sockets) > 0 {
 		env = append(env, handover.Env(sockets)...)
 	}
@@ -36,7 +36,7 @@ type child struct {
 
 // spawn starts spec's program in a tree of its own: in the cgroup if there is
 // one. The program itself runs only after release.
-func spawn(spec Spec, sockets []*os.File, output *os.File, cgroup string) (*child, error) {
+func spawn(project string, spec Spec, sockets []*os.File, output *os.File, cgroup string) (*child, error) {
 	c := &child{Process: Process{Name: spec.Name, Nonce: newNonce(), Cgroup: cgroup, Exe: recordedExe(spec.Path), Stop: spec.asked}}
 	var names []string
 	for _, l := range spec.Listen {
@@ -49,7 +49,7 @@ func spawn(spec Spec, sockets []*os.File, output *os.File, cgroup string) (*chil
 		return nil, err
 	}
 	c.cmd.Dir = spec.Dir
-	c.cmd.Env = childEnv(spec.Env, c.Nonce, names)
+	c.cmd.Env = childEnv(spec.Env, project, c.Nonce, names)
 	c.cmd.Stdout, c.cmd.Stderr = output, output
 	err = c.start()
 	closeAll(c.cmd.ExtraFiles[len(sockets):])

@@ -88,7 +88,7 @@ func writeState(dir string, st *state) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".state-*") // O_EXCL, 0600: follows no link
+	f, err := os.CreateTemp(dir, unfinished) // O_EXCL, 0600: follows no link
 	if err != nil {
 		return err
 	}
@@ -103,6 +103,24 @@ func writeState(dir string, st *state) error {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// unfinished is the pattern of state files that are being written.
+const unfinished = ".state-*"
+
+// removeUnfinished removes what a supervisor that was killed was writing. The
+// caller holds the lock.
+func removeUnfinished(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		// Not Glob: the folder's own name may be a pattern.
+		if ok, _ := filepath.Match(unfinished, e.Name()); ok {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // readRegular reads a file that must be one: no link, no pipe, not too long.

@@ -30,6 +30,7 @@ func (s *Supervisor) succeed() error {
 
 // reap ends all that the state file and the cgroups of a folder show.
 func reap(dir, cgroupID string, grace time.Duration) (killed int, left []int, warning string, err error) {
+	removeUnfinished(dir)
 	st, err := readState(dir)
 	if bad := (*errState)(nil); errors.As(err, &bad) {
 		warning, err = bad.Error()+"; kept aside as state.json.bad", nil
@@ -61,6 +62,6 @@ func reap(dir, cgroupID string, grace time.Duration) (killed int, left []int, wa
 			left = append(left, l...)
 		}
 	}
-	killed += sweepCgroups(cgroupID)
+	killed += sweepCgroups(cgroupID) + sweepMarked(cgroupID)
 	return killed, left, warning, nil
 }

@@ -61,6 +61,7 @@ type Supervisor struct {
 	stopOnce, killOnce  sync.Once
 	closeOnce, adopting sync.Once
 
+	saving   sync.Mutex // one state file at a time, in order
 	mu       sync.Mutex // guards all below, and every service's status and process
 	since    time.Time
 	running  bool
@@ -95,6 +96,7 @@ func Open(o Options) (*Supervisor, error) {
 		stop: make(chan struct{}), kill: make(chan struct{}), done: make(chan struct{}),
 		changed: make(chan struct{}), since: o.Clock.Now(),
 	}
+	s.lines.weigh = func(l Line) int { return len(l.Text) }
 	if s.lock, err = takeLockFromTheDead(o.Dir, o.Grace); err != nil {
 		return nil, err
 	}
@@ -330,6 +332,17 @@ func (s *Supervisor) warn(text string) {
 // save writes the state file. That it cannot be written is a warning: the
 // watcher and the cgroups know what runs.
 func (s *Supervisor) save() {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	st := s.snapshot()
+	// Not under mu: a slow disk must not keep anyone from the status.
+	err := writeState(s.opts.Dir, &st)
+	s.mu.Lock()
+	s.saveErr = err
+	s.mu.Unlock()
+}
+
+func (s *Supervisor) snapshot() state {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := state{
@@ -347,5 +360,5 @@ func (s *Supervisor) save() {
 			}
 		}
 	}
-	s.saveErr = writeState(s.opts.Dir, &st)
+	return st
 }

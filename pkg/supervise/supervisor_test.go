@@ -374,3 +374,27 @@ func TestAddressThatTheChildOpensIsOnlySeenToBeFree(t *testing.T) {
 		t.Errorf("of a taken one: %v", err)
 	}
 }
+
+func TestFolderWithAnAwkwardNameIsAFolder(t *testing.T) {
+	t.Parallel()
+	for i, name := range []string{"with space", "[x]*?", "ü\u202e'$HOME\"", "-rf", "new\nline"} {
+		both(t, func(t *testing.T, o Options) {
+			o.ID, o.Dir = name, filepath.Join(filepath.Dir(shortDir(t)), name)
+			o.Services = []Spec{childSpec("app", "talk", "hello "+itoa(i)), server("gateway")}
+			r := supervise(t, o)
+			r.ready()
+			r.says("app", "hello "+itoa(i))
+			r.Stop()
+			if err := <-r.over; err != nil {
+				t.Fatal(err)
+			}
+			ls, err := ReadLogs(filepath.Join(o.Dir, "logs"), LogQuery{Services: []string{"app"}, Grep: "hello"})
+			if err != nil || len(ls) != 1 {
+				t.Errorf("%q: the log has %v, %v", name, texts(ls), err)
+			}
+			if st, err := Inspect(o.Dir); err != nil || st.ID != name || st.Service("app").State != Stopped {
+				t.Errorf("%q: %+v, %v", name, st, err)
+			}
+		})
+	}
+}

@@ -66,6 +66,7 @@ func (p *Process) forget() error { return nil }
 func openCgroups(string) (string, error) { return "", unix.ENOTSUP }
 func ourCgroup(_, _ string) bool         { return false }
 func sweepCgroups(string) int            { return 0 }
+func sweepMarked(string) int             { return 0 }
 func becomeSubreaper() error             { return unix.ENOTSUP }
 func reapOrphans([]int)                  {}
 func zombieOrphans(map[int]bool) []int   { return nil }

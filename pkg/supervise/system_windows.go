@@ -152,6 +152,7 @@ func (p *Process) forget() error {
 func openCgroups(string) (string, error) { return "", errors.ErrUnsupported }
 func ourCgroup(_, _ string) bool         { return false }
 func sweepCgroups(string) int            { return 0 }
+func sweepMarked(string) int             { return 0 }
 func becomeSubreaper() error             { return errors.ErrUnsupported }
 func reapOrphans([]int)                  {}
 func zombieOrphans(map[int]bool) []int   { return nil }

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -130,7 +128,10 @@ func benchStart(ctx context.Context, b *bench) error {
 	}
 	var ups []float64
 	for range b.rounds {
-		took, err := devUp(ctx, ctl)
+		p, took, err := devUp(ctx, ctl)
+		if err == nil {
+			err = p.down(ctx)
+		}
 		if err != nil {
 			return err
 		}
@@ -138,28 +139,4 @@ func benchStart(ctx context.Context, b *bench) error {
 	}
 	b.figure("start: dev up in an empty folder, to ready", "s", median(ups), "<=", 3)
 	return nil
-}
-
-// devUp starts a gateway in an empty folder and stops it again.
-func devUp(ctx context.Context, ctl string) (seconds float64, err error) {
-	dir, err := os.MkdirTemp("", "prism-bench-up-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	run := func(args ...string) error {
-		cmd := exec.CommandContext(ctx, ctl, args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_RUNTIME_DIR="+dir, "XDG_STATE_HOME="+filepath.Join(dir, "state"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("prismctl %s: %w: %s", strings.Join(args, " "), err, out)
-		}
-		return nil
-	}
-	start := time.Now()
-	if err := run("dev", "up", "--detach", "--auto-ports"); err != nil {
-		return 0, err
-	}
-	seconds = time.Since(start).Seconds()
-	return seconds, run("dev", "down")
 }

@@ -96,8 +96,10 @@ func (p *process) stop() {
 }
 
 // cpuSeconds is the CPU time that the process has used.
-func (p *process) cpuSeconds() float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+func (p *process) cpuSeconds() float64 { return cpuSeconds(p.cmd.Process.Pid) }
+
+func cpuSeconds(pid int) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
@@ -110,8 +112,10 @@ func (p *process) cpuSeconds() float64 {
 // rss is the memory that the process holds, in MiB.
 func (p *process) rss() float64 { return p.status("VmRSS:") }
 
-func (p *process) status(field string) float64 {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+func (p *process) status(field string) float64 { return status(p.cmd.Process.Pid, field) }
+
+func status(pid int, field string) float64 {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
