@@ -16,6 +16,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise"
+	"github.com/prism-data-layer/prism/stacks"
 )
 
 type upOptions struct {
@@ -166,6 +167,9 @@ func (o *upOptions) already(ctx context.Context, p project) (done bool, err erro
 		return true, err
 	}
 	fmt.Fprintf(o.IO.ErrOut, "already running (supervisor pid %d)\n", st.Supervisor)
+	if err := o.apply(ctx, p, st); err != nil {
+		return true, err
+	}
 	if !st.Ready {
 		names, err := c.Repair(ctx)
 		if err != nil {
@@ -183,6 +187,38 @@ func (o *upOptions) already(ctx context.Context, p project) (done bool, err erro
 	}
 	o.printReady(p, st)
 	return true, skippedError(last.Skipped)
+}
+
+// apply starts stacks again whose files want another image than the one that
+// runs. Others are not touched.
+func (o *upOptions) apply(ctx context.Context, p project, st supervise.Status) error {
+	records, err := stacks.Running(p.state)
+	if err != nil {
+		return advised(err)
+	}
+	for _, r := range records {
+		if r.Form != stacks.FormContainer || st.Service(r.Name) == nil {
+			continue
+		}
+		s, err := stacks.Find(r.Name)
+		if err != nil {
+			return advised(err)
+		}
+		for _, image := range s.Images {
+			u, err := (&updateOptions{Name: image.Name}).prepare(p, s)
+			if err != nil {
+				return err
+			}
+			if u.from == u.to || u.from == "" {
+				continue
+			}
+			fmt.Fprintf(o.IO.ErrOut, "changed %s: image %s → %s\n", s.Name, u.from, u.to)
+			if err := u.run(ctx, u.to); err != nil {
+				return cli.WithFix(err, "prismctl dev logs %s", s.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // lacks names what is asked for and the running supervisor does not have. What
