@@ -3,6 +3,8 @@ package dev
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,9 +38,9 @@ func printStack(out io.Writer, s supervise.ServiceStatus, records []stacks.Recor
 				fmt.Fprintf(out, "%-8s %-8s   %s\n", "", "", iostreams.Escape(l.Note))
 			}
 		}
-		if len(r.Links) == 0 {
-			for _, addr := range s.Listen {
-				fmt.Fprintf(out, "%-8s %-8s %s\n", r.Name, "address", addr)
+		if len(r.Links) == 0 { // nothing to open: what applications use
+			for _, name := range slices.Sorted(maps.Keys(r.Env)) {
+				fmt.Fprintf(out, "%-8s %s=%s\n", r.Name, name, iostreams.Escape(r.Env[name]))
 			}
 		}
 	}

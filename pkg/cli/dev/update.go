@@ -70,9 +70,12 @@ func runUpdate(ctx context.Context, o *updateOptions) error {
 	if err != nil {
 		return advised(err)
 	}
-	err = e.Pull(ctx, u.to, func(text string) { fmt.Fprintln(o.IO.ErrOut, iostreams.Escape(text)) })
-	if err != nil {
+	if image, err := e.Image(ctx, u.to); err != nil {
 		return advised(err)
+	} else if !image.Present {
+		if err := e.Pull(ctx, u.to, func(text string) { fmt.Fprintln(o.IO.ErrOut, iostreams.Escape(text)) }); err != nil {
+			return advised(err)
+		}
 	}
 	fmt.Fprintf(o.IO.ErrOut, "%s: %s → %s\n", s.Name, u.from, u.to)
 	err = u.run(ctx, u.to)
