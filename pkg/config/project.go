@@ -74,7 +74,7 @@ func (p *Project) check(c *checks) {
 	}
 	for _, s := range p.Services {
 		for i, a := range s.After {
-			if _, ok := names[a]; !ok && a != "" {
+			if _, ok := names[a]; !ok && a != "" && (c.opts.Stacks != nil || Nearest(a, sortedKeys(names)) != "") { // else it may be a stack
 				c.missing(s.Where, fmt.Sprintf("after[%d]", i), fault{message: fmt.Sprintf("unknown service %q", a), suggestion: Nearest(a, sortedKeys(names)), hint: "declare it first"})
 			}
 		}

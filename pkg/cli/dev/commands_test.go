@@ -124,6 +124,24 @@ func TestWhatCannotRunHereIsSkippedAndTheRestStarts(t *testing.T) {
 	r.Want(6, []string{"nothing runs for"}, "dev", "status")
 }
 
+func TestProgressForProgramsIsAllJSON(t *testing.T) {
+	r := process(t)
+	got := r.Run("dev", "up", "--detach", "--auto-ports", "--progress", "json")
+	states := map[string]bool{}
+	for line := range strings.Lines(got.ErrOut) {
+		var e struct{ State string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		states[e.State] = true
+	}
+	if got.Code != 0 || !states["starting"] || !states["ready"] {
+		t.Errorf("exit %d, states %v", got.Code, states)
+	}
+	r.Want(2, []string{"use one of: auto, plain, json"}, "dev", "up", "--progress", "fancy")
+	r.OK("dev", "down")
+}
+
 func TestCIRunsACommandAndLeavesNothing(t *testing.T) {
 	r := process(t)
 	file := filepath.Join(r.Dir, "dev.xml")

@@ -56,6 +56,10 @@ func addressOf(name, addr string) string {
 // announce says that it is ready, how long that took, and what comes next.
 func (o *upOptions) announce(pl *plan, st supervise.Status, took time.Duration, next string) {
 	o.printReady(pl.project, st)
+	if o.Progress == progressJSON {
+		o.tellJSON(map[string]any{"time": o.Clock.Now(), "state": supervise.Ready, "took_ms": took.Milliseconds(), "services": st.Services})
+		return
+	}
 	if len(st.Services) > 1 {
 		var parts []string
 		for _, s := range st.Services {

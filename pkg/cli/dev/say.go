@@ -20,6 +20,10 @@ const lastLines = 20
 // was asked and what it answered, how it ended, its last lines, and what to do.
 func (o *upOptions) complain(what string, st supervise.Status) {
 	w := o.IO.ErrOut
+	if o.Progress == progressJSON {
+		o.tellJSON(map[string]any{"time": o.Clock.Now(), "message": what, "services": st.Services})
+		return
+	}
 	fmt.Fprintln(w, iostreams.Escape(what))
 	for _, s := range st.Services {
 		if s.State.Up() || s.State == supervise.Starting && !s.Late && len(s.LastLog) == 0 {

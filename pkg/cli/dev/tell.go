@@ -114,11 +114,16 @@ func (t *teller) settle() {
 // of the supervisor's, which does not know it.
 const stateSkipped = "skipped"
 
+// tellJSON tells something as a line of JSON.
+func (o *upOptions) tellJSON(v any) {
+	_ = json.NewEncoder(o.IO.ErrOut).Encode(v) //nolint:errcheck // IOStreams keeps it
+}
+
 // skips tells loudly what cannot run here, and what would help.
 func (o *upOptions) skips(pl *plan) {
 	for _, s := range pl.skipped {
 		if o.Progress == progressJSON {
-			_ = json.NewEncoder(o.IO.ErrOut).Encode(map[string]any{"time": o.Clock.Now(), "service": s.Name, "state": stateSkipped, "message": s.Why, "fix": s.Fix}) //nolint:errcheck // IOStreams keeps it
+			o.tellJSON(map[string]any{"time": o.Clock.Now(), "service": s.Name, "state": stateSkipped, "message": s.Why, "fix": s.Fix})
 			continue
 		}
 		fmt.Fprintf(o.IO.ErrOut, "skipped %s: %s\n", s.Name, iostreams.Escape(s.Why))
@@ -128,7 +133,7 @@ func (o *upOptions) skips(pl *plan) {
 	}
 	for _, w := range pl.warnings {
 		if o.Progress == progressJSON {
-			_ = json.NewEncoder(o.IO.ErrOut).Encode(supervise.Event{Time: o.Clock.Now(), Message: w}) //nolint:errcheck // IOStreams keeps it
+			o.tellJSON(supervise.Event{Time: o.Clock.Now(), Message: w})
 			continue
 		}
 		fmt.Fprintln(o.IO.ErrOut, "warning: "+iostreams.Escape(w))

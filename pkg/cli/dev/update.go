@@ -13,6 +13,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/supervise"
 	"github.com/prism-data-layer/prism/stacks"
 )
 
@@ -179,5 +180,25 @@ func (u *update) run(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	return c.Restart(ctx, u.stack)
+	return u.restart(ctx, c)
+}
+
+// restart starts the stack again. One that ends is not given the many tries
+// that a supervisor gives: the image before works.
+func (u *update) restart(ctx context.Context, c *supervise.Client) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		_ = c.Events(ctx, nil, func(e supervise.Event) error { //nolint:errcheck // the restart says it
+			if e.Service == u.stack && e.State == supervise.Crashed {
+				cancel(prism.New(prism.ReasonUnavailable, "%s ended: %s", u.stack, e.Message))
+			}
+			return nil
+		})
+	}()
+	err := c.Restart(ctx, u.stack)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
