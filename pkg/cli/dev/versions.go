@@ -49,7 +49,7 @@ func versions() cli.Kind[version] {
 		cli.Text("running", "RUNNING", "what runs: an image, or what a native program says of itself", func(v version) string { return v.Running }),
 		cli.State("drift", "DRIFT", "same, differs, or not running", func(v version) string { return v.Drift }),
 		cli.Bool("due", "DUE", "whether the pinned version is older than it should get", func(v version) bool { return v.Due }),
-		cli.Time("updated", "CHOSEN", "when the pinned version was chosen", func(v version) int64 { return millis(v.Updated) }),
+		cli.Time("chosen_at", "CHOSEN", "when the pinned version was chosen", func(v version) int64 { return millis(v.Updated) }),
 		cli.Text("every", "", "how often it is due for renewal", func(v version) string { return v.Every }),
 		cli.Text("pinned", "", "the image that was chosen with this version of prismctl", func(v version) string { return v.Pinned }),
 		cli.Text("form", "FORM", "container or native, of what runs", func(v version) string { return v.Form }).OnlyWide(),
