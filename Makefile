@@ -15,7 +15,7 @@ export TOOLS VERSION
 TARGETS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 FUZZTIME ?= 30s
 
-.PHONY: help build dev test test-faults test-containers fuzz lint format generate matrix cover bench release cross tools clean
+.PHONY: help build dev test test-faults test-containers containers fuzz lint format generate matrix cover bench release cross tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test-faults: build ## the fault tests in their full forms (an hour or two); writ
 
 test-containers: ## the tests on containers, on the engine that answers or one of its own (two minutes)
 	tools/containers.sh -v
+
+containers: ## build prism-compose, with which prismctl dev runs stacks in containers, and put it where it is found
+	tools/compose.sh
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	tools/fuzz.sh $(FUZZTIME)

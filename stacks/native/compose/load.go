@@ -41,6 +41,9 @@ func load(ctx context.Context, r Request) (*types.Project, error) {
 	if err := yaml.Unmarshal(text, &s.root); err != nil {
 		return nil, s.invalid(err)
 	}
+	if n := size(&s.root, map[*yaml.Node]int{}); n > maxNodes {
+		return nil, fail(kindInvalid, "%s says more than a stack can need: its aliases make it too large", file)
+	}
 	details := types.ConfigDetails{
 		WorkingDir:  r.Dir,
 		ConfigFiles: []types.ConfigFile{{Filename: file, Content: text}},
@@ -68,6 +71,32 @@ func load(ctx context.Context, r Request) (*types.Project, error) {
 	}
 	own(project, r)
 	return project, nil
+}
+
+// maxNodes is what a file may have once its aliases are replaced by what they
+// stand for: the library replaces them before it counts.
+const maxNodes = 100_000
+
+// size counts a node with all that its aliases stand for; known are the anchors
+// that it has counted, and those of which it is a part, which are endless.
+func size(n *yaml.Node, known map[*yaml.Node]int) int {
+	if n.Kind == yaml.AliasNode {
+		return size(n.Alias, known)
+	}
+	if n.Anchor != "" {
+		if have, ok := known[n]; ok {
+			return have
+		}
+		known[n] = maxNodes + 1
+	}
+	sum := 1
+	for _, c := range n.Content {
+		sum = min(sum+size(c, known), maxNodes+1)
+	}
+	if n.Anchor != "" {
+		known[n] = sum
+	}
+	return sum
 }
 
 func readCompose(dir string) ([]byte, error) {
@@ -203,7 +232,8 @@ func (s *source) invalid(err error) error {
 	}
 	text := strings.TrimPrefix(err.Error(), "validating "+s.file+": ")
 	text = strings.TrimPrefix(text, "failed to parse "+s.file+": ")
-	return fail(kindInvalid, "%s: %s", s.place(text), strings.TrimPrefix(text, "yaml: "))
+	text = regexp.MustCompile(`^(yaml: )?(construct errors: line \d+: )?`).ReplaceAllString(text, "")
+	return fail(kindInvalid, "%s: %s", s.place(text), text)
 }
 
 // place looks for the line in what the library says: the line itself, or
