@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/goccy/go-yaml"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -26,6 +27,7 @@ func testProject(t *testing.T) Project {
 	return Project{
 		ID: "shop-1a2b3c", Root: root, State: filepath.Join(root, "state"), Native: filepath.Join(root, "native"),
 		Socket: filepath.Join(root, "shop.sock"), Lookup: func(string) (string, bool) { return "", false },
+		cost: bcrypt.MinCost, // under the race detector the usual one takes a second
 	}
 }
 

@@ -25,7 +25,8 @@ type Instance struct {
 	Pulls   []string          // the images that are not there yet
 
 	project  Project
-	endpoint string // of the container engine
+	after    []string // what must be ready before it
+	endpoint string   // of the container engine
 	rootless bool
 	held     bool // its containers run already: a runner that was killed has left them
 

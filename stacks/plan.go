@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -141,7 +140,11 @@ func (pl *Plan) place(ctx context.Context, s *Stack, eng *engineCall) error {
 	form := pl.Project.form(s.Name)
 	var engineErr *prism.Error
 	if form != FormNative {
-		if engineErr = eng.ask(ctx); engineErr == nil {
+		engineErr = eng.ask(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if engineErr == nil {
 			pl.add(s, FormContainer, eng.engine.Program())
 			return nil
 		}
@@ -162,6 +165,9 @@ func (pl *Plan) place(ctx context.Context, s *Stack, eng *engineCall) error {
 	switch {
 	case err == nil:
 		pl.add(s, FormNative, program)
+		if engineErr != nil && !slices.Contains([]string{"engine_missing", "compose_missing"}, engineErr.Meta["kind"]) {
+			pl.warnOnce("containers are not used: " + engineErr.Message)
+		}
 	case err.Meta["kind"] == "usage":
 		return err
 	case engineErr != nil:
@@ -173,11 +179,17 @@ func (pl *Plan) place(ctx context.Context, s *Stack, eng *engineCall) error {
 }
 
 func (pl *Plan) add(s *Stack, form Form, program string) {
-	pl.Instances = append(pl.Instances, &Instance{Stack: s, Form: form, Program: program, project: pl.Project})
+	pl.Instances = append(pl.Instances, &Instance{Stack: s, Form: form, Program: program, project: pl.Project, after: slices.Clone(s.After)})
 }
 
 func (pl *Plan) skip(name, why, fix string) {
 	pl.Skipped = append(pl.Skipped, Skipped{name, why, fix})
+}
+
+func (pl *Plan) warnOnce(text string) {
+	if !slices.Contains(pl.Warnings, text) {
+		pl.Warnings = append(pl.Warnings, text)
+	}
 }
 
 func (pl *Plan) warn(format string, args ...any) {
@@ -191,45 +203,12 @@ func (pl *Plan) leaveOutCovered() {
 			if at := pl.Instance(c); at != nil {
 				pl.warn("%s is left out: %s does its work", c, i.Stack.Name)
 				pl.Instances = slices.DeleteFunc(slices.Clone(pl.Instances), func(x *Instance) bool { return x == at })
+				for _, x := range pl.Instances {
+					if n := slices.Index(x.after, c); n >= 0 {
+						x.after[n] = i.Stack.Name
+					}
+				}
 			}
 		}
 	}
-}
-
-// askEngine asks what the plan must know of the engine: what runs there for us
-// already, and which images are to be pulled.
-func (pl *Plan) askEngine(ctx context.Context, eng *engineCall) error {
-	if eng.engine == nil || !slices.ContainsFunc(pl.Instances, func(i *Instance) bool { return i.Form == FormContainer }) {
-		return nil
-	}
-	things, err := eng.engine.List(ctx, pl.Project.ID)
-	if err != nil {
-		return err
-	}
-	var want config.Size
-	for _, i := range pl.Instances {
-		if i.Form != FormContainer {
-			continue
-		}
-		want += i.Stack.Memory
-		i.endpoint, i.rootless = eng.info.Endpoint, eng.info.Rootless
-		for _, t := range things {
-			i.held = i.held || t.Kind == "container" && t.Stack == i.Stack.Name && t.State == "running"
-		}
-		i.setImages()
-		for _, ref := range i.Images {
-			image, err := eng.engine.Image(ctx, ref)
-			if err != nil {
-				return err
-			}
-			if !image.Present && !slices.Contains(i.Pulls, ref) {
-				i.Pulls = append(i.Pulls, ref)
-			}
-		}
-		slices.Sort(i.Pulls)
-	}
-	if have := eng.info.Memory; have > 0 && int64(want) > have {
-		pl.warn("the containers may take %s together, and the engine has %s", want, config.Size(have>>20<<20))
-	}
-	return nil
 }

@@ -284,6 +284,19 @@ func TestWhatAStackNeedsComesBeforeIt(t *testing.T) {
 	}
 }
 
+func TestWhoNeedsACoveredStackWaitsForWhatCoversIt(t *testing.T) {
+	t.Parallel()
+	p := testProject(t)
+	p.folders = chain(t)
+	stack := p.folders.(fstest.MapFS)["redis/stack.yaml"]
+	stack.Data = append(stack.Data, "covers: [c]\n"...)
+	withPrograms(t, p, "b", "c", "redis-server")
+	pl := mustPlan(t, p, "redis", "b")
+	if got := forms(pl); got != "redis=native b=native" || !slices.Equal(pl.Instance("b").Spec().After, []string{"redis"}) {
+		t.Errorf("got %s, and b starts after %v", got, pl.Instance("b").Spec().After)
+	}
+}
+
 func TestAPlanSaysWhatItWillPullAndWhatItTakes(t *testing.T) {
 	t.Parallel()
 	p := testProject(t)

@@ -1,14 +1,12 @@
 package stacks
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
-	"github.com/prism-data-layer/prism/stacks/engine"
 )
 
 // program finds a native program: as the environment says, in the folder of
@@ -43,35 +41,4 @@ func (p Project) variable(name string) (string, bool) {
 func isProgram(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular() && (runtime.GOOS == "windows" || info.Mode()&0o111 != 0)
-}
-
-// An engineCall finds the container engine once, when it is first needed.
-type engineCall struct {
-	find func(context.Context) (engine.Engine, error)
-
-	asked  bool
-	engine engine.Engine // nil: not to be had
-	info   engine.Info
-	err    *prism.Error
-}
-
-func (c *engineCall) ask(ctx context.Context) *prism.Error {
-	if c.asked {
-		return c.err
-	}
-	c.asked = true
-	if c.find == nil {
-		c.err = prism.New(prism.ReasonFailedPrecond, "containers are not used").WithMeta("kind", "engine_missing")
-		return c.err
-	}
-	e, err := c.find(ctx)
-	if err == nil {
-		c.info, err = e.Info(ctx)
-	}
-	if err != nil {
-		c.err = prism.From(err)
-		return c.err
-	}
-	c.engine = e
-	return nil
 }

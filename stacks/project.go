@@ -40,6 +40,7 @@ type Project struct {
 	Engine func(context.Context) (engine.Engine, error)
 
 	folders fs.FS // another catalogue, in tests
+	cost    int   // another cost of bcrypt, in tests; 0: the usual
 }
 
 // find finds a stack of the project's catalogue.

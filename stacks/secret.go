@@ -1,6 +1,7 @@
 package stacks
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"io/fs"
@@ -44,7 +45,7 @@ func (i *Instance) bcrypt(name string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return hash, err
 	}
-	made, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.DefaultCost)
+	made, err := bcrypt.GenerateFromPassword([]byte(secret), cmp.Or(i.project.cost, bcrypt.DefaultCost))
 	if err != nil {
 		return "", err
 	}

@@ -20,11 +20,8 @@ const (
 func (i *Instance) Spec() supervise.Spec {
 	p := proof{question: i.question}
 	s := supervise.Spec{
-		Name: i.Stack.Name, Path: i.Program, Args: i.args, Env: i.env, Dir: i.project.Root,
+		Name: i.Stack.Name, Path: i.Program, Args: i.args, Env: i.env, Dir: i.project.Root, After: i.after,
 		Ready: supervise.Probe{Name: i.question.String(), Check: p.check, Timeout: i.startTimeout(), Every: i.probeSpec().Interval},
-	}
-	for _, a := range i.Stack.After {
-		s.After = append(s.After, a)
 	}
 	if i.Form == FormContainer {
 		s.Args, s.Notes, s.Stop = engine.RunArgs(i.requestFile()), true, runnerStop
