@@ -34,8 +34,9 @@ func takeLock(dir string, patience time.Duration) (*lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A holder writes its name just after it has the lock.
-	blank := time.Now().Add(time.Second)
+	// A holder writes its name just after it has the lock, and takes it out just
+	// before it gives it back.
+	blank := time.Now().Add(5 * time.Second)
 	end := time.Now().Add(patience)
 	for {
 		err := tryLock(f)

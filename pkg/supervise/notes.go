@@ -27,11 +27,11 @@ func Note(w io.Writer, text string) error {
 	return err
 }
 
-// oneLine makes a note harmless and short: no control characters, so that it
-// can neither end its line nor move a terminal's cursor.
+// oneLine makes a note harmless and short: only what can be seen, so that it can
+// neither end its line, nor move a terminal's cursor, nor turn its direction.
 func oneLine(text string) string {
 	text = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

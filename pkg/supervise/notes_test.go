@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // noisy is a service that is never ready and says what it is told to.
@@ -103,6 +104,7 @@ func TestNoteIsOneLine(t *testing.T) {
 		"pulls":                          "pulls",
 		" two\nlines\tof it ":            "two lines of it",
 		"\x1b[31mred\x00":                "[31mred",
+		"exe\u202etxt\u200b":             "exe txt",
 		"":                               "",
 		"\xff\xfe":                       "\uFFFD\uFFFD",
 		strings.Repeat("x", 1000):        strings.Repeat("x", maxNoteBytes-3) + "…",
@@ -113,4 +115,21 @@ func TestNoteIsOneLine(t *testing.T) {
 			t.Errorf("%.20q: got %q", in, b.String())
 		}
 	}
+}
+
+func FuzzNote(f *testing.F) {
+	f.Add("pulls redis:8 12 of 40 MB")
+	f.Add("\x1b[2J\n" + NotePrefix)
+	f.Add(strings.Repeat("ä", maxNoteBytes))
+	f.Fuzz(func(t *testing.T, text string) {
+		var b bytes.Buffer
+		if err := Note(&b, text); err != nil {
+			t.Fatal(err)
+		}
+		line, rest, ok := bytes.Cut(b.Bytes(), []byte{'\n'})
+		got, is := noteIn(line)
+		if !ok || len(rest) > 0 || !is || len(got) > maxNoteBytes || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\x1b\r") || got != oneLine(got) {
+			t.Fatalf("%q became %q", text, b.String())
+		}
+	})
 }

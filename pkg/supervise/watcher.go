@@ -140,6 +140,6 @@ func (w *watcher) cleanUp() int {
 		fmt.Fprintf(w.out, "%s these survive SIGKILL: %v\n", time.Now().UTC().Format(stamp), left)
 		return 1
 	}
-	os.NewFile(watchLockFD, "lock").Truncate(0) // nobody has it
+	(&lock{os.NewFile(watchLockFD, "lock")}).release()
 	return 0
 }
