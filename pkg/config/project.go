@@ -14,14 +14,19 @@ const ProjectFile = ".prism.yaml"
 // Project is prismctl's file of a folder.
 type Project struct {
 	Where
-	APIVersion string    `yaml:"apiVersion" check:"required,example=prism/v1" doc:"The version of the file's form: prism/v1."`
-	Kind       string    `yaml:"kind" default:"Project" doc:"Project. It may be left out of a file called .prism.yaml."`
-	Context    string    `yaml:"context" check:"name" doc:"The context to use in this folder."`
-	Gateway    string    `yaml:"gateway" default:"prism.yaml" check:"inside" doc:"The gateway's file. Without the file, built-in settings are used."`
-	With       []string  `yaml:"with" check:"name" doc:"Stacks that dev up starts too."`
-	Ports      Ports     `yaml:"ports" doc:"The ports that dev up listens on."`
-	Defaults   Defaults  `yaml:"defaults" doc:"What commands use when no flag says otherwise."`
-	Services   []Service `yaml:"services" doc:"Programs of the project that dev up runs beside the gateway."`
+	APIVersion string   `yaml:"apiVersion" check:"required,example=prism/v1" doc:"The version of the file's form: prism/v1."`
+	Kind       string   `yaml:"kind" default:"Project" doc:"Project. It may be left out of a file called .prism.yaml."`
+	Context    string   `yaml:"context" check:"name" doc:"The context to use in this folder."`
+	Gateway    string   `yaml:"gateway" default:"prism.yaml" check:"inside" doc:"The gateway's file. Without the file, built-in settings are used."`
+	With       []string `yaml:"with" check:"name" doc:"Stacks that dev up starts too."`
+	Ports      Ports    `yaml:"ports" doc:"The ports that dev up listens on."`
+
+	Profiles map[string][]string `yaml:"profiles" doc:"Lists of stacks by name, for dev up --profile NAME. One of the name of a built-in profile takes its place."`
+	Images   map[string]string   `yaml:"images" doc:"Images in place of the pinned ones: redis, or signoz.clickhouse where a stack has several."`
+	Forms    map[string]string   `yaml:"forms" enum:"auto|container|native" doc:"The form in which a stack runs here, by its name: auto, container or native."`
+
+	Defaults Defaults  `yaml:"defaults" doc:"What commands use when no flag says otherwise."`
+	Services []Service `yaml:"services" doc:"Programs of the project that dev up runs beside the gateway."`
 }
 
 // Ports are those that dev up listens on, on loopback.
@@ -30,6 +35,8 @@ type Ports struct {
 	Data    Port `yaml:"data" default:"8980" doc:"The data API."`
 	Admin   Port `yaml:"admin" default:"8981" doc:"The admin API."`
 	Metrics Port `yaml:"metrics" default:"9090" doc:"Metrics, health and profiles."`
+
+	Stacks map[string]Port `yaml:"stacks" doc:"Ports of stacks: redis, or dex.telemetry where a stack has several."`
 }
 
 // Defaults are what commands use when no flag says otherwise.
@@ -47,7 +54,7 @@ type Service struct {
 	Command    []string          `yaml:"command" check:"required" doc:"The program and its arguments, as a list. No shell reads it."`
 	Dir        string            `yaml:"dir" default:"." check:"inside" doc:"Where it starts, inside the project."`
 	Env        map[string]string `yaml:"env" doc:"Variables for it, beside those of dev env."`
-	After      []string          `yaml:"after" doc:"Services that must be ready before it."`
+	After      []string          `yaml:"after" doc:"What must be ready before it: services, stacks, prismd."`
 	Mounts     []string          `yaml:"mounts" doc:"Folders that it is given, as FROM:TO. One from outside the project needs --allow-host-mounts."`
 	Privileged bool              `yaml:"privileged" doc:"Whether it asks for privileges; needs --allow-privileged."`
 }
@@ -56,22 +63,60 @@ func (p *Project) check(c *checks) {
 	names := map[string]Pos{}
 	for _, s := range p.Services {
 		unique(c, s.Where, "name", s.Name, "service", names)
+		if s.Name == gatewayService || slices.Contains(c.opts.Stacks, s.Name) {
+			c.problem(s.Where, "name", fault{message: fmt.Sprintf("the name %q is taken by what dev up starts itself", s.Name), hint: "choose another"})
+		}
+	}
+	for _, known := range append(append([]string{gatewayService}, p.With...), c.opts.Stacks...) {
+		if _, ok := names[known]; !ok {
+			names[known] = Pos{}
+		}
 	}
 	for _, s := range p.Services {
 		for i, a := range s.After {
-			if _, ok := names[a]; !ok && a != "" {
+			if _, ok := names[a]; !ok && a != "" && (c.opts.Stacks != nil || Nearest(a, sortedKeys(names)) != "") { // else it may be a stack
 				c.missing(s.Where, fmt.Sprintf("after[%d]", i), fault{message: fmt.Sprintf("unknown service %q", a), suggestion: Nearest(a, sortedKeys(names)), hint: "declare it first"})
 			}
 		}
 		s.checkReach(c)
 	}
-	for i, stack := range p.With {
-		if c.opts.Stacks != nil && stack != "" && !slices.Contains(c.opts.Stacks, stack) {
-			c.problem(p.Where, fmt.Sprintf("with[%d]", i), fault{message: fmt.Sprintf("unknown stack %q", stack), suggestion: Nearest(stack, c.opts.Stacks), hint: "prismctl stack list shows them"})
-		}
-	}
+	p.checkStacks(c)
 	p.checkPorts(c)
 	p.checkCycles(c)
+}
+
+// gatewayService is what dev up calls prismd.
+const gatewayService = "prismd"
+
+// checkStacks knows the names of stacks where the caller does.
+func (p *Project) checkStacks(c *checks) {
+	known := func(w Where, field, stack string) {
+		if c.opts.Stacks != nil && stack != "" && !slices.Contains(c.opts.Stacks, stack) {
+			c.problem(w, field, fault{message: fmt.Sprintf("unknown stack %q", stack), suggestion: Nearest(stack, c.opts.Stacks), hint: "use one of: " + strings.Join(c.opts.Stacks, ", ")})
+		}
+	}
+	for i, stack := range p.With {
+		known(p.Where, fmt.Sprintf("with[%d]", i), stack)
+	}
+	for _, name := range sortedKeys(p.Profiles) {
+		if bad := checkName(name); bad != nil {
+			c.problem(p.Where, "profiles."+name, *bad)
+		}
+		for i, stack := range p.Profiles[name] {
+			known(p.Where, fmt.Sprintf("profiles.%s[%d]", name, i), stack)
+		}
+	}
+	for _, name := range sortedKeys(p.Forms) {
+		known(p.Where, "forms."+name, name)
+	}
+	for _, key := range sortedKeys(p.Images) {
+		stack, _, _ := strings.Cut(key, ".")
+		known(p.Where, "images."+key, stack)
+	}
+	for _, key := range sortedKeys(p.Ports.Stacks) {
+		stack, _, _ := strings.Cut(key, ".")
+		known(p.Ports.Where, "stacks."+key, stack)
+	}
 }
 
 func (p *Project) checkPorts(c *checks) {
@@ -79,6 +124,12 @@ func (p *Project) checkPorts(c *checks) {
 		field string
 		port  Port
 	}{{"data", p.Ports.Data}, {"admin", p.Ports.Admin}, {"metrics", p.Ports.Metrics}}
+	for _, key := range sortedKeys(p.Ports.Stacks) {
+		at = append(at, struct {
+			field string
+			port  Port
+		}{"stacks." + key, p.Ports.Stacks[key]})
+	}
 	for i, a := range at {
 		for _, b := range at[:i] {
 			if a.port == b.port && a.port != AutoPort {

@@ -277,6 +277,11 @@ func (s *service) live() (ending, Exit) {
 
 // spawn starts the child, puts it on record everywhere, and lets it run.
 func (s *service) spawn() (*child, error) {
+	if s.spec.Before != nil {
+		if err := s.spec.Before(); err != nil {
+			return nil, err
+		}
+	}
 	c, err := s.fork(s.spec, s.files, s.logs.w)
 	if err != nil {
 		return nil, err

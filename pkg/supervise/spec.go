@@ -20,6 +20,7 @@ type Spec struct {
 
 	Listen []ListenSpec  // where the program listens
 	After  []string      // services that must be ready before this one starts
+	Before func() error  // called before each start, when nothing of the service runs; an error is a start that failed
 	Ready  Probe         // what "ready" means
 	Stop   time.Duration // from SIGTERM to SIGKILL; 10 s. One that is given holds after the supervisor's death too, if it is longer than Options.Grace
 	Policy Policy        // what happens when it crashes

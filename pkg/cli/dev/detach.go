@@ -52,7 +52,13 @@ func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error
 	go func() { ended <- cmd.Wait() }()
 	ctx, cancel := context.WithTimeout(ctx, o.Wait+verdictAfter)
 	defer cancel()
+	tell := newTeller(o.IO, o.Clock, o.Progress, func() (supervise.Status, error) { return running(ctx, pl.project) })
+	follow, stop := context.WithCancel(ctx)
+	defer stop()
+	go o.follow(follow, pl.project, tell)
 	st, err := o.awaitReady(ctx, pl.project, ended)
+	stop()
+	tell.settle()
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(o.IO.ErrOut, "it goes on starting; prismctl dev down stops it")
@@ -71,27 +77,42 @@ func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error
 	if err != nil {
 		return err
 	}
-	o.printReady(st)
-	fmt.Fprintf(o.IO.ErrOut, "ready in %.1f s with %s; prismctl dev down stops it\n", time.Since(start).Seconds(), pl.origin)
-	return nil
+	o.announce(pl, st, o.Clock.Now().Sub(start), "prismctl dev down stops it")
+	return skippedError(pl.Skipped)
+}
+
+// running asks the supervisor, which must answer.
+func running(ctx context.Context, p project) (supervise.Status, error) {
+	c, err := supervise.Dial(p.socket)
+	if err != nil {
+		return supervise.Status{}, err
+	}
+	return c.Status(ctx)
+}
+
+// follow tells what the supervisor does, as soon as there is one.
+func (o *upOptions) follow(ctx context.Context, p project, tell *teller) {
+	for ctx.Err() == nil {
+		if c, err := supervise.Dial(p.socket); err == nil {
+			_ = c.Events(ctx, nil, func(e supervise.Event) error { tell.event(e); return nil }) //nolint:errcheck // awaitReady says it
+			return
+		}
+		if !pause(ctx) {
+			return
+		}
+	}
 }
 
 // childArgs are those of the supervisor: the same up, in the background.
 func (o *upOptions) childArgs(pl *plan) []string {
-	args := []string{"dev", "up", "--supervisor", "--prismd", pl.program}
+	args := []string{"dev", "up", "--supervisor", "--progress", progressPlain, "--prismd", pl.program}
 	if o.AllowSkew {
 		args = append(args, "--allow-skew")
 	}
-	if o.AutoPorts {
-		args = append(args, "--auto-ports")
+	if o.Watch {
+		args = append(args, "--watch")
 	}
-	if o.PortOffset != 0 {
-		args = append(args, fmt.Sprintf("--port-offset=%d", o.PortOffset))
-	}
-	for _, name := range o.With {
-		args = append(args, "--with", name)
-	}
-	return args
+	return append(args, o.args()...)
 }
 
 // awaitReady asks the supervisor until all is ready or will not be. ended tells
@@ -131,7 +152,7 @@ func (o *upOptions) awaitReady(ctx context.Context, p project, ended <-chan erro
 			return st, nil
 		}
 		for _, s := range st.Services {
-			if s.State == supervise.CrashLoop || s.Late {
+			if s.State == supervise.CrashLoop || s.Late && !s.State.Up() {
 				return st, notReady(st)
 			}
 		}

@@ -1,5 +1,10 @@
 // Package dev is `prismctl dev`: a gateway and everything around it on this
 // machine, supervised.
+//
+// A command line and .prism.yaml make a wish, a wish makes a plan, and a plan is
+// a list of services for package supervise: prismd, the stacks (package stacks)
+// and the project's own programs. What runs is never remembered here: it is
+// asked of the supervisor.
 package dev
 
 import (
@@ -13,15 +18,18 @@ import (
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise"
+	"github.com/prism-data-layer/prism/stacks"
 )
 
 // New is the noun.
 func New(f *cli.Factory) *cobra.Command {
 	return cli.Group("dev", "Run a gateway on this machine",
-		"Starts a gateway for the folder you are in, keeps it running, and stops it without a trace. With\nno prism.yaml it uses embedded stores in .prism/data and needs nothing else.",
-		"  prismctl dev up\n  prismctl dev up --detach\n  prismctl dev status",
+		"Starts a gateway for the folder you are in and the stacks that it is to have beside it, keeps them\nrunning, and stops them without a trace. With no prism.yaml it uses embedded stores in .prism/data\nand needs nothing else.",
+		"  prismctl dev up\n  prismctl dev up --detach --with redis,nats\n  prismctl dev status",
 		newUp(f, runUp), newDown(f, runDown), newStatus(f, runStatus), newLogs(f, runLogs),
-		newRestart(f, runRestart), newAttach(f, runAttach), newEnv(f, runEnv), newDoctor(f, runDoctor))
+		newRestart(f, runRestart), newAttach(f, runAttach), newEnv(f, runEnv), newDoctor(f, runDoctor),
+		newList(f, runList), newGraph(f, runGraph), newOpen(f, runOpen), newVersions(f, runVersions),
+		newUpdate(f, runUpdate), newReset(f, runReset), newExport(f, runExport), newCI(f, runCI), newBundle(f, runBundle))
 }
 
 // gateway is the name of prismd among the services.
@@ -30,28 +38,36 @@ const gateway = "prismd"
 // A project is the folder that dev works for.
 type project struct {
 	config.Place
-	file   string // prism.yaml; "" for the built-in settings
+	own    *config.Project // its .prism.yaml; nil without one
+	file   string          // prism.yaml; "" for the built-in settings
 	dirs   config.Dirs
 	state  string // the supervisor's folder
 	socket string
+	look   func(string) (string, bool) // the environment
 }
 
 // find finds the project of the folder that the command runs in.
 func find(f *cli.Factory) (project, error) {
-	place, own, err := f.Project()
+	place, err := config.FindProject(f.Place.Dir)
 	if err != nil {
 		return project{}, err
 	}
+	var own *config.Project
+	if place.File != "" {
+		if own, err = config.LoadProject(place.File, config.Load{Lookup: f.IO.LookupEnv, Stacks: stacks.Names()}); err != nil {
+			return project{}, err
+		}
+	}
 	dirs := f.Dirs()
 	return project{
-		Place: place, file: place.GatewayFile(own), dirs: dirs,
-		state: place.StateDir(dirs), socket: place.Socket(dirs, f.Place.Temp),
+		Place: place, own: own, file: place.GatewayFile(own), dirs: dirs,
+		state: place.StateDir(dirs), socket: place.Socket(dirs, f.Place.Temp), look: f.IO.LookupEnv,
 	}, nil
 }
 
 // options are the supervisor's, without services.
 func (p project) options() supervise.Options {
-	return supervise.Options{ID: p.ID, Dir: p.state, Socket: p.socket}
+	return supervise.Options{ID: p.ID, Root: p.Root, Dir: p.state, Socket: p.socket}
 }
 
 func (p project) logs() string { return filepath.Join(p.state, "logs") }

@@ -68,6 +68,9 @@ func project(t *testing.T) *clitest.Rig {
 	return r
 }
 
+// nothingLeft is how every down ends.
+const nothingLeft = "looked again: no process, container, network, socket, port or pid file is left\n"
+
 func script(r *clitest.Rig, name, text string) string {
 	path := r.Write("bin/"+name, "#!/bin/sh\n"+text+"\n")
 	if err := os.Chmod(path, 0o755); err != nil {
@@ -99,6 +102,23 @@ func start(t *testing.T, r *clitest.Rig, args ...string) up {
 	return u
 }
 
+// ready waits until all is ready.
+func ready(t *testing.T, r *clitest.Rig) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); r.Run("dev", "status").Code != 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not ready: %+v", r.Run("dev", "status"))
+		}
+	}
+}
+
+// at lets commands run in a folder of their own, with the rig's home.
+func at(home, dir string) func(*cli.Factory) {
+	return func(f *cli.Factory) {
+		f.Place = cli.Place{Dir: dir, Home: home, Temp: home, Dev: dev.Context}
+	}
+}
+
 func TestLifeOfAGateway(t *testing.T) {
 	r := project(t)
 	u := start(t, r)
@@ -118,7 +138,7 @@ func TestLifeOfAGateway(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.OK("dev", "env", "--format", "json")), &env); err != nil || !strings.Contains(again.Out, env["PRISM_DATA"]) {
 		t.Errorf("env: %v, %v", env, err)
 	}
-	if got := r.OK("dev", "env", "--format", "shell"); !strings.Contains(got, "export PRISM_DATA='"+env["PRISM_DATA"]+"'\n") {
+	if got := r.OK("dev", "env", "-o", "shell"); !strings.Contains(got, "export PRISM_DATA='"+env["PRISM_DATA"]+"'\n") {
 		t.Errorf("env for a shell:\n%s", got)
 	}
 	if got := r.OK("dev", "env"); !strings.HasPrefix(got, "PRISM_DATA="+env["PRISM_DATA"]+"\n") {
@@ -162,7 +182,7 @@ func TestLifeOfAGateway(t *testing.T) {
 
 	r.Want(2, []string{"--yes"}, "dev", "down", "--volumes")
 	got := r.Want(0, []string{"stopping", "stopped"}, "dev", "down", "--volumes", "--yes")
-	if got.Out != "stopped\ndeleted the data in .prism/data\n" {
+	if got.Out != "stopped\ndeleted the data in .prism/data\n"+nothingLeft {
 		t.Errorf("down: %q", got.Out)
 	}
 	if got := <-u.ended; got.Code != 0 || !addr.MatchString(got.Out) || !strings.Contains(got.ErrOut, "ready in ") || strings.Contains(got.Out+got.ErrOut, "\x1b") {
@@ -174,7 +194,7 @@ func TestLifeOfAGateway(t *testing.T) {
 	r.Want(6, []string{"nothing runs for", "prismctl dev up"}, "dev", "status")
 	r.Want(0, []string{"these are the addresses of the last time"}, "dev", "env")
 	r.OK("dev", "logs", "--since", "1h")
-	if got := r.OK("dev", "down"); got != "nothing was running\n" {
+	if got := r.OK("dev", "down"); got != "nothing was running\n"+nothingLeft {
 		t.Errorf("a second down: %q", got)
 	}
 }
@@ -189,7 +209,7 @@ func TestNothingRuns(t *testing.T) {
 	if got := r.OK("dev", "doctor"); !strings.Contains(got, "nothing runs here yet") {
 		t.Errorf("doctor:\n%s", got)
 	}
-	if got := r.OK("dev", "down"); got != "nothing was running\n" {
+	if got := r.OK("dev", "down"); got != "nothing was running\n"+nothingLeft {
 		t.Errorf("down: %q", got)
 	}
 }
@@ -218,12 +238,12 @@ ready    a write read back through the data API
 	}
 	r.Write("prism.yaml", "apiVersion: prism/v1\nkind: Gateway\ndata_dir: elsewhere\nlisten:\n  data: 127.0.0.1:7001\n  admin: 127.0.0.1:auto\n")
 	got = r.OK("dev", "up", "--plan", "--port-offset", "20")
-	for _, w := range []string{"settings prism.yaml", "data     /home/ann/elsewhere", "--config /home/ann/prism.yaml", "127.0.0.1:7021 (--port-offset 20)", "127.0.0.1:0 (prism.yaml:6)"} {
+	for _, w := range []string{"settings prism.yaml", "data     /home/ann/elsewhere", "--config /home/ann/prism.yaml", "127.0.0.1:7021 (--port-offset 20)", " (prism.yaml:6)"} {
 		if !strings.Contains(got, w) {
 			t.Errorf("the plan of a file lacks %q:\n%s", w, got)
 		}
 	}
-	if got := r.OK("dev", "up", "--plan", "--auto-ports"); strings.Count(got, "127.0.0.1:0 (--auto-ports)") != 3 {
+	if got := r.OK("dev", "up", "--plan", "--auto-ports"); strings.Count(got, " (--auto-ports)") != 3 || strings.Contains(got, ":0 ") {
 		t.Errorf("with free ports:\n%s", got)
 	}
 }
@@ -245,7 +265,7 @@ func TestWhatIsWrongIsSaidAndNothingStarts(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"taken port":        {port, 5, nil, []string{"address " + l.Addr().String() + " (prismd.data, from prism.yaml:3) is taken by pid " + fmt.Sprint(os.Getpid()), "--port-offset N or --auto-ports"}},
+		"taken port":        {port, 5, nil, []string{"address " + l.Addr().String() + " (prismd.data, from prism.yaml:3) is taken by pid " + fmt.Sprint(os.Getpid()), "--port-offset N, --auto-ports or --port NAME=PORT"}},
 		"typo":              {typo, 7, nil, []string{"prism.yaml:3:10: unknown key", "^^^^", `did you mean "data"?`}},
 		"bad option":        {option, 7, []string{"--auto-ports"}, []string{"prismd refuses to start", "unknown key", `did you mean "cache"?`}},
 		"other version":     {"", 5, []string{"--prismd", skew}, []string{"prismctl is 0.1.0 and", "is 9.9.9", "--allow-skew"}},
@@ -273,7 +293,7 @@ func TestWhatIsWrongIsSaidAndNothingStarts(t *testing.T) {
 	}
 	r.Write("prism.yaml", typo)
 	r.Env["PRISM_PRISMD"] = skew
-	if got := r.Want(1, nil, "dev", "doctor"); strings.Count(got.Out, "fail") != 2 || !strings.Contains(got.Out, "not tried") {
+	if got := r.Want(1, nil, "dev", "doctor"); strings.Count(got.Out, " fail ") != 2 || !strings.Contains(got.Out, "not tried") {
 		t.Errorf("doctor:\n%s", got.Out)
 	}
 }
@@ -310,8 +330,8 @@ func TestFolderThatCannotBeWrittenToIsSaidSo(t *testing.T) {
 	r := project(t)
 	r.Write("state", "a file, where a folder should be")
 	r.Env["XDG_STATE_HOME"] = filepath.Join(r.Dir, "state")
-	r.Want(1, []string{"not a directory"}, "dev", "up", "--auto-ports")
-	r.Want(1, nil, "dev", "up", "--auto-ports", "--detach")
+	r.Want(5, []string{"not a directory", "set HOME or XDG_STATE_HOME"}, "dev", "up", "--auto-ports")
+	r.Want(5, nil, "dev", "up", "--auto-ports", "--detach")
 	delete(r.Env, "XDG_STATE_HOME")
 	r.Write(".prism", "a file too")
 	r.Want(5, []string{".prism is in the way"}, "dev", "up", "--auto-ports")
@@ -319,7 +339,7 @@ func TestFolderThatCannotBeWrittenToIsSaidSo(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	r := project(t)
-	for _, verb := range []string{"", "up", "down", "status", "logs", "restart", "attach", "env", "doctor"} {
+	for _, verb := range []string{"", "up", "down", "status", "logs", "restart", "attach", "env", "doctor", "list", "graph", "open", "versions", "update", "reset", "export", "ci", "bundle"} {
 		name := strings.TrimSuffix("help-"+verb, "-")
 		r.Golden(name, append(append([]string{"dev"}, strings.Fields(verb)...), "--help")...)
 	}

@@ -3,31 +3,33 @@ package dev
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
-	"github.com/prism-data-layer/prism/pkg/config"
-	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/supervise"
 )
 
 type doctorOptions struct {
+	IO      *iostreams.IOStreams
+	Clock   clock.Clock
 	Out     *cli.Output
 	Up      *upOptions // what up would do
 	Project func() (project, error)
+
+	Fix    bool
+	Format string // nagios, prometheus; "" for one of Out's
 }
 
 // A finding is what one check has found.
 type finding struct {
 	ID, State, Text, Fix string
+
+	Untried string // of a stack
 }
 
 // The states of a finding.
@@ -37,29 +39,43 @@ const (
 	bad  = "fail"
 )
 
+// The forms of doctor beside those that every list has.
+const (
+	formatNagios     = "nagios"
+	formatPrometheus = "prometheus"
+)
+
 func findings() cli.Kind[finding] {
 	return cli.Kind[finding]{Name: "DevCheck", Fields: []cli.Field[finding]{
 		cli.Text("id", "CHECK", "its stable name", func(x finding) string { return x.ID }),
 		cli.State("state", "STATE", "pass, warn or fail", func(x finding) string { return x.State }),
 		cli.Text("text", "FOUND", "what was found", func(x finding) string { return x.Text }),
 		cli.Text("fix", "FIX", "what to do", func(x finding) string { return x.Fix }),
+		cli.Text("untried", "UNTRIED", "what of a stack was never run by the tests of this version, and why", func(x finding) string { return x.Untried }).OnlyWide(),
 	}}
 }
 
 func newDoctor(f *cli.Factory, run func(context.Context, *doctorOptions) error) *cobra.Command {
-	o := &doctorOptions{
-		Project: func() (project, error) { return find(f) },
-		Up:      &upOptions{IO: f.IO, Version: f.Build.Version},
-	}
+	o := &doctorOptions{IO: f.IO, Clock: f.Clock, Project: func() (project, error) { return find(f) }, Up: upOf(f)}
 	cmd := &cobra.Command{
-		Use:     "doctor",
-		Short:   "Check what dev up needs",
-		Long:    "Checks the configuration, the programs, the folders and the machine, and says of each what to do.\nEnds with 1 if a check fails.",
-		Example: "  prismctl dev doctor\n  prismctl dev doctor -o json",
+		Use:   "doctor",
+		Short: "Check what dev up needs",
+		Long: "Checks the configuration, the programs, the folders, the container engine and the machine, and says of\neach what to do. --fix repairs what is safe: state files that cannot be read, what a killed supervisor\n" +
+			"has left, modes of folders. Ends with 1 if a check fails. -o nagios and -o prometheus are for monitors.",
+		Example: "  prismctl dev doctor\n  prismctl dev doctor --fix\n  prismctl dev doctor -o nagios",
 		Args:    cli.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	o.Out = cli.AddListOutput(f, cmd, findings().Info())
+	cmd.Flags().BoolVar(&o.Fix, "fix", false, "repair what is safe to repair")
+	check := cmd.PreRunE
+	cmd.PreRunE = func(c *cobra.Command, args []string) error {
+		if out := f.Globals.Output; out == formatNagios || out == formatPrometheus {
+			o.Format = out
+			return nil
+		}
+		return check(c, args)
+	}
 	return cmd
 }
 
@@ -68,140 +84,120 @@ func runDoctor(ctx context.Context, o *doctorOptions) error {
 	if err != nil {
 		return err
 	}
-	list := []finding{
-		checkConfig(p), o.checkProgram(ctx), checkFolder("data", p.Root), checkFolder("state", filepath.Dir(p.dirs.State)),
-		checkSocket(p), checkIsolation(), checkFiles(), o.checkPorts(ctx, p), checkRunning(ctx, p),
-	}
-	for _, s := range stores {
-		list = append(list, o.checkStore(s, p))
-	}
-	if err := cli.PrintList(o.Out, findings(), list, ""); err != nil {
-		return err
-	}
-	for _, x := range list {
-		if x.State == bad {
-			return cli.ErrSilent(cli.ExitFailure)
+	if o.Fix {
+		done, err := p.repair()
+		for _, text := range done {
+			fmt.Fprintf(o.IO.ErrOut, "fixed: %s\n", iostreams.Escape(text))
 		}
+		if err != nil {
+			return err
+		}
+		if len(done) == 0 {
+			fmt.Fprintln(o.IO.ErrOut, "there was nothing to fix that is safe to fix")
+		}
+	}
+	list := o.examine(ctx, p)
+	switch o.Format {
+	case formatNagios:
+		return o.nagios(list)
+	case formatPrometheus:
+		o.prometheus(list)
+	default:
+		if err := cli.PrintList(o.Out, findings(), list, ""); err != nil {
+			return err
+		}
+	}
+	if count(list, bad) > 0 {
+		return cli.ErrSilent(cli.ExitFailure)
 	}
 	return nil
 }
 
-func checkConfig(p project) finding {
-	if p.file == "" {
-		return finding{"config", pass, "no prism.yaml: the built-in settings hold", ""}
+// examine runs every check, all at once.
+func (o *doctorOptions) examine(ctx context.Context, p project) []finding {
+	checks := o.checks(p)
+	found := make([][]finding, len(checks))
+	var wg sync.WaitGroup
+	for i, check := range checks {
+		wg.Go(func() { found[i] = check(ctx) })
 	}
-	if _, err := config.LoadGateway(p.file, config.Load{Dir: filepath.Dir(p.file)}); err != nil {
-		return finding{"config", bad, strings.SplitN(err.Error(), "\n", 2)[0], "prismctl config validate " + filepath.Base(p.file)}
+	wg.Wait()
+	var list []finding
+	for _, some := range found {
+		list = append(list, some...)
 	}
-	return finding{"config", pass, filepath.Base(p.file) + " is valid", ""}
+	return list
 }
 
-func (o *doctorOptions) checkProgram(ctx context.Context) finding {
-	path, err := findGateway(o.Up)
-	if err == nil {
-		err = o.Up.sameVersion(ctx, path)
+func count(list []finding, state string) (n int) {
+	for _, x := range list {
+		if x.State == state {
+			n++
+		}
 	}
-	if err != nil {
-		return finding{"prismd", bad, err.Error(), "make build"}
-	}
-	return finding{"prismd", pass, "found, of the same version", ""}
+	return n
 }
 
-// checkStore looks for the program of a store. One that is not there is in the
-// way only of --with.
-func (o *doctorOptions) checkStore(s store, p project) finding {
-	if _, err := s.find(o.Up, p.dirs.Native()); err != nil {
-		return finding{s.name, warn, "dev up --with " + s.name + " cannot start it: " + err.Error(), s.hint}
+// nagios prints one line and ends with the code that monitors of that family
+// read: 0 well, 1 doubtful, 2 bad.
+func (o *doctorOptions) nagios(list []finding) error {
+	word, code, state := "OK", 0, ""
+	switch {
+	case count(list, bad) > 0:
+		word, code, state = "CRITICAL", 2, bad
+	case count(list, warn) > 0:
+		word, code, state = "WARNING", 1, warn
 	}
-	return finding{s.name, pass, "dev up --with " + s.name + " starts it", ""}
+	var what []string
+	for _, x := range list {
+		if x.State == state {
+			what = append(what, x.ID+": "+x.Text)
+		}
+	}
+	text := strings.NewReplacer("|", "/", "\n", " ").Replace(strings.Join(what, "; "))
+	if text == "" {
+		text = "all is well"
+	}
+	fmt.Fprintf(o.IO.Out, "PRISM DEV %s - %s | pass=%d warn=%d fail=%d\n", word, text, count(list, pass), count(list, warn), count(list, bad))
+	if code != 0 {
+		return cli.ErrSilent(code)
+	}
+	return nil
 }
 
-func checkFolder(id, dir string) finding {
-	for at := dir; ; at = filepath.Dir(at) {
-		info, err := os.Stat(at)
-		if err == nil && info.IsDir() {
-			f, err := os.CreateTemp(at, ".prism-doctor-*")
-			if err != nil {
-				return finding{id, bad, "the folder for " + id + " cannot be written to", "make it writable, or choose another"}
+func (o *doctorOptions) prometheus(list []finding) {
+	fmt.Fprint(o.IO.Out, "# HELP prism_dev_check Whether a check of prismctl dev doctor is in this state.\n# TYPE prism_dev_check gauge\n")
+	for _, x := range list {
+		for _, state := range []string{pass, warn, bad} {
+			n := 0
+			if x.State == state {
+				n = 1
 			}
-			f.Close()
-			os.Remove(f.Name())
-			return finding{id, pass, "the folder for " + id + " can be written to", ""}
-		}
-		if filepath.Dir(at) == at {
-			return finding{id, bad, "there is no folder for " + id, "set HOME, or XDG_STATE_HOME"}
+			fmt.Fprintf(o.IO.Out, "prism_dev_check{check=%q,state=%q} %d\n", x.ID, state, n)
 		}
 	}
 }
 
-func checkSocket(p project) finding {
-	if _, err := supervise.Dial(p.socket); err != nil && !notRunning(err) {
-		return finding{"socket", bad, err.Error(), "remove what is in the way"}
+// repair mends what is safe to mend, and says what it did.
+func (p project) repair() (done []string, err error) {
+	for _, dir := range []string{p.state, p.logs()} {
+		if mended, err := closeFolder(dir); err != nil {
+			return done, err
+		} else if mended {
+			done = append(done, "closed "+dir+" to others")
+		}
 	}
-	return finding{"socket", pass, "the control socket is ours", ""}
-}
-
-func checkIsolation() finding {
-	if runtime.GOOS != "linux" {
-		return finding{"isolation", warn, "no cgroups on this system: a service that leaves its process group escapes", "use Linux where that matters"}
+	if _, err := supervise.Dial(p.socket); err == nil || !notRunning(err) {
+		return done, nil // what runs is in nobody's way
 	}
-	if _, err := exec.LookPath("true"); err != nil {
-		return finding{"isolation", warn, "PATH holds no programs", "set PATH"}
-	}
-	return finding{"isolation", pass, "every descendant of a service is ended with it", ""}
-}
-
-// enoughFiles is what a gateway with 1,000 connections needs, with room.
-const enoughFiles = 4096
-
-func checkFiles() finding {
-	n, err := openFiles()
-	switch {
-	case err != nil:
-		return finding{"files", warn, "the limit of open files is not known", ""}
-	case n < enoughFiles:
-		return finding{"files", warn, fmt.Sprintf("only %d files may be open", n), "ulimit -n 65536"}
-	}
-	return finding{"files", pass, fmt.Sprintf("%d files may be open", n), ""}
-}
-
-// checkPorts opens what up would open, for a moment.
-func (o *doctorOptions) checkPorts(ctx context.Context, p project) finding {
-	if _, err := supervise.Dial(p.socket); err == nil {
-		return finding{"ports", pass, "in use by this project", ""}
-	}
-	pl, err := makePlan(ctx, o.Up, p)
+	set, err := p.setAside()
 	if err != nil {
-		return finding{"ports", warn, "not tried: the checks above come first", ""}
+		return done, err
 	}
-	var taken []string
-	for _, l := range pl.specs[0].Listen {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Addr)
-		if err != nil {
-			taken = append(taken, l.Addr+" ("+l.Origin+")")
-			continue
-		}
-		listener.Close()
+	done = append(done, set...)
+	ended, err := supervise.Cleanup(p.options())
+	if ended > 0 {
+		done = append(done, fmt.Sprintf("ended %s that a killed supervisor had left", cli.Plural(ended, "process")))
 	}
-	if taken != nil {
-		return finding{"ports", bad, "in use by others: " + strings.Join(taken, ", "), "prismctl dev up names who; --auto-ports takes others"}
-	}
-	return finding{"ports", pass, "all are free", ""}
-}
-
-func checkRunning(ctx context.Context, p project) finding {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	st, err := p.status(ctx)
-	switch {
-	case err != nil:
-		return finding{"running", bad, prism.From(err).Message, "prismctl dev down"}
-	case !st.Running && st.Supervisor == 0 && st.Service(gateway) == nil:
-		return finding{"running", pass, "nothing runs here yet", "prismctl dev up"}
-	case !st.Running:
-		return finding{"running", pass, "nothing runs here now", "prismctl dev up"}
-	case !st.Ready:
-		return finding{"running", bad, notReady(st).Error(), "prismctl dev logs"}
-	}
-	return finding{"running", pass, "the gateway is ready", ""}
+	return done, err
 }

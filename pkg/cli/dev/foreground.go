@@ -21,6 +21,9 @@ func (o *upOptions) supervise(ctx context.Context, s *supervise.Supervisor, pl *
 	if err == nil {
 		err = pl.prepare()
 	}
+	if err == nil {
+		err = pl.checkCompose(ctx)
+	}
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -29,7 +32,9 @@ func (o *upOptions) supervise(ctx context.Context, s *supervise.Supervisor, pl *
 		return err
 	}
 	signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // from here they are ours
+	tell := newTeller(o.IO, o.Clock, o.Progress, func() (supervise.Status, error) { return s.Status(), nil })
 	restore := supervise.OnSignals(s, func(_ os.Signal, again bool) {
+		tell.settle()
 		if again {
 			fmt.Fprintln(o.IO.ErrOut, "killing")
 			return
@@ -39,18 +44,20 @@ func (o *upOptions) supervise(ctx context.Context, s *supervise.Supervisor, pl *
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var refusal atomic.Int32
-	go o.narrate(s, s.Events(ctx), &refusal)
+	go o.narrate(s, tell, s.Events(ctx), &refusal)
 	go func() {
-		if err := s.WaitReady(ctx); err != nil {
-			if st := s.Status(); late(st) {
-				o.complain("not ready: "+prism.From(err).Message, st)
-			}
-			return
+		err := s.WaitReady(ctx)
+		st := s.Status()
+		tell.settle()
+		switch {
+		case err == nil:
+			o.announce(pl, st, o.Clock.Now().Sub(start), "Ctrl-C stops, prismctl dev logs -f follows")
+		case late(st):
+			o.complain("not ready: "+prism.From(err).Message, st)
 		}
-		o.printReady(s.Status())
-		fmt.Fprintf(o.IO.ErrOut, "ready in %.1f s with %s; Ctrl-C stops, prismctl dev logs -f follows\n", time.Since(start).Seconds(), pl.origin)
 	}()
 	err = s.Run(ctx)
+	tell.settle()
 	switch sig := restore(); {
 	case err != nil:
 		return err
@@ -64,20 +71,22 @@ func (o *upOptions) supervise(ctx context.Context, s *supervise.Supervisor, pl *
 	return nil // told to stop by dev down
 }
 
-// narrate prints a line for each change. A gateway that never was ready and
-// says that it never will be is not started again: everything stops, and its
-// exit code becomes ours.
-func (o *upOptions) narrate(s *supervise.Supervisor, events <-chan supervise.Event, refusal *atomic.Int32) {
+// narrate tells each change. A gateway that never was ready and says that it
+// never will be is not started again: everything stops, and its exit code
+// becomes ours.
+func (o *upOptions) narrate(s *supervise.Supervisor, tell *teller, events <-chan supervise.Event, refusal *atomic.Int32) {
 	wasReady := false
 	for e := range events {
-		fmt.Fprintln(o.IO.ErrOut, eventLine(e))
-		wasReady = wasReady || e.State == supervise.Ready
+		tell.event(e)
+		wasReady = wasReady || e.Service == gateway && e.State == supervise.Ready
 		switch e.State {
 		case supervise.CrashLoop:
-			o.complain(e.Service+" crashes again and again; prismctl dev restart tries once more", s.Status())
+			tell.settle()
+			o.complain(e.Service+" crashes again and again; prismctl dev up or prismctl dev restart tries once more", s.Status())
 		case supervise.Crashed:
 			st := s.Status()
 			if one := st.Service(gateway); !wasReady && refuses(one) && refusal.CompareAndSwap(0, int32(one.Exit.Code)) {
+				tell.settle()
 				o.complain("prismd refuses to start", st)
 				s.Stop()
 			}

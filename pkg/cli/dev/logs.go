@@ -27,7 +27,9 @@ type logsOptions struct {
 	Since    string
 	Grep     string
 	Tail     int
+	Level    string
 	Previous bool
+	Back     int
 }
 
 func newLogs(f *cli.Factory, run func(context.Context, *logsOptions) error) *cobra.Command {
@@ -39,7 +41,7 @@ func newLogs(f *cli.Factory, run func(context.Context, *logsOptions) error) *cob
 		Use:     "logs [SERVICE...]",
 		Short:   "Print what the services have written",
 		Long:    "Prints the logs of all services, or of those that are named, merged by time. Works after they have\nstopped too; -f follows while they run. With -o json each line is an object.",
-		Example: "  prismctl dev logs --tail 20\n  prismctl dev logs prismd -f\n  prismctl dev logs --since 10m --grep 'level\":\"(WARN|ERROR)'",
+		Example: "  prismctl dev logs --tail 20\n  prismctl dev logs prismd -f\n  prismctl dev logs --since 10m --level warn",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Services = args
@@ -52,7 +54,11 @@ func newLogs(f *cli.Factory, run func(context.Context, *logsOptions) error) *cob
 	cmd.Flags().StringVar(&o.Grep, "grep", "", "only lines that match this `REGEXP`")
 	cli.SetDefault(cmd, "grep", "all lines")
 	cmd.Flags().IntVar(&o.Tail, "tail", 0, "only the last `N` lines; 0 is all")
+	cmd.Flags().StringVar(&o.Level, "level", "", "only lines of this `LEVEL` or a graver one: debug, info, warn, error")
+	cli.SetDefault(cmd, "level", "all lines")
 	cmd.Flags().BoolVar(&o.Previous, "previous", false, "the run before the last one")
+	cmd.Flags().IntVar(&o.Back, "back", 0, "with --previous: go `N` runs back")
+	cli.SetDefault(cmd, "back", "1")
 	return cmd
 }
 
@@ -61,7 +67,7 @@ func runLogs(ctx context.Context, o *logsOptions) error {
 	if err != nil {
 		return err
 	}
-	q := supervise.LogQuery{Services: o.Services, Grep: o.Grep, Tail: o.Tail, Previous: o.Previous, Follow: o.Follow}
+	q := supervise.LogQuery{Services: o.Services, Grep: o.Grep, Tail: o.Tail, Level: o.Level, Previous: o.Previous, Back: o.Back, Follow: o.Follow}
 	if o.Since != "" {
 		if q.Since, err = cli.ParseMoment(o.Since, o.Clock.Now()); err != nil {
 			return cli.Usage("write it as 10m, or 2026-01-02T15:04:05Z", "--since: %v", err)

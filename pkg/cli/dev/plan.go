@@ -3,14 +3,11 @@ package dev
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -19,25 +16,29 @@ import (
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise"
+	"github.com/prism-data-layer/prism/stacks"
 )
 
 // A plan is what dev up will start, and with what.
 type plan struct {
 	project
+	wish
 	gateway *config.Gateway
 	origin  string // of the settings, for people: "prism.yaml" or "built-in settings"
 	program string // prismd
+	source  *checkout
 	data    string // its data folder
-	specs   []supervise.Spec
 
-	stores   []string       // the folders of the stores beside the gateway
-	files    []func() error // write what they need
-	settings []byte         // written for prismd where --with changes the built-in ones
+	stacks   *stacks.Plan
+	skipped  []stacks.Skipped
+	warnings []string
+	settings []byte // written for prismd where stacks change the built-in ones
+	specs    []supervise.Spec
 }
 
 // makePlan reads everything that dev up needs and starts nothing.
 func makePlan(ctx context.Context, o *upOptions, p project) (*plan, error) {
-	pl := &plan{project: p, gateway: config.Default(), origin: "built-in settings"}
+	pl := &plan{project: p, wish: o.wish, gateway: config.Default(), origin: "built-in settings"}
 	var err error
 	if p.file != "" {
 		if pl.gateway, err = config.LoadGateway(p.file, config.Load{Dir: filepath.Dir(p.file)}); err != nil {
@@ -45,7 +46,12 @@ func makePlan(ctx context.Context, o *upOptions, p project) (*plan, error) {
 		}
 		pl.origin = filepath.Base(p.file)
 	}
-	if pl.program, err = findGateway(o); err != nil {
+	if o.Watch {
+		err = pl.watch(ctx, o)
+	} else {
+		pl.program, err = findGateway(o)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := o.sameVersion(ctx, pl.program); err != nil {
@@ -54,21 +60,61 @@ func makePlan(ctx context.Context, o *upOptions, p project) (*plan, error) {
 	if pl.data, err = pl.dataDir(); err != nil {
 		return nil, err
 	}
-	sockets, err := pl.sockets(o)
-	if err != nil {
+	if err := pl.planStacks(ctx); err != nil {
 		return nil, err
 	}
-	args := []string{"--data-dir", pl.data}
-	if p.file != "" {
-		args = append(args, "--config", p.file)
+	if err := pl.addGateway(o); err != nil {
+		return nil, err
+	}
+	return pl, pl.addServices()
+}
+
+// watch builds prismd from the checkout that the project is in.
+func (pl *plan) watch(ctx context.Context, o *upOptions) error {
+	c, err := findCheckout(pl.project, o.Version)
+	if err != nil {
+		return err
+	}
+	pl.source, pl.program = &c, c.program
+	return c.build(ctx)
+}
+
+// addGateway puts prismd into the plan, behind its stacks.
+func (pl *plan) addGateway(o *upOptions) error {
+	listen, err := pl.sockets()
+	if err != nil {
+		return err
 	}
 	probe := &probe{admin: func() string { return tokenIn(pl.data) }}
-	pl.specs = []supervise.Spec{{
-		Name: gateway, Path: pl.program, Args: args, Dir: p.Root, Listen: sockets,
+	spec := supervise.Spec{
+		Name: gateway, Path: pl.program, Args: []string{"--data-dir", pl.data}, Dir: pl.Root, Listen: listen,
 		Ready: supervise.Probe{Name: "a write read back through the data API", Check: probe.check},
 		Stop:  pl.gateway.Drain.Timeout + 2*time.Second,
-	}}
-	return pl, pl.add(o)
+	}
+	if !pl.ownData() { // which is not ours to delete
+		spec.Before = pl.emptied(gateway)
+	}
+	for _, i := range pl.stacks.Instances {
+		if err := pl.declare(i); err != nil {
+			return err
+		}
+		spec.After = append(spec.After, i.Stack.Name)
+		spec.Env = append(spec.Env, i.GatewayEnv()...)
+		service := i.Spec()
+		service.Before = pl.emptied(service.Name)
+		pl.specs = append(pl.specs, service)
+	}
+	switch {
+	case pl.settings != nil:
+		spec.Args = append(spec.Args, "--config", pl.settingsFile())
+	case pl.file != "":
+		spec.Args = append(spec.Args, "--config", pl.file)
+	}
+	if pl.source != nil {
+		spec.Watch = pl.source.rebuild()
+	}
+	pl.specs = append(pl.specs, spec)
+	return nil
 }
 
 // dataDir is where the file says, or the project's own folder.
@@ -92,49 +138,6 @@ func (p *plan) makeDataDir() error {
 		return cli.WithFix(err, "make %s writable, or go to another folder", p.Root)
 	}
 	return err
-}
-
-// sockets are what the supervisor opens for prismd.
-func (p *plan) sockets(o *upOptions) ([]supervise.ListenSpec, error) {
-	l := p.gateway.Listen
-	var list []supervise.ListenSpec
-	for _, s := range []struct {
-		name string
-		addr config.Address
-	}{{"data", l.Data}, {"admin", l.Admin}, {"metrics", l.Metrics}} {
-		addr, origin := string(s.addr), p.originOf(l, s.name)
-		switch {
-		case o.AutoPorts:
-			host, _, err := net.SplitHostPort(addr)
-			if err != nil {
-				return nil, err
-			}
-			addr, origin = net.JoinHostPort(host, "0"), "--auto-ports"
-		case o.PortOffset != 0:
-			host, port, err := net.SplitHostPort(addr)
-			if err != nil {
-				return nil, err
-			}
-			n, _ := strconv.Atoi(port) //nolint:errcheck // the file was checked
-			if n == 0 {
-				break // the system chooses
-			}
-			if n += o.PortOffset; n < 1 || n > 65535 {
-				return nil, cli.Usage("choose a smaller offset", "--port-offset %d moves %s out of the range of ports", o.PortOffset, s.name)
-			}
-			addr, origin = net.JoinHostPort(host, strconv.Itoa(n)), fmt.Sprintf("--port-offset %d", o.PortOffset)
-		}
-		list = append(list, supervise.ListenSpec{Name: s.name, Addr: addr, Origin: origin})
-	}
-	return list, nil
-}
-
-func (p *plan) originOf(l config.Listen, field string) string {
-	if p.file != "" && l.Declared(field) {
-		at := l.At(field)
-		return fmt.Sprintf("%s:%d", filepath.Base(at.File), at.Line)
-	}
-	return "the default of listen." + field
 }
 
 // findGateway finds prismd: as told, by the environment, beside this program,

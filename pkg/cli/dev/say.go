@@ -13,58 +13,56 @@ import (
 	"github.com/prism-data-layer/prism/pkg/supervise"
 )
 
-// eventLine is a change in one line: when, what, which state, and why.
-func eventLine(e supervise.Event) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  ", e.Time.Format("15:04:05.000"))
-	if e.Service != "" {
-		fmt.Fprintf(&b, "%-8s %-10s", e.Service, e.State)
-	}
-	if e.PID != 0 {
-		fmt.Fprintf(&b, " pid %d", e.PID)
-	}
-	if e.Message != "" {
-		fmt.Fprintf(&b, "  %s", iostreams.Escape(e.Message))
-	}
-	return strings.TrimRight(b.String(), " ")
-}
+// lastLines is how much of a log a complaint shows.
+const lastLines = 20
 
-// printReady prints where everything is.
-func (o *upOptions) printReady(st supervise.Status) {
-	for _, s := range st.Services {
-		for _, name := range []string{"data", "admin", "metrics"} {
-			if addr := s.Listen[name]; addr != "" {
-				fmt.Fprintf(o.IO.Out, "%-8s %-8s %s\n", s.Name, name, addressOf(name, addr))
-			}
-		}
-	}
-}
-
-func addressOf(name, addr string) string {
-	if name == "metrics" {
-		return "http://" + addr + "/metrics"
-	}
-	return addr
-}
-
-// complain says what is wrong, and with it the last lines of whoever is not
-// ready.
+// complain says what is wrong and names each part that is not ready: what it
+// was asked and what it answered, how it ended, its last lines, and what to do.
 func (o *upOptions) complain(what string, st supervise.Status) {
-	fmt.Fprintln(o.IO.ErrOut, iostreams.Escape(what))
-	for _, s := range st.Services {
-		for _, l := range s.LastLog {
-			if l = strings.TrimRight(l, " \t\r\n"); l == "" {
-				continue
-			}
-			fmt.Fprintf(o.IO.ErrOut, "  %s | %s\n", s.Name, iostreams.Escape(l))
-		}
+	w := o.IO.ErrOut
+	if o.Progress == progressJSON {
+		o.tellJSON(map[string]any{"time": o.Clock.Now(), "message": what, "services": st.Services})
+		return
 	}
+	fmt.Fprintln(w, iostreams.Escape(what))
+	for _, s := range st.Services {
+		if s.State.Up() || s.State == supervise.Starting && !s.Late && len(s.LastLog) == 0 {
+			continue
+		}
+		fmt.Fprintf(w, "  %s is %s\n", s.Name, iostreams.Escape(plight(s)))
+		for _, l := range s.LastLog[max(0, len(s.LastLog)-lastLines):] {
+			if l = strings.TrimRight(l, " \t\r\n"); l != "" {
+				fmt.Fprintf(w, "  %s | %s\n", s.Name, iostreams.Escape(l))
+			}
+		}
+		fmt.Fprintf(w, "  fix: %s\n", remedy(s))
+	}
+}
+
+// plight is a service's state, why it is in it, and how its last run ended.
+func plight(s supervise.ServiceStatus) string {
+	text := string(s.State)
+	if s.Message != "" {
+		text += ": " + s.Message
+	}
+	if s.Exit != nil && !strings.Contains(text, s.Exit.String()) {
+		text += " (" + s.Exit.String() + ")"
+	}
+	return text
+}
+
+// remedy is what to type for a service that is not ready.
+func remedy(s supervise.ServiceStatus) string {
+	if s.State == supervise.CrashLoop || s.State == supervise.Crashed {
+		return "prismctl dev logs " + s.Name + " says more; when it is mended: prismctl dev up"
+	}
+	return "prismctl dev logs " + s.Name + " -f"
 }
 
 // goesOn says what becomes of what is not ready.
 func goesOn(st supervise.Status) string {
 	if looping(st) {
-		return "it crashes again and again; prismctl dev restart tries once more, prismctl dev down ends it"
+		return "it crashes again and again; prismctl dev up or prismctl dev restart tries once more, prismctl dev down ends it"
 	}
 	return "it goes on trying; prismctl dev down ends it"
 }
@@ -72,12 +70,8 @@ func goesOn(st supervise.Status) string {
 // notReady says which service is not ready and why.
 func notReady(st supervise.Status) error {
 	for _, s := range st.Services {
-		if s.State != supervise.Ready {
-			text := string(s.State)
-			if s.Message != "" {
-				text += ": " + s.Message
-			}
-			return cli.WithFix(prism.New(prism.ReasonUnavailable, "%s is %s", s.Name, text), "prismctl dev logs %s", s.Name)
+		if !s.State.Up() {
+			return cli.WithFix(prism.New(prism.ReasonUnavailable, "%s is %s", s.Name, plight(s)), "prismctl dev logs %s", s.Name)
 		}
 	}
 	return nil
@@ -86,13 +80,13 @@ func notReady(st supervise.Status) error {
 func portAdvice(err error) error {
 	var e *prism.Error
 	if errors.As(err, &e) && e.Meta["kind"] == "port_taken" {
-		return cli.WithFix(err, "stop that process, or choose other ports with --port-offset N or --auto-ports")
+		return cli.WithFix(err, "stop that process, or choose other ports with --port-offset N, --auto-ports or --port NAME=PORT")
 	}
 	return err
 }
 
 func stateAdvice(err error) error {
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOTDIR) {
 		return cli.WithFix(prism.New(prism.ReasonFailedPrecond, "the folder for the state of services cannot be made").WithCause(err), "set HOME or XDG_STATE_HOME to a place that can be written to")
 	}
 	return err

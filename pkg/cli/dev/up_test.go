@@ -28,7 +28,7 @@ func TestComplaintNamesWhoIsNotReadyAndShowsItsLastLines(t *testing.T) {
 	}
 	ios, _, _, errOut := iostreams.Test()
 	(&upOptions{IO: ios}).complain("it burns", st)
-	if got := errOut.String(); !strings.HasPrefix(got, "it burns\n  prismd | fire") || strings.Count(got, "\n") != 3 || strings.Contains(got, "\x1b") {
+	if got := errOut.String(); !strings.HasPrefix(got, "it burns\n  prismd is crash-loop: 10 starts\n  prismd | fire") || !strings.HasSuffix(got, "\n  fix: prismctl dev logs prismd says more; when it is mended: prismctl dev up\n") || strings.Count(got, "\n") != 5 || strings.Contains(got, "\x1b") {
 		t.Errorf("got %q", got)
 	}
 	if st.Services[0].State, st.Services[0].Message = supervise.Starting, ""; notReady(st).Error() != "prismd is starting" {
@@ -109,8 +109,8 @@ func TestNoContextWhereNothingWasStarted(t *testing.T) {
 
 func TestSupervisorIsStartedWithTheSameWishes(t *testing.T) {
 	t.Parallel()
-	o := &upOptions{AllowSkew: true, AutoPorts: true, PortOffset: 7}
-	if got := strings.Join(o.childArgs(&plan{program: "/bin/prismd"}), " "); got != "dev up --supervisor --prismd /bin/prismd --allow-skew --auto-ports --port-offset=7" {
+	o := &upOptions{AllowSkew: true, wish: wish{AutoPorts: true, PortOffset: 7}}
+	if got := strings.Join(o.childArgs(&plan{program: "/bin/prismd"}), " "); got != "dev up --supervisor --progress plain --prismd /bin/prismd --allow-skew --auto-ports --port-offset=7" {
 		t.Errorf("got %s", got)
 	}
 }

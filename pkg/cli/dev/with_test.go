@@ -109,7 +109,8 @@ func TestUpWithNATSKeepsEventsOnIt(t *testing.T) {
 
 func TestUpWithWhatIsNotThereSaysHowToGetIt(t *testing.T) {
 	r := project(t)
-	r.Want(2, []string{`--with "oracle" is not known`, "use one of: redis, nats, clickhouse"}, "dev", "up", "--with", "oracle")
+	r.Want(2, []string{`--with "oracle" is not known`, "use one of: clickhouse, dex, minio, nats"}, "dev", "up", "--with", "oracle")
+	r.Want(2, []string{`--with "redsi" is not known`, `did you mean "redis"?`}, "dev", "up", "--with", "redsi")
 	r.Env["PRISM_NATIVE_REDIS"] = "/nowhere/redis-server"
 	r.Want(2, []string{"PRISM_NATIVE_REDIS names /nowhere/redis-server"}, "dev", "up", "--with", "redis")
 	r.Env["PRISM_NATIVE_REDIS"] = script(r, "redis-server", "exit 1")
@@ -123,8 +124,8 @@ func TestUpWithWhatIsNotThereSaysHowToGetIt(t *testing.T) {
 	delete(r.Env, "PRISM_NATIVE_CHDB")
 	r.Want(2, []string{"--port-offset 61400 moves nats out of the range of ports"}, "dev", "up", "--with", "nats", "--port-offset", "61400")
 	t.Setenv("PATH", t.TempDir())
-	r.Want(5, []string{"redis-server is neither on PATH nor in ", "apt-get install redis-server"}, "dev", "up", "--with", "redis")
-	r.Want(5, []string{"prism-chdb is neither on PATH nor in ", "run tools/chdb.sh"}, "dev", "up", "--with", "clickhouse")
+	r.Want(6, []string{"redis cannot run here: ", "redis-server is neither on PATH nor in ", "apt-get install redis-server"}, "dev", "up", "--with", "redis")
+	r.Want(6, []string{"clickhouse cannot run here: ", "prism-chdb is neither on PATH nor in ", "run tools/chdb.sh"}, "dev", "up", "--with", "clickhouse")
 }
 
 func TestUpWithClickHouseIsReadyWithItsDataHere(t *testing.T) {
