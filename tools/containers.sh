@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of test/real/containers: on the engine that answers, or on one of
-# its own, which it starts and ends (root on Debian). Images that are not there
+# Runs the tests of test/real that want containers: on the engine that answers, or
+# on one of its own, which it starts and ends (root on Debian). Images that are not there
 # are made of this machine's programs; PRISM_TEST_IMAGE_REDIS and
 # PRISM_TEST_IMAGE_CLICKHOUSE name others, which are pulled.
 set -euo pipefail
@@ -19,4 +19,7 @@ if docker info >/dev/null 2>&1 || { DOCKER_HOST=$(tools/engine.sh "$work") && ex
 fi
 export PRISM_TEST_IMAGE_REDIS=${PRISM_TEST_IMAGE_REDIS:-prism-test/redis:8} PRISM_TEST_IMAGE_CLICKHOUSE=${PRISM_TEST_IMAGE_CLICKHOUSE:-prism-test/clickhouse:18}
 export TESTCONTAINERS_RYUK_DISABLED=true # its image cannot be made here
-(cd test/real/containers && go test -count=1 -timeout 20m "$@" ./...) # the trap wants this folder
+status=0
+go test -count=1 -p 1 -timeout 30m ${CONTAINERS_COVER:+-covermode=atomic -coverpkg=./... -coverprofile="$CONTAINERS_COVER"} "$@" ./test/real/... || status=1
+(cd test/real/containers && go test -count=1 -timeout 20m "$@" ./...) || status=1 # the trap wants this folder
+exit $status

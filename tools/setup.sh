@@ -59,7 +59,7 @@ fi
 if [ "$(uname -sm)" = "Linux x86_64" ] && [ -z "${PRISM_NATIVE_CHDB:-}" ]; then
 	"$(dirname "$0")/chdb.sh" || missing+=("ClickHouse 26 (tests of the clickhouse driver; tools/chdb.sh says why)")
 fi
-for native in dex otelcol; do
+for native in compose dex otelcol; do
 	variable=PRISM_NATIVE_${native^^}
 	[ -n "${!variable:-}" ] || "$(dirname "$0")/$native.sh" || missing+=("$native (tests of stacks; tools/$native.sh says why)")
 done

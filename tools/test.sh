@@ -40,7 +40,7 @@ layers() { gotest -count=1 -run Layers ./pkg; }
 build() { make --no-print-directory build tools && (cd tools && go build -o "$work/" ./testsum ./covercheck); }
 unit() {
 	local packages
-	packages=$(go list ./... | grep -vE '/test/(e2e|faults)(/|$)|/driver/(redis|clickhouse)$') || return 1
+	packages=$(go list ./... | grep -vE '/test/(e2e|faults|real)(/|$)|/driver/(redis|clickhouse)$') || return 1
 	gotest -race -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/unit.out" $packages
 }
 # Drivers of servers: the promises, which mostly wait for the servers, are asked in
@@ -65,7 +65,7 @@ endtoend() { # the programs are built to count what they cover
 	return $status
 }
 faults() { PRISM_TEST_BIN=$root/bin gotest -count=1 -p 1 -timeout 20m -covermode=atomic -coverpkg=./... -coverprofile="$work/faults.out" ./test/faults/...; }
-containers() { tools/containers.sh -json | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"; }
+containers() { CONTAINERS_COVER=$work/containers.out tools/containers.sh -json | "$work/testsum" ${require[@]+"${require[@]}"} -add "$TOTALS"; }
 gate() {
 	local profiles=()
 	for p in "$work"/*.out; do [ -s "$p" ] && profiles+=("$p"); done
