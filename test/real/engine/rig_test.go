@@ -71,7 +71,7 @@ var shared = sync.OnceValues(func() (*daemon, error) {
 	if err := build("../../../stacks/native/compose", d.program, "."); err != nil {
 		return d, err
 	}
-	if err := build("actor", filepath.Join(dir, "actor"), "main.go"); err != nil {
+	if err := build("testdata/actor", filepath.Join(dir, "actor"), "main.go"); err != nil {
 		return d, err
 	}
 	d.space = exec.Command("unshare", "--net", "sh", "-c", "ip link set lo up && echo && exec sleep infinity")
