@@ -118,9 +118,14 @@ func spans(t trace) any {
 			attributes = append(attributes, cli.Member{Name: name, Value: s.Attributes[name]})
 		}
 		list = append(list, cli.Object{
-			{Name: "span_id", Value: s.SpanId}, {Name: "parent_span_id", Value: s.ParentSpanId}, {Name: "name", Value: s.Name},
-			{Name: "service", Value: s.Service}, {Name: "start_us", Value: s.StartUs}, {Name: "duration_us", Value: s.DurationUs},
-			{Name: "error", Value: s.Error}, {Name: "attributes", Value: attributes},
+			{Name: "span_id", Value: s.SpanId},
+			{Name: "parent_span_id", Value: s.ParentSpanId},
+			{Name: "name", Value: s.Name},
+			{Name: "service", Value: s.Service},
+			{Name: "start_us", Value: s.StartUs},
+			{Name: "duration_us", Value: s.DurationUs},
+			{Name: "error", Value: s.Error},
+			{Name: "attributes", Value: attributes},
 		})
 	}
 	return list
