@@ -129,13 +129,13 @@ func TestProgressForProgramsIsAllJSON(t *testing.T) {
 	got := r.Run("dev", "up", "--detach", "--auto-ports", "--progress", "json")
 	states := map[string]bool{}
 	for line := range strings.Lines(got.ErrOut) {
-		var e struct{ State string }
+		var e struct{ Service, State string }
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Errorf("%q: %v", line, err)
 		}
-		states[e.State] = true
+		states[e.State], states[e.Service] = true, true
 	}
-	if got.Code != 0 || !states["starting"] || !states["ready"] {
+	if got.Code != 0 || !states["prismd"] || !states["ready"] {
 		t.Errorf("exit %d, states %v", got.Code, states)
 	}
 	r.Want(2, []string{"use one of: auto, plain, json"}, "dev", "up", "--progress", "fancy")

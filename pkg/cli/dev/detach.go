@@ -94,7 +94,12 @@ func running(ctx context.Context, p project) (supervise.Status, error) {
 func (o *upOptions) follow(ctx context.Context, p project, tell *teller) {
 	for ctx.Err() == nil {
 		if c, err := supervise.Dial(p.socket); err == nil {
-			_ = c.Events(ctx, nil, func(e supervise.Event) error { tell.event(e); return nil }) //nolint:errcheck // awaitReady says it
+			_ = c.Events(ctx, func(st supervise.Status) error { // what has happened before we came
+				for _, s := range st.Services {
+					tell.event(supervise.Event{Time: s.Since, Service: s.Name, State: s.State, PID: s.PID, Message: s.Message})
+				}
+				return nil
+			}, func(e supervise.Event) error { tell.event(e); return nil }) //nolint:errcheck // awaitReady says it
 			return
 		}
 		if !pause(ctx) {
