@@ -94,7 +94,9 @@ func (p *project) collected() (all []span) {
 						Value struct{ StringValue string }
 					}
 				}
-				ScopeSpans []struct{ Spans []struct{ TraceID, Name string } }
+				ScopeSpans []struct {
+					Spans []struct{ TraceID, Name string }
+				}
 			}
 		}
 		if json.Unmarshal(line, &batch) != nil {

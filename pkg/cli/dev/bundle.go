@@ -84,7 +84,11 @@ func runBundle(ctx context.Context, o *bundleOptions) error {
 		name string
 		read func(context.Context, project) ([]byte, error)
 	}{
-		{"versions.json", o.versions}, {"status.json", o.status}, {"doctor.json", o.doctor}, {"metrics.txt", o.metrics}, {"logs.jsonl", o.logs},
+		{"versions.json", o.versions},
+		{"status.json", o.status},
+		{"doctor.json", o.doctor},
+		{"metrics.txt", o.metrics},
+		{"logs.jsonl", o.logs},
 		{"config/prism.yaml", func(_ context.Context, p project) ([]byte, error) { return readIf(p.file) }},
 		{"config/.prism.yaml", func(_ context.Context, p project) ([]byte, error) { return readIf(p.File) }},
 		{"config/gateway.yaml", func(_ context.Context, p project) ([]byte, error) {

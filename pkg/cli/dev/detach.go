@@ -55,9 +55,15 @@ func (o *upOptions) detach(ctx context.Context, pl *plan, start time.Time) error
 	tell := newTeller(o.IO, o.Clock, o.Progress, func() (supervise.Status, error) { return running(ctx, pl.project) })
 	follow, stop := context.WithCancel(ctx)
 	defer stop()
-	go o.follow(follow, pl.project, tell)
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		o.follow(follow, pl.project, tell)
+	}()
 	st, err := o.awaitReady(ctx, pl.project, ended)
 	stop()
+	<-followed
+	tell.catchUp(st)
 	tell.settle()
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -95,9 +101,7 @@ func (o *upOptions) follow(ctx context.Context, p project, tell *teller) {
 	for ctx.Err() == nil {
 		if c, err := supervise.Dial(p.socket); err == nil {
 			_ = c.Events(ctx, func(st supervise.Status) error { // what has happened before we came
-				for _, s := range st.Services {
-					tell.event(supervise.Event{Time: s.Since, Service: s.Name, State: s.State, PID: s.PID, Message: s.Message})
-				}
+				tell.catchUp(st)
 				return nil
 			}, func(e supervise.Event) error { tell.event(e); return nil }) //nolint:errcheck // awaitReady says it
 			return

@@ -29,7 +29,8 @@ type teller struct {
 	look func() (supervise.Status, error) // what the table shows
 
 	mu    sync.Mutex
-	table *screen // nil when there is none, or no more
+	told  map[string]supervise.State // of each service, the last one
+	table *screen                    // nil when there is none, or no more
 	quit  chan struct{}
 	gone  chan struct{}
 }
@@ -39,7 +40,7 @@ type teller struct {
 const redrawEvery = 250 * time.Millisecond
 
 func newTeller(io *iostreams.IOStreams, clk clock.Clock, form string, look func() (supervise.Status, error)) *teller {
-	t := &teller{io: io, clk: clk, form: form, look: look}
+	t := &teller{io: io, clk: clk, form: form, look: look, told: map[string]supervise.State{}}
 	if form != progressAuto || !io.Animated() {
 		return t
 	}
@@ -76,6 +77,9 @@ func (t *teller) redraw() {
 // event tells of a change.
 func (t *teller) event(e supervise.Event) {
 	t.mu.Lock()
+	if e.Service != "" {
+		t.told[e.Service] = e.State
+	}
 	drawn := t.table != nil
 	if !drawn {
 		t.line(e)
@@ -83,6 +87,18 @@ func (t *teller) event(e supervise.Event) {
 	t.mu.Unlock()
 	if drawn {
 		t.redraw()
+	}
+}
+
+// catchUp tells the states that no event has told.
+func (t *teller) catchUp(st supervise.Status) {
+	for _, s := range st.Services {
+		t.mu.Lock()
+		known := t.told[s.Name] == s.State
+		t.mu.Unlock()
+		if !known {
+			t.event(supervise.Event{Time: s.Since, Service: s.Name, State: s.State, PID: s.PID, Message: s.Message})
+		}
 	}
 }
 

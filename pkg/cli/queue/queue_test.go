@@ -217,6 +217,7 @@ func TestALogIsFollowedOverARestart(t *testing.T) {
 			r.Gateway.Fail = func(method string, _ metadata.MD) error {
 				if strings.HasSuffix(method, "QueueService/Subscribe") || strings.HasSuffix(method, "QueueService/Read") {
 					if opened.Add(1) == 2 { // the first attempt to go on finds nobody
+						logs.Append("orders", 0, &queuev1.Message{Payload: []byte("third"), TimeMs: r.Gateway.Now().UnixMilli()})
 						return prism.New(prism.ReasonUnavailable, "the gateway is stopping")
 					}
 				}
@@ -227,7 +228,6 @@ func TestALogIsFollowedOverARestart(t *testing.T) {
 					logs.EndStreams()
 					runtime.Gosched()
 				}
-				logs.Append("orders", 0, &queuev1.Message{Payload: []byte("third"), TimeMs: r.Gateway.Now().UnixMilli()})
 			}()
 			all := "4"
 			if what != "a group" {
