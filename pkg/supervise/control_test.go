@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -150,7 +149,7 @@ func TestHungSupervisorIsSaidToHang(t *testing.T) {
 	dir, m := shortDir(t), newMark()
 	p := startSupervisor(t, script{Dir: dir, GraceMS: 50, Services: []scriptService{{Name: "app", Mode: "sleep"}}}, m)
 	p.hear(t, "ready")
-	p.cmd.Process.Signal(syscall.SIGSTOP)
+	p.freeze(t)
 	c := dial(t, filepath.Join(dir, "control.sock"))
 	c.Silence = 200 * time.Millisecond
 	_, err := c.Status(context.Background())

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -38,7 +37,7 @@ func TestListTellsOfEveryProjectTheTruth(t *testing.T) {
 	over.Close()
 	hung := startSupervisor(t, script{Dir: at("hung"), GraceMS: 50, Services: []scriptService{{Name: "app", Mode: "sleep"}}}, newMark())
 	hung.hear(t, "ready")
-	hung.cmd.Process.Signal(syscall.SIGSTOP)
+	hung.freeze(t)
 
 	began := time.Now()
 	all, err := List(dir)

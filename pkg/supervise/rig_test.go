@@ -257,6 +257,18 @@ func program(t *testing.T, mode string, sc script, m mark) *exec.Cmd {
 	return cmd
 }
 
+// freeze stops the process where it is, and returns when it is.
+func (p *supervisorProcess) freeze(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var ws syscall.WaitStatus
+	if _, err := syscall.Wait4(p.cmd.Process.Pid, &ws, syscall.WUNTRACED, nil); err != nil || !ws.Stopped() {
+		t.Fatalf("it did not stop: %v %v", ws, err)
+	}
+}
+
 func startSupervisor(t *testing.T, sc script, m mark) *supervisorProcess {
 	t.Helper()
 	cmd := program(t, "supervisor", sc, m)
