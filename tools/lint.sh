@@ -14,7 +14,11 @@ modules=(tools stacks/native/*/ test/real/containers test/real/prometheus)
 for m in "${modules[@]}"; do (cd "$m" && go vet ./...) || bad=1; done
 # ST1005 off: errors may begin with the name of a method, such as "Get of a missing key".
 "$TOOLS"/staticcheck -checks inherit,-ST1005 ./... || bad=1
-for m in "${modules[@]}"; do (cd "$m" && "$TOOLS"/staticcheck ./...) || bad=1; done
+# Dex, the collector and Prometheus bring a thousand packages along for a few files of ours: vet has read those.
+for m in "${modules[@]}"; do
+	case $m in */dex/ | */otelcol/ | */prometheus) continue ;; esac
+	(cd "$m" && "$TOOLS"/staticcheck ./...) || bad=1
+done
 (cd proto && "$TOOLS"/buf lint) || bad=1
 BUF="$TOOLS/buf" sh tools/protocheck/breaking.sh || bad=1
 exit $bad
