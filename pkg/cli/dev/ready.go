@@ -17,30 +17,40 @@ import (
 // a stack what to open or to sign in with.
 func (o *upOptions) printReady(p project, st supervise.Status) {
 	records, _ := stacks.Running(p.state) //nolint:errcheck // the addresses stand without them
+	width := nameWidth(st)
 	for _, s := range st.Services {
 		for _, name := range sockets {
 			if addr := s.Listen[name]; addr != "" && s.Name == gateway {
-				fmt.Fprintf(o.IO.Out, "%-8s %-8s %s\n", s.Name, name, addressOf(name, addr))
+				fmt.Fprintf(o.IO.Out, "%-*s %-8s %s\n", width, s.Name, name, addressOf(name, addr))
 			}
 		}
-		printStack(o.IO.Out, s, records)
+		printStack(o.IO.Out, s, records, width)
 	}
 }
 
-func printStack(out io.Writer, s supervise.ServiceStatus, records []stacks.Record) {
+// nameWidth is the width of the column of names.
+func nameWidth(st supervise.Status) int {
+	width := 8
+	for _, s := range st.Services {
+		width = max(width, len(s.Name))
+	}
+	return width
+}
+
+func printStack(out io.Writer, s supervise.ServiceStatus, records []stacks.Record, width int) {
 	for _, r := range records {
 		if r.Name != s.Name {
 			continue
 		}
 		for _, l := range r.Links {
-			fmt.Fprintf(out, "%-8s %-8s %s\n", r.Name, l.Name, iostreams.Escape(l.URL))
+			fmt.Fprintf(out, "%-*s %-8s %s\n", width, r.Name, l.Name, iostreams.Escape(l.URL))
 			if l.Note != "" {
-				fmt.Fprintf(out, "%-8s %-8s   %s\n", "", "", iostreams.Escape(l.Note))
+				fmt.Fprintf(out, "%-*s %-8s   %s\n", width, "", "", iostreams.Escape(l.Note))
 			}
 		}
 		if len(r.Links) == 0 { // nothing to open: what applications use
 			for _, name := range slices.Sorted(maps.Keys(r.Env)) {
-				fmt.Fprintf(out, "%-8s %s=%s\n", r.Name, name, iostreams.Escape(r.Env[name]))
+				fmt.Fprintf(out, "%-*s %s=%s\n", width, r.Name, name, iostreams.Escape(r.Env[name]))
 			}
 		}
 	}

@@ -161,7 +161,7 @@ func eventLine(e supervise.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  ", e.Time.Format("15:04:05.000"))
 	if e.Service != "" {
-		fmt.Fprintf(&b, "%-8s %-10s", e.Service, e.State)
+		fmt.Fprintf(&b, "%-14s %-10s", e.Service, e.State)
 	}
 	if e.PID != 0 {
 		fmt.Fprintf(&b, " pid %d", e.PID)
