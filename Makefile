@@ -62,12 +62,13 @@ bench: build ## print the table of speed and memory beside what people know (min
 	cd test/real/nats && go build -o $(CURDIR)/bin/nats-server github.com/nats-io/nats-server/v2
 	bin/prism-bench -bin bin -md docs/bench.md
 
-release: ## build both programs for six targets into dist/, with checksums
+release: ## build the programs for six targets into dist/, with checksums
 	@rm -rf dist && mkdir -p dist
 	@for t in $(TARGETS); do \
 		os=$${t%/*} arch=$${t#*/}; echo "$$os/$$arch"; \
 		mkdir -p dist/prism_$(VERSION)_$${os}_$$arch; \
 		GOOS=$$os GOARCH=$$arch $(BUILD) -o dist/prism_$(VERSION)_$${os}_$$arch/ ./cmd/prismd ./cmd/prismctl; \
+		[ $$os = windows ] || (cd stacks/native/compose && CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags '-s -w' -o $(CURDIR)/dist/prism_$(VERSION)_$${os}_$$arch/prism-compose .); \
 		cp LICENSE README.md dist/prism_$(VERSION)_$${os}_$$arch/; \
 		tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C dist -cf - prism_$(VERSION)_$${os}_$$arch | gzip -n > dist/prism_$(VERSION)_$${os}_$$arch.tar.gz; \
 		rm -r dist/prism_$(VERSION)_$${os}_$$arch; \
