@@ -81,6 +81,7 @@ type permit struct {
 	began time.Duration // since base, or untimed
 	class class
 	waits bool
+	opens bool
 	probe bool   // the one call of a half-open breaker
 	bound *bound // nil: the caller's own deadline holds
 }
@@ -96,7 +97,7 @@ type bound struct {
 // its store, and nobody can say how long they may last.
 func (h hook) Begin(ctx context.Context, c around.Call) (context.Context, permit, error) {
 	g := h.Guard
-	p := permit{began: untimed, class: classOf(&c), waits: c.Waits}
+	p := permit{began: untimed, class: classOf(&c), waits: c.Waits, opens: c.Opens}
 	if c.Waits {
 		return ctx, p, nil
 	}
@@ -145,6 +146,11 @@ func (h hook) End(p permit, err error) {
 	switch {
 	case err != nil:
 		g.failed(p, err, ours)
+	case p.opens: // which tells nothing yet
+		g.figures.unanswered.Add(1)
+		if p.probe {
+			g.breaker.putBack()
+		}
 	case !p.waits && g.breaker.attentive.Load():
 		g.breaker.answered(g.clock.Now(), p.probe)
 	}

@@ -29,6 +29,9 @@ type Call struct {
 	// watcher's Next: its length says nothing of the store, and a deadline of
 	// ours would be wrong.
 	Waits bool
+	// Opens is true for a call that gives what further calls read from, such as
+	// QueryEvents: that it works does not say that the store was asked.
+	Opens bool
 	Ops   int // 1, or the number of operations of a batch or transaction
 }
 

@@ -459,7 +459,7 @@ type keyValueWatch[S any, H Hook[S]] struct {
 }
 
 func (w *keyValueWatch[S, H]) Watch(ctx context.Context, ns prism.Namespace, prefix string, after driver.Position) (r0 driver.Watcher, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_watch", Method: "Watch", Namespace: ns, Ops: 1})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "keyvalue_watch", Method: "Watch", Namespace: ns, Opens: true, Ops: 1})
 	if err != nil {
 		return r0, err
 	}
@@ -998,7 +998,7 @@ func (w *pubSub[S, H]) Publish(ctx context.Context, ns prism.Namespace, events [
 }
 
 func (w *pubSub[S, H]) Subscribe(ctx context.Context, ns prism.Namespace, s driver.Subscription) (r0 driver.Subscriber, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_basic", Method: "Subscribe", Namespace: ns, Ops: 1})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_basic", Method: "Subscribe", Namespace: ns, Opens: true, Ops: 1})
 	if err != nil {
 		return r0, err
 	}
@@ -1017,7 +1017,7 @@ type pubSubWildcards[S any, H Hook[S]] struct {
 }
 
 func (w *pubSubWildcards[S, H]) SubscribePattern(ctx context.Context, ns prism.Namespace, s driver.Subscription) (r0 driver.Subscriber, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_wildcards", Method: "SubscribePattern", Namespace: ns, Ops: 1})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_wildcards", Method: "SubscribePattern", Namespace: ns, Opens: true, Ops: 1})
 	if err != nil {
 		return r0, err
 	}
@@ -1036,7 +1036,7 @@ type pubSubGroups[S any, H Hook[S]] struct {
 }
 
 func (w *pubSubGroups[S, H]) SubscribeGroup(ctx context.Context, ns prism.Namespace, group string, s driver.Subscription) (r0 driver.Subscriber, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_groups", Method: "SubscribeGroup", Namespace: ns, Ops: 1})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_groups", Method: "SubscribeGroup", Namespace: ns, Opens: true, Ops: 1})
 	if err != nil {
 		return r0, err
 	}
@@ -1055,7 +1055,7 @@ type pubSubFiltering[S any, H Hook[S]] struct {
 }
 
 func (w *pubSubFiltering[S, H]) SubscribeFiltered(ctx context.Context, ns prism.Namespace, s driver.Subscription) (r0 driver.Subscriber, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_filtering", Method: "SubscribeFiltered", Namespace: ns, Ops: 1})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_filtering", Method: "SubscribeFiltered", Namespace: ns, Opens: true, Ops: 1})
 	if err != nil {
 		return r0, err
 	}
@@ -1113,7 +1113,7 @@ func (w *pubSubPersistent[S, H]) PublishPersistent(ctx context.Context, ns prism
 }
 
 func (w *pubSubPersistent[S, H]) Replay(ctx context.Context, ns prism.Namespace, r driver.Replay) (r0 driver.Replayer, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_persistent", Method: "Replay", Namespace: ns, Ops: 1})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "pubsub_persistent", Method: "Replay", Namespace: ns, Opens: true, Ops: 1})
 	if err != nil {
 		return r0, err
 	}
@@ -1176,7 +1176,7 @@ func (w *timeSeries[S, H]) AppendEvents(ctx context.Context, ns prism.Namespace,
 }
 
 func (w *timeSeries[S, H]) QueryEvents(ctx context.Context, ns prism.Namespace, q driver.EventQuery) (r0 driver.EventReader, err error) {
-	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "timeseries_basic", Method: "QueryEvents", Namespace: ns, Ops: 1})
+	ctx, span, err := w.hook.Begin(ctx, Call{Capability: "timeseries_basic", Method: "QueryEvents", Namespace: ns, Opens: true, Ops: 1})
 	if err != nil {
 		return r0, err
 	}

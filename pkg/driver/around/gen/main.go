@@ -310,7 +310,7 @@ func (w *writer) method(name, capability string, m method, isHandle bool) error 
 			ns = key + ".Namespace"
 		}
 	}
-	facts, err := m.facts(isHandle)
+	facts, err := m.facts(isHandle, slices.ContainsFunc(m.results, w.isHandle))
 	if err != nil {
 		return fmt.Errorf("%s.%s: %w", name, m.name, err)
 	}
@@ -329,10 +329,10 @@ func (w *writer) method(name, capability string, m method, isHandle bool) error 
 	}
 	var handed []string
 	for i, t := range m.results {
-		h, ok := strings.CutPrefix(t, "driver.")
-		if !ok || w.interfaces[h] == nil {
+		if !w.isHandle(t) {
 			continue
 		}
+		h := strings.TrimPrefix(t, "driver.")
 		handed = append(handed, fmt.Sprintf("r%d = &%s[S, H]{r%d, w.hook, %s, %s}\n", i, lower(h), i, source, ns))
 		if !slices.Contains(w.handles, h) {
 			w.handles = append(w.handles, h)
@@ -346,8 +346,15 @@ func (w *writer) method(name, capability string, m method, isHandle bool) error 
 	return nil
 }
 
+// isHandle reports whether a type is an interface of the contract, whose calls
+// are forwarded too.
+func (w *writer) isHandle(t string) bool {
+	h, ok := strings.CutPrefix(t, "driver.")
+	return ok && w.interfaces[h] != nil
+}
+
 // facts are the fields of Call that differ from zero.
-func (m method) facts(isHandle bool) (string, error) {
+func (m method) facts(isHandle, opens bool) (string, error) {
 	mutates, known := effects[m.name]
 	if !known {
 		return "", errors.New("say in effects whether it changes data")
@@ -370,6 +377,9 @@ func (m method) facts(isHandle bool) (string, error) {
 	}
 	if isHandle && mutates == never && !prompt[m.name] || waits[m.name] {
 		s += ", Waits: true"
+	}
+	if opens {
+		s += ", Opens: true"
 	}
 	return s + ", Ops: " + ops, nil
 }
