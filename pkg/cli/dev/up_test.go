@@ -74,9 +74,9 @@ func TestEventIsOneLineThatIsSafeForATerminal(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 5e6, time.UTC)
 	for want, e := range map[string]supervise.Event{
-		"12:00:00.005  prismd   ready      pid 7":                {Time: at, Service: "prismd", State: supervise.Ready, PID: 7},
-		`12:00:00.005  prismd   crashed     exit\x1b[31m code 3`: {Time: at, Service: "prismd", State: supervise.Crashed, Message: "exit\x1b[31m code 3"},
-		"12:00:00.005    the watcher was replaced":               {Time: at, Message: "the watcher was replaced"},
+		"12:00:00.005  prismd         ready      pid 7":                {Time: at, Service: "prismd", State: supervise.Ready, PID: 7},
+		`12:00:00.005  prismd         crashed     exit\x1b[31m code 3`: {Time: at, Service: "prismd", State: supervise.Crashed, Message: "exit\x1b[31m code 3"},
+		"12:00:00.005    the watcher was replaced":                     {Time: at, Message: "the watcher was replaced"},
 	} {
 		if got := eventLine(e); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
