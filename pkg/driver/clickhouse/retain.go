@@ -118,16 +118,21 @@ func (s *store) deleteBefore(ctx context.Context, cuts []fact) error {
 	return s.remove(ctx, eventsTable, over(colTime))
 }
 
-// remove deletes rows and returns when they are gone.
+// remove deletes rows and returns when they are gone. Rows that came after the
+// server was asked are not among those that it deletes: it is asked again.
 func (s *store) remove(ctx context.Context, table, condition string) error {
-	n, err := s.count(ctx, s.schema.all(table), condition)
-	if err != nil || n == 0 {
-		return err
+	for patience := gonePatience; ; patience *= 2 {
+		n, err := s.count(ctx, s.schema.all(table), condition)
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := s.exec(ctx, "ALTER TABLE "+s.schema.table(table)+s.schema.onCluster()+" DELETE WHERE "+condition); err != nil {
+			return err
+		}
+		if gone, err := s.gone(ctx, table, condition, patience); gone || err != nil {
+			return err
+		}
 	}
-	if err := s.exec(ctx, "ALTER TABLE "+s.schema.table(table)+s.schema.onCluster()+" DELETE WHERE "+condition); err != nil {
-		return err
-	}
-	return s.gone(ctx, table, condition)
 }
 
 // Drop deletes the rows of a namespace and returns when they are gone.
@@ -155,19 +160,23 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 // gonePoll is how often it is looked whether rows are gone.
 const gonePoll = 20 * time.Millisecond
 
-// gone waits until no row is left.
-func (s *store) gone(ctx context.Context, table, condition string) error {
+// gonePatience is how long it is waited the first time.
+const gonePatience = 4 * time.Second
+
+// gone waits until no row is left, and not for ever.
+func (s *store) gone(ctx context.Context, table, condition string, patience time.Duration) (bool, error) {
+	end := time.Now().Add(patience)
 	for pause := gonePoll; ; pause = min(2*pause, time.Second) {
 		n, err := s.count(ctx, s.schema.all(table), condition)
-		if err != nil || n == 0 {
-			return err
+		if err != nil || n == 0 || time.Now().After(end) {
+			return n == 0, err
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return prism.From(ctx.Err())
+			return false, prism.From(ctx.Err())
 		case <-s.life.Done():
-			return s.closedError()
+			return false, s.closedError()
 		}
 	}
 }
