@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -23,17 +24,40 @@ func TestFramesBecomeLines(t *testing.T) {
 		frame(2, when+"or\n"), frame(1, "no time\n"), frame(1, when+strings.Repeat("x", maxLine+1)), frame(1, when+"\n"), frame(1, when+"rest"),
 	)
 	var got []string
-	var last time.Time
-	_ = readFrames(bytes.NewReader(in), func(b []byte) { got = append(got, string(b)) }, func(t time.Time) { last = t })
+	var last position
+	l := newLog(func(b []byte) { got = append(got, string(b)) })
+	if err := l.read(bytes.NewReader(in), func(p position) { last = p }); err != io.EOF {
+		t.Errorf("ended with %v", err)
+	}
+	l.flush()
 	want := []string{"one", "two parts", "error", "no time", strings.Repeat("x", maxLine+1), "", "rest"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %.200q", got)
 	}
-	if last.Nanosecond() != 1 {
+	if last.at.Nanosecond() != 1 {
 		t.Errorf("read to %v", last)
 	}
-	if err := readFrames(bytes.NewReader([]byte{1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}), func([]byte) {}, func(time.Time) {}); err == nil {
+	if err := l.read(bytes.NewReader([]byte{1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}), func(position) {}); err == nil || err == io.EOF {
 		t.Error("a frame of 4 GiB was believed")
+	}
+}
+
+// The first piece ends within a line; the second begins at its time again.
+func TestALogIsReadOnWhereItEnded(t *testing.T) {
+	t.Parallel()
+	const first, second = "2026-11-27T22:00:00.000000001Z ", "2026-11-27T22:00:00.000000002Z "
+	var got []string
+	var last position
+	l := newLog(func(b []byte) { got = append(got, string(b)) })
+	at := func(p position) { last = p }
+	_ = l.read(bytes.NewReader(slices.Concat(frame(1, first+"one\n"), frame(1, second+"part "), frame(1, second+"two "))), at)
+	l.resume(last)
+	_ = l.read(bytes.NewReader(slices.Concat(frame(1, second+"part "), frame(1, second+"two "), frame(1, second+"three"))), at)
+	l.resume(last)
+	_ = l.read(bytes.NewReader(slices.Concat(frame(1, second+"part "), frame(1, second+"two "), frame(1, second+"three"))), at)
+	l.flush()
+	if want := []string{"one", "part two three"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
