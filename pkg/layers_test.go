@@ -73,14 +73,15 @@ cli                 → proto/prism/*/v1 wire client client/admin config iostrea
 cli/*               → proto/prism/*/v1 wire client client/admin config iostreams cli
 cli/tracing         → nothing
 cli/root            → cli cli/* config iostreams
-cli/ui              → proto/prism/*/v1 wire client client/admin config iostreams cli tui tui/page/* tui/component/* tui/theme tui/keys
+cli/ui              → proto/prism/*/v1 wire client client/admin config iostreams cli tui tui/page tui/page/* tui/component/* tui/theme tui/keys loadtest loadtest/report supervise stacks
 cli/dev             → proto/prism/*/v1 wire client client/admin config iostreams cli supervise supervise/handover stacks stacks/engine
 cli/loadtest        → proto/prism/*/v1 wire client client/admin config iostreams cli loadtest loadtest/pace loadtest/report loadtest/workload/*
 cli/clitest         → proto/prism/*/v1 wire cli cli/root iostreams
 supervise           → supervise/handover
 supervise/handover  → nothing
-tui                 → tui/page/* tui/component/* tui/theme tui/keys
-tui/page/*          → tui/component/* tui/theme tui/keys
+tui                 → tui/page tui/component/* tui/theme tui/keys
+tui/page            → tui/component/* tui/theme tui/keys
+tui/page/*          → tui/page tui/component/* tui/theme tui/keys
 tui/component/*     → tui/component/* tui/theme tui/keys
 tui/theme           → nothing
 tui/keys            → nothing
@@ -113,8 +114,8 @@ github.com/nats-io/nats.go           → driver/nats
 github.com/prometheus/client_golang  → telemetry
 github.com/goccy/go-yaml             → config driver/drivertest
 github.com/spf13/cobra               → cli cli/* docs/gen
-charm.land/bubbletea/v2              → tui tui/page/* tui/component/* cli/ui
-charm.land/lipgloss/v2               → tui tui/page/* tui/component/* tui/theme cli/ui
+charm.land/bubbletea/v2              → tui tui/page tui/page/* tui/component/* cli/ui
+charm.land/lipgloss/v2               → tui tui/page tui/page/* tui/component/* tui/theme cli/ui
 go.opentelemetry.io/otel/sdk         → telemetry cli/tracing
 go.opentelemetry.io/otel/exporters   → telemetry cli/tracing
 go.opentelemetry.io/contrib          → telemetry

@@ -19,6 +19,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/tui"
 	"github.com/prism-data-layer/prism/tui/component/rates"
+	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/page/overview"
 	"github.com/prism-data-layer/prism/tui/theme"
 )
@@ -105,7 +106,7 @@ func open(t testing.TB, g *gateway, w, h int, shape func(*tui.Options)) *screen 
 	if g.now.IsZero() {
 		g.now = noon()
 	}
-	o := tui.Options{Overview: g, Context: "dev", Address: "127.0.0.1:8981", Clock: c, Mode: theme.Mono}
+	o := tui.Options{Pages: []page.Factory{overview.Factory(g)}, Context: "dev", Address: "127.0.0.1:8981", Clock: c, Mode: theme.Mono}
 	if shape != nil {
 		shape(&o)
 	}

@@ -58,12 +58,12 @@ func Snapshot(ctx context.Context, o Options, width, height int) (string, error)
 	m := New(ctx, o)
 	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
 	p := m.page()
-	m.Update(p.Init()())
+	m.Update(m.top().init()())
 	if p.Feed().Err() == nil {
 		if m.tasks.After(m.opts.Refresh, func(t time.Time) tea.Msg { return t })() == nil {
 			return "", context.Cause(ctx)
 		}
-		m.Update(p.Init()())
+		m.Update(m.top().init()())
 	}
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)

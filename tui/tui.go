@@ -14,11 +14,12 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/tui/component/feed"
+	"github.com/prism-data-layer/prism/tui/component/problem"
 	"github.com/prism-data-layer/prism/tui/component/task"
 	"github.com/prism-data-layer/prism/tui/component/text"
 	"github.com/prism-data-layer/prism/tui/component/toast"
 	"github.com/prism-data-layer/prism/tui/keys"
-	"github.com/prism-data-layer/prism/tui/page/overview"
+	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/theme"
 )
 
@@ -40,23 +41,22 @@ const toastTime = 3 * time.Second
 
 // Options are what the dashboards are made of.
 type Options struct {
-	// Overview answers the first page.
-	Overview overview.Source
+	// Pages are what there is to see; the first is shown unless View names
+	// another.
+	Pages []page.Factory
 
 	Context   string // the name of the gateway; "" when it has none
 	Address   string // of its admin API
 	Protected bool
 	Command   string // begins the commands that are copied; "": "prismctl"
 
-	View    string        // the first page; "": overview
-	Refresh time.Duration // 0: DefaultRefresh
-	Mode    theme.Mode
-	Charset theme.Charset
-	Clock   clock.Clock // nil: the machine's
+	View     string        // the page to begin with, and what it is about: "data orders"
+	ReadOnly bool          // nothing may be changed
+	Refresh  time.Duration // 0: DefaultRefresh
+	Mode     theme.Mode
+	Charset  theme.Charset
+	Clock    clock.Clock // nil: the machine's
 }
-
-// Views are the names of the pages.
-func Views() []string { return []string{overview.Name} }
 
 // Model is the root.
 type Model struct {
@@ -67,9 +67,9 @@ type Model struct {
 	width, height int
 	now           time.Time
 
-	pages  []page
-	active int
-	help   *help
+	pages []*place // what is open, the last on top
+	seq   int      // of places
+	help  *help
 
 	toast   toast.Msg
 	toastNo int // of the toast that is shown: an older one's end does not end it
@@ -93,27 +93,27 @@ func New(ctx context.Context, o Options) *Model {
 		o.Command = "prismctl"
 	}
 	tasks := task.NewRunner(ctx, o.Clock)
-	m := &Model{opts: o, tasks: tasks, now: tasks.Now(), pages: []page{
-		overview.New(overview.Options{Source: o.Overview, Tasks: tasks, Refresh: o.Refresh, Charset: o.Charset, Command: o.Command}),
-	}}
-	m.active = max(slices.Index(Views(), o.View), 0)
-	m.setTheme(theme.New(o.Mode))
+	m := &Model{opts: o, tasks: tasks, now: tasks.Now(), theme: theme.New(o.Mode)}
+	name, arg, _ := strings.Cut(o.View, " ")
+	f, ok := m.find(name)
+	if !ok {
+		f = o.Pages[0]
+	}
+	m.push(f, arg)
 	return m
 }
-
-func (m *Model) page() page { return m.pages[m.active] }
 
 func (m *Model) setTheme(t theme.Theme) {
 	m.theme = t
 	for _, p := range m.pages {
-		p.SetTheme(t)
+		p.page.SetTheme(t)
 	}
 }
 
 // Init asks for the first data, for the time and, where colours may follow it,
 // for the terminal's background.
 func (m *Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.page().Init(), m.wait()}
+	cmds := []tea.Cmd{m.top().init(), m.wait()}
 	if m.opts.Mode == theme.Auto {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
@@ -140,7 +140,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case beat:
 		m.now = time.Time(msg)
-		return m, tea.Batch(m.page().Beat(m.now), m.wait())
+		return m, tea.Batch(m.top().from(m.page().Beat(m.now)), m.wait())
 	case toast.Msg:
 		m.toast = msg
 		m.toastNo++
@@ -154,9 +154,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.press(msg)
 	case tea.PasteMsg:
 		return m, m.paste(msg)
-	default:
-		m.now = m.tasks.Now()
-		return m, m.page().Update(msg)
+	case page.Go:
+		return m, m.open(msg)
+	case answer:
+		return m, m.answered(msg)
 	}
 	return m, nil
 }
@@ -173,7 +174,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 		m.help.table.Type(key, k.Text)
 		return nil
 	case m.help == nil && m.page().Typing():
-		return m.page().Update(k)
+		return m.top().from(m.page().Update(k))
 	}
 	if b, ok := keys.Global().Find(key); ok {
 		return m.do(b.Action)
@@ -182,7 +183,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 		return m.inHelp(key)
 	}
 	if b, ok := m.page().Keys().Find(key); ok {
-		return m.page().Do(b.Action)
+		return m.inPage(b)
 	}
 	return nil
 }
@@ -192,7 +193,7 @@ func (m *Model) paste(p tea.PasteMsg) tea.Cmd {
 	case m.help != nil && m.help.table.Typing():
 		m.help.table.Type("", p.Content)
 	case m.help == nil && m.page().Typing():
-		return m.page().Update(p)
+		return m.top().from(m.page().Update(p))
 	}
 	return nil
 }
@@ -205,14 +206,16 @@ func (m *Model) do(a keys.Action) tea.Cmd {
 			m.help = nil
 			return nil
 		}
-		m.help = newHelp(m.page().Name(), m.page().Keys(), keys.Global())
+		m.help = newHelp(m.top().name, m.page().Keys(), keys.Global())
 	case keys.Back:
 		m.back()
 	case keys.Quit:
-		if m.help == nil {
+		switch {
+		case m.help != nil:
+			m.help = nil
+		case !m.pop():
 			return tea.Quit
 		}
-		m.help = nil
 	case keys.Kill:
 		return tea.Quit
 	case keys.Suspend:
@@ -230,8 +233,9 @@ func (m *Model) back() {
 		m.help = nil
 	case m.toast.Text != "":
 		m.toast = toast.Msg{}
+	case m.page().Back():
 	default:
-		m.page().Back()
+		m.pop()
 	}
 }
 
@@ -246,7 +250,8 @@ func (m *Model) inHelp(key string) tea.Cmd {
 		case slices.ContainsFunc(keys.Global(), func(b keys.Binding) bool { return b.Action == a }):
 			return m.do(a)
 		}
-		return m.page().Do(a)
+		b, _ := m.page().Keys().Of(a)
+		return m.inPage(b)
 	}
 	if b, ok := keys.List().Find(key); ok {
 		m.help.table.Do(b.Action)
@@ -259,7 +264,7 @@ func (m *Model) inHelp(key string) tea.Cmd {
 func (m *Model) View() tea.View {
 	v := tea.NewView(m.Frame())
 	v.AltScreen = true
-	v.WindowTitle = "prism " + m.page().Name()
+	v.WindowTitle = "prism " + m.top().crumb()
 	if m.opts.Context != "" {
 		v.WindowTitle += " · " + text.Clean(m.opts.Context)
 	}
@@ -309,7 +314,7 @@ func (m *Model) screen() []string {
 // title is the breadcrumb, the gateway, and how the data is.
 func (m *Model) title() string {
 	p := m.page()
-	crumb := "prism › " + p.Name()
+	crumb := "prism › " + m.crumbs()
 	if m.help != nil {
 		crumb += " › keys"
 	}
@@ -366,7 +371,7 @@ func (m *Model) banners() []string {
 	var out []string
 	p := m.page()
 	if err := p.Feed().Err(); err != nil && !p.Feed().Got().IsZero() {
-		what, _, _ := overview.Explain(err)
+		what, _, _ := problem.Explain(err)
 		out = append(out, m.theme.Paint(theme.Bad, text.Edges("✗ "+what, "  "+p.Countdown(), m.width)))
 	}
 	if n := p.Notice(); n != "" {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/prism-data-layer/prism/tui"
 	"github.com/prism-data-layer/prism/tui/keys"
+	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/page/overview"
 	"github.com/prism-data-layer/prism/tui/theme"
 )
@@ -159,7 +160,7 @@ func TestHelpIsTheTableOfKeys(t *testing.T) {
 
 func TestNoKeyOfAnyViewMeansTwoThings(t *testing.T) {
 	t.Parallel()
-	page := overview.New(overview.Options{Tasks: tui.Tasks(t.Context())})
+	page := overview.New(page.Env{Tasks: tui.Tasks(t.Context())}, &gateway{})
 	if got := keys.Conflicts(keys.Global(), page.Keys()); got != nil {
 		t.Errorf("conflicts: %q", got)
 	}
@@ -337,7 +338,7 @@ func TestAnIdleScreenIsNotWrittenTo(t *testing.T) {
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
-		done <- tui.Run(ctx, tui.Options{Overview: g, Refresh: tui.MinRefresh, Mode: theme.Mono}, tui.Terminal{
+		done <- tui.Run(ctx, tui.Options{Pages: []page.Factory{overview.Factory(g)}, Refresh: tui.MinRefresh, Mode: theme.Mono}, tui.Terminal{
 			In: in, Out: out, Env: []string{"TERM=xterm-256color"}, Width: 100, Height: 30,
 		})
 	}()
@@ -379,7 +380,7 @@ func TestASignalEndsItWithItsCause(t *testing.T) {
 	done := make(chan error, 1)
 	out := &ticker{}
 	go func() {
-		done <- tui.Run(ctx, tui.Options{Overview: &gateway{}}, tui.Terminal{In: in, Out: out, Env: []string{"TERM=xterm"}, Width: 80, Height: 24})
+		done <- tui.Run(ctx, tui.Options{Pages: []page.Factory{overview.Factory(&gateway{})}}, tui.Terminal{In: in, Out: out, Env: []string{"TERM=xterm"}, Width: 80, Height: 24})
 	}()
 	eventually(t, "the first frame", func() bool { _, s := out.writes(); return strings.Contains(s, "overview") })
 	cancel(why)
@@ -394,7 +395,7 @@ func TestASignalEndsItWithItsCause(t *testing.T) {
 func TestASnapshotIsPlainText(t *testing.T) {
 	t.Parallel()
 	g := &gateway{now: noon()}
-	got, err := tui.Snapshot(t.Context(), tui.Options{Overview: g, Context: "dev", Refresh: tui.MinRefresh}, 100, 30)
+	got, err := tui.Snapshot(t.Context(), tui.Options{Pages: []page.Factory{overview.Factory(g)}, Context: "dev", Refresh: tui.MinRefresh}, 100, 30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,13 +415,13 @@ func TestASnapshotIsPlainText(t *testing.T) {
 func TestASnapshotOfADeadGatewaySaysSo(t *testing.T) {
 	t.Parallel()
 	boom := dead()
-	got, err := tui.Snapshot(t.Context(), tui.Options{Overview: &gateway{err: boom}}, 80, 24)
+	got, err := tui.Snapshot(t.Context(), tui.Options{Pages: []page.Factory{overview.Factory(&gateway{err: boom})}}, 80, 24)
 	if err != boom || !strings.Contains(got, "cannot reach the gateway") {
 		t.Errorf("%v\n%s", err, got)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(boom)
-	if _, err := tui.Snapshot(ctx, tui.Options{Overview: &gateway{}}, 80, 24); err != boom {
+	if _, err := tui.Snapshot(ctx, tui.Options{Pages: []page.Factory{overview.Factory(&gateway{})}}, 80, 24); err != boom {
 		t.Errorf("got %v", err)
 	}
 }

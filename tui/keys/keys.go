@@ -6,6 +6,7 @@ package keys
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,9 +34,6 @@ const (
 	Pause    Action = "pause"
 	NextPane Action = "next-pane"
 	PrevPane Action = "prev-pane"
-	Pane1    Action = "pane-1"
-	Pane2    Action = "pane-2"
-	Pane3    Action = "pane-3"
 )
 
 // The actions that work everywhere.
@@ -54,6 +52,9 @@ type Binding struct {
 	Keys   []string
 	Label  string // two words at most, for the footer; "" keeps it out of there
 	Help   string // a sentence, for the help of a view
+	// Changes says that the action changes something: it is refused where
+	// nothing may be changed.
+	Changes bool
 }
 
 // A Table is the bindings of a view, in the order of its help.
@@ -67,6 +68,15 @@ func (t Table) Find(key string) (Binding, bool) {
 		}
 	}
 	return Binding{}, false
+}
+
+// Of returns the binding of an action.
+func (t Table) Of(a Action) (Binding, bool) {
+	i := slices.IndexFunc(t, func(b Binding) bool { return b.Action == a })
+	if i < 0 {
+		return Binding{}, false
+	}
+	return t[i], true
 }
 
 // Conflicts lists the keys that mean two things in views that are active
@@ -132,40 +142,57 @@ func glyph(k string) string {
 // Global is what works in every view.
 func Global() Table {
 	return Table{
-		{Help, []string{"?"}, "help", "show these keys; Enter runs the chosen one"},
-		{Back, []string{"esc"}, "", "go back: close help, clear a filter"},
-		{Quit, []string{"q"}, "quit", "close this view; quit from the first one"},
-		{Kill, []string{"ctrl+c"}, "", "quit at once"},
-		{Suspend, []string{"ctrl+z"}, "", "go to the shell; fg comes back"},
+		{Action: Help, Keys: []string{"?"}, Label: "help", Help: "show these keys; Enter runs the chosen one"},
+		{Action: Back, Keys: []string{"esc"}, Help: "go back: close help, clear a filter"},
+		{Action: Quit, Keys: []string{"q"}, Label: "quit", Help: "close this view; quit from the first one"},
+		{Action: Kill, Keys: []string{"ctrl+c"}, Help: "quit at once"},
+		{Action: Suspend, Keys: []string{"ctrl+z"}, Help: "go to the shell; fg comes back"},
 	}
 }
 
 // List is what works in every list.
 func List() Table {
 	return Table{
-		{Up, []string{"up", "k"}, "", "one row up"},
-		{Down, []string{"down", "j"}, "", "one row down"},
-		{PageUp, []string{"pgup", "ctrl+b"}, "", "one page up"},
-		{PageDown, []string{"pgdown", "ctrl+f"}, "", "one page down"},
-		{Top, []string{"home", "g"}, "", "the first row"},
-		{Bottom, []string{"end", "G"}, "", "the last row"},
-		{Filter, []string{"/"}, "filter", "show only rows that match a regular expression; ! in front inverts"},
-		{Sort, []string{"s"}, "sort", "sort by the next column"},
-		{Reverse, []string{"S"}, "", "turn the order round"},
+		{Action: Up, Keys: []string{"up", "k"}, Help: "one row up"},
+		{Action: Down, Keys: []string{"down", "j"}, Help: "one row down"},
+		{Action: PageUp, Keys: []string{"pgup", "ctrl+b"}, Help: "one page up"},
+		{Action: PageDown, Keys: []string{"pgdown", "ctrl+f"}, Help: "one page down"},
+		{Action: Top, Keys: []string{"home", "g"}, Help: "the first row"},
+		{Action: Bottom, Keys: []string{"end", "G"}, Help: "the last row"},
+		{Action: Filter, Keys: []string{"/"}, Label: "filter", Help: "show only rows that match a regular expression; ! in front inverts"},
+		{Action: Sort, Keys: []string{"s"}, Label: "sort", Help: "sort by the next column"},
+		{Action: Reverse, Keys: []string{"S"}, Help: "turn the order round"},
 	}
 }
 
-// Live is what works on a page of panes with live data.
+// Panes is what works on a page of so many panes, at most nine.
+func Panes(n int) Table {
+	t := Table{
+		{Action: NextPane, Keys: []string{"tab", "right", "l"}, Label: "pane", Help: "the next pane"},
+		{Action: PrevPane, Keys: []string{"shift+tab", "left", "h"}, Help: "the pane before"},
+	}
+	names := [...]string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"}
+	for i, name := range names[:min(n, len(names))] {
+		t = append(t, Binding{Action: paneAction(i), Keys: []string{strconv.Itoa(i + 1)}, Help: "the " + name + " pane"})
+	}
+	return t
+}
+
+func paneAction(i int) Action { return Action("pane-" + strconv.Itoa(i+1)) }
+
+// PaneOf is the pane that an action of Panes goes to, counted from 0.
+func PaneOf(a Action) (int, bool) {
+	rest, ok := strings.CutPrefix(string(a), "pane-")
+	n, err := strconv.Atoi(rest)
+	return n - 1, ok && err == nil && n > 0
+}
+
+// Live is what works on a page of live data.
 func Live() Table {
 	return Table{
-		{NextPane, []string{"tab", "right", "l"}, "pane", "the next pane"},
-		{PrevPane, []string{"shift+tab", "left", "h"}, "", "the pane before"},
-		{Pane1, []string{"1"}, "", "the first pane"},
-		{Pane2, []string{"2"}, "", "the second pane"},
-		{Pane3, []string{"3"}, "", "the third pane"},
-		{CopyID, []string{"y"}, "copy", "copy the name or id of the row"},
-		{CopyCmd, []string{"c"}, "command", "copy the prismctl command that shows the row"},
-		{Refresh, []string{"r"}, "refresh", "ask the gateway now"},
-		{Pause, []string{"p"}, "pause", "stop or go on asking the gateway"},
+		{Action: CopyID, Keys: []string{"y"}, Label: "copy", Help: "copy the name or id of the row"},
+		{Action: CopyCmd, Keys: []string{"c"}, Label: "command", Help: "copy the prismctl command that shows the row"},
+		{Action: Refresh, Keys: []string{"r"}, Label: "refresh", Help: "ask the gateway now"},
+		{Action: Pause, Keys: []string{"p"}, Label: "pause", Help: "stop or go on asking the gateway"},
 	}
 }

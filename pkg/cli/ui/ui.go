@@ -26,7 +26,7 @@ type options struct {
 	IO       *iostreams.IOStreams
 	Globals  *cli.Globals
 	Target   func() (*cli.Target, error)
-	Source   func(context.Context) (overview.Source, error)
+	Source   func(context.Context) (*source, error)
 	Terminal func() (in, out *os.File) // where the dashboards are drawn
 
 	Snapshot bool
@@ -51,7 +51,7 @@ func New(f *cli.Factory) *cobra.Command { return newUI(f, run) }
 func newUI(f *cli.Factory, run func(context.Context, *options) error) *cobra.Command {
 	o := &options{
 		IO: f.IO, Globals: f.Globals, Target: f.Target,
-		Source:   func(ctx context.Context) (overview.Source, error) { return newSource(ctx, f) },
+		Source:   func(ctx context.Context) (*source, error) { return newSource(ctx, f) },
 		Terminal: func() (in, out *os.File) { return os.Stdin, os.Stdout },
 		Refresh:  cli.DurationFlag(tui.DefaultRefresh),
 	}
@@ -68,7 +68,7 @@ func newUI(f *cli.Factory, run func(context.Context, *options) error) *cobra.Com
 	cmd.Flags().BoolVar(&o.Snapshot, "snapshot", false, "print one frame as text and exit")
 	cmd.Flags().StringVar(&o.Size, "size", "", "of the frame of --snapshot, as `COLUMNSxROWS`")
 	cmd.Flags().Var(&o.Refresh, "refresh", "ask the gateway once in this `DURATION`")
-	cmd.Flags().StringVar(&o.View, "view", overview.Name, "start with this `PAGE`: "+strings.Join(tui.Views(), ", "))
+	cmd.Flags().StringVar(&o.View, "view", overview.Name, "start with this `PAGE`: "+strings.Join(pageNames(), ", "))
 	cmd.Flags().StringVar(&o.Theme, "theme", "auto", "colours for a `BACKGROUND`: "+strings.Join(theme.Modes(), ", "))
 	cli.SetDefault(cmd, "size", fmt.Sprintf("the terminal's, or %dx%d", defaultWidth, defaultHeight))
 	return cmd
@@ -90,9 +90,11 @@ func run(ctx context.Context, o *options) error {
 		// What these would print on ErrOut would be printed into the frame.
 		o.Globals.Debug, o.Globals.Verbose = false, 0
 	}
-	if opts.Overview, err = o.Source(ctx); err != nil {
+	source, err := o.Source(ctx)
+	if err != nil {
 		return err
 	}
+	opts.Pages = pages(source)
 	if o.Snapshot {
 		frame, err := tui.Snapshot(ctx, opts, width, height)
 		if _, werr := o.IO.Out.Write([]byte(frame)); err == nil {
@@ -110,8 +112,8 @@ func (o *options) dashboards() (tui.Options, error) {
 	if !ok {
 		return tui.Options{}, cli.Usage("use one of: "+strings.Join(theme.Modes(), ", "), "--theme: %q is not a background", o.Theme)
 	}
-	if !slices.Contains(tui.Views(), o.View) {
-		return tui.Options{}, cli.Usage("use one of: "+strings.Join(tui.Views(), ", "), "--view: there is no page %q", o.View)
+	if !slices.Contains(pageNames(), o.View) {
+		return tui.Options{}, cli.Usage("use one of: "+strings.Join(pageNames(), ", "), "--view: there is no page %q", o.View)
 	}
 	refresh := time.Duration(o.Refresh)
 	if refresh < tui.MinRefresh || refresh > time.Hour {

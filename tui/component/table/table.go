@@ -51,6 +51,7 @@ type Model struct {
 	id      string
 	top     int
 	page    int
+	drawn   []int // the widths of the last View
 }
 
 // New makes an empty table.
@@ -243,6 +244,7 @@ func (m *Model) View(th theme.Theme, width, height int, focused bool) []string {
 	m.scroll(height - 1)
 	visible := m.shown[m.top:min(m.top+height-1, len(m.shown))]
 	widths := m.widths(width-gutter, visible)
+	m.drawn = widths
 	lines := make([]string, 0, height)
 	lines = append(lines, strings.Repeat(" ", gutter)+th.Paint(theme.Header, m.header(widths)))
 	for i, at := range visible {

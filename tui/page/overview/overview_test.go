@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,14 +11,13 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 	"go.uber.org/goleak"
-	"pgregory.net/rapid"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
-	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/tui/component/feed"
 	"github.com/prism-data-layer/prism/tui/component/rates"
 	"github.com/prism-data-layer/prism/tui/component/task"
 	"github.com/prism-data-layer/prism/tui/keys"
+	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/theme"
 )
 
@@ -59,9 +57,9 @@ func look(sec int, calls int64, more ...func(*Snapshot)) answer {
 	return answer{s: s}
 }
 
-func page(list ...answer) (*Model, *clock.Fake) {
+func opened(list ...answer) (*Model, *clock.Fake) {
 	c := clock.NewFake(at(0))
-	m := New(Options{Source: &answers{list: list}, Tasks: task.NewRunner(context.Background(), c), Refresh: time.Second, Command: "prismctl"})
+	m := New(page.Env{Tasks: task.NewRunner(context.Background(), c), Refresh: time.Second, Command: "prismctl"}, &answers{list: list})
 	m.SetSize(100, 30)
 	m.SetTheme(theme.New(theme.Mono))
 	return m, c
@@ -92,7 +90,7 @@ func wants(t *testing.T, m *Model, parts ...string) {
 
 func TestRatesComeFromTwoAnswers(t *testing.T) {
 	t.Parallel()
-	m, c := page(look(0, 0), look(1, 250), look(2, 250))
+	m, c := opened(look(0, 0), look(1, 250), look(2, 250))
 	wants(t, m, "connecting")
 	step(m, m.Init())
 	wants(t, m, "measuring…", "1 Namespaces 2 · 1 deleting", "2 Backends 1 · 1 degraded", "3 Sessions 1 · 1 read only")
@@ -100,14 +98,14 @@ func TestRatesComeFromTwoAnswers(t *testing.T) {
 	wants(t, m, "req/s      250", "99µs")
 	pass(m, c, 1)
 	wants(t, m, "req/s        0", "p99          –")
-	if m.Gateway() != "Running 0.1.0" || m.Name() != Name || m.Notice() != "" {
-		t.Errorf("%q, %q, %q", m.Gateway(), m.Name(), m.Notice())
+	if m.Gateway() != "Running 0.1.0" || m.Notice() != "" {
+		t.Errorf("%q, %q", m.Gateway(), m.Notice())
 	}
 }
 
 func TestARestartLeavesAGap(t *testing.T) {
 	t.Parallel()
-	m, c := page(look(0, 100), look(1, 900, func(s *Snapshot) { s.Started = at(0) }))
+	m, c := opened(look(0, 100), look(1, 900, func(s *Snapshot) { s.Started = at(0) }))
 	step(m, m.Init())
 	pass(m, c, 1)
 	wants(t, m, "req/s        –")
@@ -115,7 +113,7 @@ func TestARestartLeavesAGap(t *testing.T) {
 
 func TestOneColumnIsOneInterval(t *testing.T) {
 	t.Parallel()
-	m, c := page(look(0, 0), look(1, 10), answer{err: errors.New("away")})
+	m, c := opened(look(0, 0), look(1, 10), answer{err: errors.New("away")})
 	step(m, m.Init())
 	pass(m, c, 1)
 	count := func() int { return len(m.series[gaugeRequests].Columns(1, chartAll)) }
@@ -142,7 +140,7 @@ const chartAll = 1 << 20
 
 func TestEveryActionIsDone(t *testing.T) {
 	t.Parallel()
-	m, _ := page(look(0, 0))
+	m, _ := opened(look(0, 0))
 	step(m, m.Init())
 	for _, b := range m.Keys() {
 		m.Do(b.Action)
@@ -160,7 +158,7 @@ func TestEveryActionIsDone(t *testing.T) {
 			}
 		}
 	}
-	m.Do(keys.Pane1)
+	m.Do("pane-1")
 	m.Do(keys.Filter)
 	m.Update(tea.PasteMsg{Content: "kv"})
 	wants(t, m, "1/2")
@@ -168,7 +166,7 @@ func TestEveryActionIsDone(t *testing.T) {
 
 func TestPausedBeforeAnything(t *testing.T) {
 	t.Parallel()
-	m, _ := page(look(0, 0))
+	m, _ := opened(look(0, 0))
 	m.Do(keys.Pause)
 	wants(t, m, "paused before any data")
 	if m.Gateway() != "" || m.Notice() != "" {
@@ -176,62 +174,9 @@ func TestPausedBeforeAnything(t *testing.T) {
 	}
 }
 
-func TestErrorsAreExplained(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		err            error
-		what, why, fix string
-	}{
-		{prism.New(prism.ReasonUnavailable, "cannot reach\x1b[2J it").WithCause(errors.New("refused")), `cannot reach\x1b[2J it`, "refused", "prismctl dev up"},
-		{errors.New("odd"), "odd", "", ""},
-		{prism.New(prism.ReasonUnauthenticated, "who are you"), "who are you", "", ""},
-	} {
-		what, why, fix := Explain(c.err)
-		if what != c.what || why != c.why || !strings.Contains(fix, c.fix) {
-			t.Errorf("%v: %q, %q, %q", c.err, what, why, fix)
-		}
-	}
-}
-
-func TestRoomIsShared(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		room  int
-		wants []int
-		focus int
-		want  []int
-	}{
-		{3, []int{9, 9, 9}, 0, []int{1, 1, 1}},
-		{2, []int{9, 9, 9}, 0, []int{1, 1, 0}},
-		{8, []int{9, 9, 9}, 1, []int{1, 6, 1}},
-		{20, []int{9, 4, 3}, 0, []int{9, 4, 3}},
-		{20, []int{90, 90, 90}, 2, []int{4, 4, 12}},
-		{30, []int{3, 3, 90}, 0, []int{3, 3, 24}},
-	} {
-		if got := share(c.room, c.wants, c.focus); !slices.Equal(got, c.want) {
-			t.Errorf("share(%d, %v, %d) = %v, want %v", c.room, c.wants, c.focus, got, c.want)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		room := rapid.IntRange(0, 100).Draw(t, "room")
-		want := rapid.SliceOfN(rapid.IntRange(2, 2000), 3, 3).Draw(t, "wants")
-		focus := rapid.IntRange(0, 2).Draw(t, "focus")
-		sum := 0
-		for i, h := range share(room, want, focus) {
-			sum += h
-			if h < 0 || h > max(want[i], 1) || room >= 3 && h == 0 {
-				t.Fatalf("pane %d of %v in %d has %d", i, want, room, h)
-			}
-		}
-		if sum > room {
-			t.Fatalf("%d lines in %d", sum, room)
-		}
-	})
-}
-
 func TestThePageFillsItsPlaceAndNoMore(t *testing.T) {
 	t.Parallel()
-	m, c := page(look(0, 0), look(1, 3, func(s *Snapshot) {
+	m, c := opened(look(0, 0), look(1, 3, func(s *Snapshot) {
 		s.Problems = map[Part]error{PartBackends: errors.New("a\nb"), PartStats: errors.New("c")}
 		for i := range 200 {
 			s.Sessions = append(s.Sessions, Session{ID: fmt.Sprintf("ses_%03d_日本", i), Status: "active"})

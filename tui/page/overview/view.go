@@ -5,100 +5,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/tui/component/chart"
 	"github.com/prism-data-layer/prism/tui/component/feed"
 	"github.com/prism-data-layer/prism/tui/component/figure"
+	"github.com/prism-data-layer/prism/tui/component/pane"
+	"github.com/prism-data-layer/prism/tui/component/problem"
 	"github.com/prism-data-layer/prism/tui/component/text"
 	"github.com/prism-data-layer/prism/tui/theme"
 )
 
 // window is the least that the charts show.
 const window = time.Minute
-
-// View draws the page into its place: never more lines than its height, never
-// more cells than its width.
-func (m *Model) View() string {
-	var lines []string
-	if m.last == nil {
-		lines = m.waiting()
-	} else {
-		lines = m.gauges()
-		lines = append(lines, m.lists(m.height-len(lines))...)
-	}
-	if len(lines) > m.height {
-		lines = lines[:max(m.height, 0)]
-	}
-	return strings.Join(lines, "\n")
-}
-
-// waiting is the page before there is any data.
-func (m *Model) waiting() []string {
-	say := []string{"connecting to the gateway…"}
-	if err := m.feed.Err(); err != nil {
-		what, why, fix := Explain(err)
-		say = []string{m.theme.Paint(theme.Bad, text.Center("✗ "+what, m.width))}
-		if why != "" {
-			say = append(say, text.Center(why, m.width))
-		}
-		say = append(say, "", text.Center(m.Countdown(), m.width))
-		if fix != "" {
-			say = append(say, text.Center(fix, m.width))
-		}
-	} else if m.feed.State(m.now) == feed.Paused {
-		say = []string{text.Center("paused before any data came: p goes on", m.width)}
-	} else {
-		say[0] = text.Center(say[0], m.width)
-	}
-	top := max((m.height-len(say))/2, 0)
-	return append(make([]string, top), say...)
-}
-
-// Countdown says when the gateway is asked again.
-func (m *Model) Countdown() string {
-	if m.feed.Paused() {
-		return "paused: p goes on"
-	}
-	if d := m.feed.Retry(m.now); !m.feed.Asking() && d > 0 {
-		return fmt.Sprintf("next attempt in %s", d)
-	}
-	return "trying again…"
-}
-
-// Explain is an error for a screen: what, why, and what to run; each clean and
-// on one line.
-func Explain(err error) (what, why, fix string) {
-	e := prism.From(err)
-	what = text.Clean(e.Message)
-	if e.Err != nil && !strings.Contains(e.Message, e.Err.Error()) {
-		why = text.Clean(e.Err.Error())
-	}
-	if e.Reason == prism.ReasonInternal && e.Message == "internal error" || what == "" {
-		what, why = text.Clean(err.Error()), ""
-	}
-	if e.Reason == prism.ReasonUnavailable {
-		return what, why, "start one: prismctl dev up    look closer: prismctl health"
-	}
-	return what, why, text.Clean(e.Reason.Info().Fix)
-}
-
-// rule is a line with a title in it.
-func (m *Model) rule(title string, role theme.Role, focused bool) string {
-	dash, lead := "─", "── "
-	if focused {
-		dash, lead = "━", "━▶ "
-	}
-	title = text.Cut(title, m.width-len("── ")-1)
-	rest := m.width - text.Width(lead) - text.Width(title) - 1
-	if role == theme.Plain && focused {
-		role = theme.Title
-	}
-	line := theme.Faint
-	if focused {
-		line = theme.Accent
-	}
-	return m.theme.Paint(line, lead) + m.theme.Paint(role, title) + m.theme.Paint(line, " "+strings.Repeat(dash, max(rest, 0)))
-}
 
 // A gauge is how one series is written.
 type gauge struct {
@@ -155,29 +72,29 @@ const (
 func (m *Model) gauges() []string {
 	rows := 3
 	switch {
-	case m.height >= 50:
+	case m.Height >= 50:
 		rows = 9
-	case m.height >= 30:
+	case m.Height >= 30:
 		rows = 6
 	}
-	half := (m.width - gapCells) / 2
+	half := (m.Width - gapCells) / 2
 	cells := max(half-labelCells-valueCells-scaleCells-2, 1)
-	columns := cells * chart.PerCell(m.opts.Charset)
-	group := chart.Group(m.opts.Refresh, window, columns)
-	span := (time.Duration(columns*group) * m.opts.Refresh).Round(time.Second)
+	columns := cells * chart.PerCell(m.Env.Charset)
+	group := chart.Group(m.Env.Refresh, window, columns)
+	span := (time.Duration(columns*group) * m.Env.Refresh).Round(time.Second)
 
 	title := fmt.Sprintf("Traffic · last %s", spanText(span))
-	if m.opts.Refresh*time.Duration(group) > time.Second {
-		title += fmt.Sprintf(" · highest of each %s", spanText(m.opts.Refresh*time.Duration(group)))
+	if m.Env.Refresh*time.Duration(group) > time.Second {
+		title += fmt.Sprintf(" · highest of each %s", spanText(m.Env.Refresh*time.Duration(group)))
 	}
 	role := theme.Plain
 	if err := m.last.Problems[PartStats]; err != nil {
-		what, _, _ := Explain(err)
+		what, _, _ := problem.Explain(err)
 		title, role = "Traffic · ✗ "+what, theme.Bad
-	} else if !m.change.Total.Known && m.feed.State(m.now) == feed.Live {
+	} else if !m.change.Total.Known && m.Feed().State(m.Live.Now()) == feed.Live {
 		title += " · measuring…"
 	}
-	out := []string{m.rule(title, role, false)}
+	out := []string{pane.Rule(m.Theme, title, role, m.Width, false)}
 
 	all := gaugeTable()
 	draw := func(i, height int) []string { return m.gauge(all[i], &m.series[i], cells, columns, group, height) }
@@ -187,9 +104,9 @@ func (m *Model) gauges() []string {
 	for i := range left {
 		out = append(out, left[i]+strings.Repeat(" ", gapCells)+right[i])
 	}
-	if m.height >= 20 && cells >= 10 {
+	if m.Height >= 20 && cells >= 10 {
 		axis := strings.Repeat(" ", labelCells+valueCells+1) + text.Edges("-"+spanText(span), "now", cells) + strings.Repeat(" ", scaleCells+1)
-		axis = m.theme.Paint(theme.Faint, axis+strings.Repeat(" ", gapCells)+strings.TrimRight(axis, " "))
+		axis = m.Theme.Paint(theme.Faint, axis+strings.Repeat(" ", gapCells)+strings.TrimRight(axis, " "))
 		out = append(out, axis)
 	}
 	return out
@@ -211,7 +128,7 @@ func (m *Model) gauge(g gauge, s *chart.Series, cells, columns, group, height in
 		values = append(make([]float64, columns-len(values)), values...)
 	}
 	top := chart.Ceiling(chart.Max(values), g.least)
-	area := chart.Draw(values, top, cells, height, m.opts.Charset)
+	area := chart.Draw(values, top, cells, height, m.Env.Charset)
 	lines := make([]string, height)
 	for i := range lines {
 		label, value, scale := "", "", ""
@@ -226,115 +143,11 @@ func (m *Model) gauge(g gauge, s *chart.Series, cells, columns, group, height in
 			role = theme.Faint // no errors are no alarm
 		}
 		now := theme.Title
-		if m.feed.State(m.now) != feed.Live {
+		if m.Feed().State(m.Live.Now()) != feed.Live {
 			now = theme.Faint // it was so
 		}
-		lines[i] = text.Fit(label, labelCells) + m.theme.Paint(now, text.FitRight(value, valueCells)) + " " +
-			m.theme.Paint(role, area[i]) + " " + m.theme.Paint(theme.Faint, text.Fit(scale, scaleCells))
+		lines[i] = text.Fit(label, labelCells) + m.Theme.Paint(now, text.FitRight(value, valueCells)) + " " +
+			m.Theme.Paint(role, area[i]) + " " + m.Theme.Paint(theme.Faint, text.Fit(scale, scaleCells))
 	}
 	return lines
-}
-
-// lists draws the panes below each other: the focused one gets the room that
-// it needs, the others what is left, down to their titles alone.
-func (m *Model) lists(room int) []string {
-	heights := share(room, m.wants(), m.focus)
-	var out []string
-	for i := range m.panes {
-		if heights[i] == 0 {
-			continue
-		}
-		out = append(out, m.title(i))
-		out = append(out, m.body(i, heights[i]-1)...)
-	}
-	return out
-}
-
-func (m *Model) wants() []int {
-	wants := make([]int, len(m.panes))
-	for i := range m.panes {
-		p := &m.panes[i]
-		wants[i] = 2 + max(p.table.Shown(), 1)
-		if p.table.Len() == 0 {
-			wants[i] = 1 + len(p.empty)
-		}
-		if p.problem != nil {
-			wants[i]++
-		}
-	}
-	return wants
-}
-
-// share divides room lines: 1 is a title, 2 and more a title, a header and
-// rows.
-func share(room int, wants []int, focus int) []int {
-	const small = 4 // a title, a header and two rows
-	got := make([]int, len(wants))
-	for i := range got {
-		if room > 0 {
-			got[i] = 1
-			room--
-		}
-	}
-	grow := func(i, to int) {
-		if more := min(to-got[i], room); more > 0 {
-			got[i] += more
-			room -= more
-		}
-	}
-	grow(focus, min(wants[focus], 6))
-	for i := range wants {
-		if to := min(wants[i], small); room >= to-got[i] {
-			grow(i, to)
-		}
-	}
-	grow(focus, wants[focus])
-	for i := range wants {
-		if got[i] > 1 {
-			grow(i, wants[i])
-		}
-	}
-	return got // where all fits, the focus moves nothing
-}
-
-// title is the pane's line: number, name, count, what is not well, the filter.
-func (m *Model) title(i int) string {
-	p := &m.panes[i]
-	s := fmt.Sprintf("%d %s %s", i+1, p.title, p.table.Count())
-	if p.more > 0 {
-		s += fmt.Sprintf(" of %s", figure.Count(p.more+int64(p.table.Len())))
-	}
-	role := theme.Plain
-	if p.summary != "" {
-		s, role = s+" · "+p.summary, p.role
-	}
-	if f := p.table.Filter(); f != "" {
-		s += " · /" + f
-	}
-	return m.rule(s, role, i == m.focus)
-}
-
-// body draws the pane's rows, or why there are none.
-func (m *Model) body(i, height int) []string {
-	p := &m.panes[i]
-	var out []string
-	if p.problem != nil {
-		what, _, _ := Explain(p.problem)
-		out = append(out, m.theme.Paint(theme.Bad, "  "+text.Cut("✗ "+what, m.width-2)))
-	}
-	switch {
-	case p.table.Len() == 0 && p.problem == nil:
-		for _, l := range p.empty {
-			out = append(out, "  "+text.Cut(l, m.width-2))
-		}
-	case p.table.Len() > 0:
-		out = append(out, p.table.View(m.theme, m.width, height-len(out), i == m.focus)...)
-		if p.table.Shown() == 0 {
-			out = append(out, "  "+text.Cut("nothing matches: Esc clears the filter", m.width-2))
-		}
-	}
-	if len(out) > height {
-		return out[:max(height, 0)]
-	}
-	return append(out, make([]string, height-len(out))...)
 }

@@ -1,0 +1,21 @@
+package ui
+
+import (
+	"github.com/prism-data-layer/prism/tui/page"
+	"github.com/prism-data-layer/prism/tui/page/overview"
+)
+
+// pages are the pages that there are. Their names can be asked without a source.
+func pages(s *source) []page.Factory {
+	return []page.Factory{
+		overview.Factory(s),
+	}
+}
+
+func pageNames() []string {
+	var names []string
+	for _, f := range pages(nil) {
+		names = append(names, f.Name)
+	}
+	return names
+}
