@@ -76,7 +76,10 @@ containers() { CONTAINERS_COVER=$work/containers.out tools/containers.sh -json |
 gate() {
 	local profiles=()
 	for p in "$work"/*.out; do [ -s "$p" ] && profiles+=("$p"); done
-	"$work/covercheck" -root . -modules .,tools "${profiles[@]}"
+	# make cover prints the whole table.
+	"$work/covercheck" -root . -modules .,tools "${profiles[@]}" >"$work/coverage" && return
+	grep -E 'ACTUAL|FAIL' "$work/coverage"
+	return 1
 }
 
 step "set-up" tools/setup.sh || stop

@@ -49,6 +49,9 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		if err != nil {
 			return fail(err)
 		}
+		for _, r := range sum.Red {
+			fmt.Fprintf(out, "RED %s\n%s", r.Name, r.Said)
+		}
 		fmt.Fprintln(out, sum)
 		return sum.verdict(*require)
 	}
@@ -127,6 +130,7 @@ func (s *summary) endTest(e event, id string) {
 	case "fail":
 		s.counts.Failed++
 		fmt.Fprint(s.out, strings.Join(s.held[id], ""))
+		s.counts.Red = append(s.counts.Red, failure{id, digest(s.held[id])})
 	case "skip":
 		s.counts.Skipped++
 		s.skips = append(s.skips, id+": "+reason(s.held[id]))
@@ -159,6 +163,10 @@ func (s *summary) endPackage(e event) {
 		fmt.Fprintf(s.out, "ok  \t%s\t%.3fs\n", e.Package, e.Elapsed)
 	case "fail":
 		s.counts.Packages++
+		// A test that was still running is red, too.
+		if said := slices.Concat(s.blame[e.FailedBuild], s.held[e.Package+" "]); len(s.running(e.Package)) > 0 || s.blamed(e.Package) == 0 {
+			s.counts.Red = append(s.counts.Red, failure{e.Package, digest(said)})
+		}
 		if e.FailedBuild == "" { // what a package says besides its tests: a panic, a race
 			fmt.Fprint(s.out, strings.Join(s.held[e.Package+" "], ""))
 			// A test that was still running has said why in its own name.
@@ -188,8 +196,46 @@ func (s *summary) print() {
 	fmt.Fprintln(s.out, s.counts)
 }
 
+// blamed counts the red tests of a package.
+func (s *summary) blamed(pkg string) (n int) {
+	for _, r := range s.counts.Red {
+		if strings.HasPrefix(r.Name, pkg+" ") {
+			n++
+		}
+	}
+	return n
+}
+
+// A red test and the beginning and the end of what it said: what is told once
+// more at the end, where a long log is cut.
+type failure struct{ Name, Said string }
+
+const (
+	digestHead  = 6
+	digestTail  = 6
+	digestWidth = 240
+)
+
+func digest(output []string) string {
+	lines := strings.Split(strings.TrimRight(strings.Join(output, ""), "\n"), "\n")
+	if skip := len(lines) - digestHead - digestTail; skip > 0 {
+		lines = slices.Concat(lines[:digestHead], []string{fmt.Sprintf("… %d lines", skip)}, lines[len(lines)-digestTail:])
+	}
+	var b strings.Builder
+	for _, l := range lines {
+		if r := []rune(l); len(r) > digestWidth {
+			l = string(r[:digestWidth]) + "…"
+		}
+		b.WriteString("    " + l + "\n")
+	}
+	return b.String()
+}
+
 // counts are of tests and their subtests; Packages counts the red ones.
-type counts struct{ Passed, Failed, Skipped, Packages int }
+type counts struct {
+	Passed, Failed, Skipped, Packages int
+	Red                               []failure `json:",omitempty"`
+}
 
 func (c counts) String() string {
 	text := fmt.Sprintf("%d passed, %d failed, %d not run", c.Passed, c.Failed, c.Skipped)
@@ -235,5 +281,6 @@ func readCounts(file string) (sum counts, err error) {
 		sum.Failed += c.Failed
 		sum.Skipped += c.Skipped
 		sum.Packages += c.Packages
+		sum.Red = append(sum.Red, c.Red...)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -84,8 +85,27 @@ func TestCountsOfSeveralRunsAreSummed(t *testing.T) {
 		t.Errorf("skipped where all is required: exit %d", code)
 	}
 	run([]string{"-add", file}, strings.NewReader(red+broken), &out, &errs)
+	out.Reset()
 	if code := run([]string{"-total", file}, nil, &out, &errs); code != exitRed {
 		t.Errorf("a red run among them: exit %d", code)
+	}
+	// What failed is told once more, where it is seen.
+	for _, w := range []string{"RED q TestD\n        d_test.go:9: got 1, want 2\n", "RED r\n    r.go:1: syntax error\n"} {
+		if !strings.Contains(out.String(), w) {
+			t.Errorf("lacks %q:\n%s", w, out.String())
+		}
+	}
+}
+
+func TestALongComplaintIsCutInTheMiddle(t *testing.T) {
+	t.Parallel()
+	var said []string
+	for i := range 40 {
+		said = append(said, fmt.Sprintf("line %d %s\n", i, strings.Repeat("x", 300)))
+	}
+	got := digest(said)
+	if n := strings.Count(got, "\n"); n != digestHead+1+digestTail || !strings.Contains(got, "… 28 lines") || !strings.Contains(got, "line 39") || len(got) > 13*(digestWidth+10) {
+		t.Errorf("got %s", got)
 	}
 }
 
