@@ -79,7 +79,12 @@ func (p *project) run(args ...string) result {
 
 func (p *project) runIn(dir string, args ...string) result {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	return p.runFor(time.Minute, dir, args...)
+}
+
+func (p *project) runFor(d time.Duration, dir string, args ...string) result {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	c := p.command(ctx, args...)
 	c.Dir = dir
@@ -147,12 +152,22 @@ func (p *project) addresses() (data, admin, metrics string) {
 // gateway is the pid of prismd.
 func (p *project) gateway() int {
 	p.t.Helper()
+	pid, said := p.pid()
+	if pid == 0 {
+		p.t.Fatalf("dev status: %s", said)
+	}
+	return pid
+}
+
+// pid is that of prismd, 0 while it has none.
+func (p *project) pid() (pid int, said string) {
+	p.t.Helper()
 	r := p.run("dev", "status", "-o", "json")
 	var list []struct{ Pid int }
-	if err := json.Unmarshal([]byte(r.out), &list); err != nil || len(list) != 1 || list[0].Pid == 0 {
-		p.t.Fatalf("dev status: %v\n%s%s", err, r.out, r.errOut)
+	if err := json.Unmarshal([]byte(r.out), &list); err != nil || len(list) != 1 {
+		return 0, r.out + r.errOut
 	}
-	return list[0].Pid
+	return list[0].Pid, r.out
 }
 
 // supervisor is the pid of the process that prismd is a child of.
