@@ -23,8 +23,10 @@ func TestTheWorldInOneCommand(t *testing.T) {
 			t.Parallel()
 			p := newProject(t)
 			p.more = nativePrograms(t)
+			host := ""
 			if form == "container" {
-				p.more = append(p.more, "DOCKER_HOST="+testEngine(t))
+				host = testEngine(t)
+				p.more = append(p.more, "DOCKER_HOST="+host)
 				p.write(".prism.yaml", "apiVersion: prism/v1\nimages: {redis: \"prism-test/redis:8\", dex: \"prism-test/dex:2.45.1\", otel-collector: \"prism-test/otelcol:0.161.0\"}\n")
 			}
 			p.up("--with", "redis,dex,otel-collector", "--form", form, "--timeout", "55s")
@@ -48,9 +50,35 @@ func TestTheWorldInOneCommand(t *testing.T) {
 				t.Error("no trace of prismctl kv get reached the collector whole:\n" + p.spans())
 			}
 
+			if form == "container" {
+				p.changesImages(host)
+			}
+
 			p.want(0, []string{"stopped"}, "dev", "down", "--volumes", "--yes")
 			p.gone()
 		})
+	}
+}
+
+// changesImages wants another image of Redis than runs, which is drift, goes to
+// it, and goes back from one that is no Redis.
+func (p *project) changesImages(host string) {
+	p.t.Helper()
+	const first, next, wrong = "prism-test/redis:8", "prism-test/redis:next", "prism-test/otelcol:0.161.0"
+	tag := exec.Command("docker", "tag", first, next)
+	tag.Env = append(os.Environ(), "DOCKER_HOST="+host)
+	if out, err := tag.CombinedOutput(); err != nil {
+		p.t.Fatalf("docker tag: %v: %s", err, out)
+	}
+	p.write(".prism.yaml", "apiVersion: prism/v1\nimages: {redis: \""+next+"\", dex: \"prism-test/dex:2.45.1\", otel-collector: \""+wrong+"\"}\n")
+	p.want(0, []string{"differs", first, next}, "dev", "versions")
+	p.want(0, []string{"redis runs " + next + " and answers"}, "dev", "update", "redis")
+	if drift := p.ok("dev", "versions"); strings.Contains(drift, "differs") {
+		p.t.Errorf("after the update: %s", drift)
+	}
+	p.want(6, []string{"redis does not work with " + wrong + ": it runs " + next + " again"}, "dev", "update", "redis", "--image", wrong)
+	if got := p.ok("kv", "get", "greeting", "--namespace", "carts"); got != "hello\n" {
+		p.t.Errorf("after two changes of the image: %q", got)
 	}
 }
 
