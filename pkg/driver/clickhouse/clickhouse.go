@@ -64,10 +64,14 @@ type store struct {
 	end     context.CancelFunc
 	sweeper sync.WaitGroup
 	retain  chan struct{} // wakes the sweeper
+	// asking is held while it is decided what has to go and the server is asked
+	// for it, and while that changes: what is appended after a change is judged by
+	// what changed.
+	asking chan struct{}
 }
 
 func open(ctx context.Context, c driver.Config) (driver.Set, error) {
-	s := &store{name: c.Name, clock: c.Clock, log: c.Log, settling: make(chan struct{}, 1), retain: make(chan struct{}, 1)}
+	s := &store{name: c.Name, clock: c.Clock, log: c.Log, settling: make(chan struct{}, 1), retain: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 	if s.clock == nil {
 		s.clock = clock.Real()
 	}

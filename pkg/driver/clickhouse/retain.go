@@ -14,7 +14,9 @@ func (s *store) RetainEvents(ctx context.Context, ns prism.Namespace, age time.D
 		return err
 	}
 	defer s.leave()
-	if err := s.note(ctx, s.schema, fact{kind: factRetain, name: string(ns), number: int64(age)}); err != nil {
+	if err := s.decide(ctx, func() error {
+		return s.note(ctx, s.schema, fact{kind: factRetain, name: string(ns), number: int64(age)})
+	}); err != nil {
 		return err
 	}
 	select {
@@ -101,14 +103,31 @@ func (sc *schema) before(f fact, column string) string {
 	return all("namespace = "+literal(f.name), column+" < "+sc.layout.moment(f.number))
 }
 
+// decide runs f while nobody else decides what has to go.
+func (s *store) decide(ctx context.Context, f func() error) error {
+	select {
+	case s.asking <- struct{}{}:
+		defer func() { <-s.asking }()
+	case <-ctx.Done():
+		return prism.From(ctx.Err())
+	}
+	return f()
+}
+
 // deleteBefore returns when all is gone, so that nobody asks for it twice.
 func (s *store) deleteBefore(ctx context.Context, cuts []fact) error {
-	over := func(column string) string {
-		var conditions []string
-		for _, f := range cuts {
-			conditions = append(conditions, s.schema.before(f, column))
+	over := func(column string) func(context.Context) (string, error) {
+		return func(ctx context.Context) (string, error) {
+			now, err := s.stillOver(ctx, cuts)
+			if len(now) == 0 {
+				return "", err
+			}
+			var conditions []string
+			for _, f := range now {
+				conditions = append(conditions, s.schema.before(f, column))
+			}
+			return anyOf(conditions...), err
 		}
-		return anyOf(conditions...)
 	}
 	for _, r := range s.schema.rollups {
 		if err := s.remove(ctx, r.table(), over("bucket")); err != nil {
@@ -118,18 +137,44 @@ func (s *store) deleteBefore(ctx context.Context, cuts []fact) error {
 	return s.remove(ctx, eventsTable, over(colTime))
 }
 
+// stillOver are the cuts that hold still: nobody has said since that those
+// namespaces keep their events for longer.
+func (s *store) stillOver(ctx context.Context, cuts []fact) (still []fact, err error) {
+	retentions, err := s.facts(ctx, s.schema, factRetain)
+	ages := map[string]int64{}
+	for _, f := range retentions {
+		ages[f.name] = f.number
+	}
+	for _, f := range cuts {
+		if age := ages[f.name]; age != 0 && f.number <= s.cut(time.Duration(age)) {
+			still = append(still, f)
+		}
+	}
+	return still, err
+}
+
 // remove deletes rows and returns when they are gone. Rows that came after the
-// server was asked are not among those that it deletes: it is asked again.
-func (s *store) remove(ctx context.Context, table, condition string) error {
+// server was asked are not among those that it deletes: it is asked again. The
+// condition is asked for anew each time; none at all is met by no row.
+func (s *store) remove(ctx context.Context, table string, condition func(context.Context) (string, error)) error {
 	for patience := gonePatience; ; patience *= 2 {
-		n, err := s.count(ctx, s.schema.all(table), condition)
-		if err != nil || n == 0 {
+		asked := ""
+		err := s.decide(ctx, func() error {
+			c, err := condition(ctx)
+			if err != nil || c == "" {
+				return err
+			}
+			n, err := s.count(ctx, s.schema.all(table), c)
+			if err != nil || n == 0 {
+				return err
+			}
+			asked = c
+			return s.exec(ctx, "ALTER TABLE "+s.schema.table(table)+s.schema.onCluster()+" DELETE WHERE "+c)
+		})
+		if err != nil || asked == "" {
 			return err
 		}
-		if err := s.exec(ctx, "ALTER TABLE "+s.schema.table(table)+s.schema.onCluster()+" DELETE WHERE "+condition); err != nil {
-			return err
-		}
-		if gone, err := s.gone(ctx, table, condition, patience); gone || err != nil {
+		if gone, err := s.gone(ctx, table, asked, patience); gone || err != nil {
 			return err
 		}
 	}
@@ -145,8 +190,9 @@ func (s *store) Drop(ctx context.Context, ns prism.Namespace) error {
 	for _, r := range s.schema.rollups {
 		tables = append(tables, r.table())
 	}
+	all := func(context.Context) (string, error) { return "namespace = " + literal(string(ns)), nil }
 	for _, table := range tables {
-		if err := s.remove(ctx, table, "namespace = "+literal(string(ns))); err != nil {
+		if err := s.remove(ctx, table, all); err != nil {
 			return err
 		}
 	}
