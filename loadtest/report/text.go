@@ -37,11 +37,7 @@ func row(w io.Writer, name, format string, args ...any) {
 }
 
 func (r *Report) writeHead(w io.Writer) {
-	load := fmt.Sprintf("open loop, %s", r.Plan.Profile)
-	if r.Plan.Model == Closed {
-		load = fmt.Sprintf("closed loop, %s", plural(uint64(r.Plan.Workers), "worker"))
-	}
-	row(w, "load test", "%s: %s for %s", clean(r.Workload, 40), load, seconds(r.Plan.DurationS))
+	row(w, "load test", "%s: %s for %s", clean(r.Workload, 40), r.Plan.Load(), seconds(r.Plan.DurationS))
 	options := make([]string, 0, len(r.Options)+1)
 	for _, k := range slices.Sorted(maps.Keys(r.Options)) {
 		options = append(options, clean(k+"="+r.Options[k], 80))
@@ -54,6 +50,14 @@ func (r *Report) writeHead(w io.Writer) {
 	row(w, "started", "%s", started)
 	row(w, "warm-up", "%s", r.warmUpText())
 	fmt.Fprintln(w)
+}
+
+// Load is the kind of load in words.
+func (p Plan) Load() string {
+	if p.Model == Closed {
+		return fmt.Sprintf("closed loop, %s", plural(uint64(p.Workers), "worker"))
+	}
+	return "open loop, " + clean(p.Profile, 200)
 }
 
 func (r *Report) warmUpText() string {

@@ -107,7 +107,7 @@ still prints the report of what ran.`,
 	flags.IntVar(&o.Closed, "closed", 0, "instead of a rate, `N` workers that wait for each answer")
 	flags.StringVar(&o.Mix, "mix", kv.DefaultMix, "`SHARES` of "+strings.Join(kv.Operations(), ", "))
 	flags.Uint64Var(&o.Keys, "keys", kv.DefaultKeys, "work on `N` keys")
-	flags.StringVar(&o.Order, "order", kv.Orders()[0], "choose keys in this `ORDER`: "+strings.Join(kv.Orders(), ", "))
+	flags.StringVar(&o.Order, "order", loadtest.Orders()[0], "choose keys in this `ORDER`: "+strings.Join(loadtest.Orders(), ", "))
 	flags.StringVar(&o.ValueSize, "value-size", strconv.Itoa(kv.DefaultValueBytes)+"B", "`SIZE` of a value: 64B, 4KiB")
 	flags.IntVar(&o.Connections, "connections", 1, "spread the load over `N` connections")
 	flags.IntVar(&o.InFlight, "max-in-flight", loadtest.DefaultMaxInFlight, "at most `N` requests at once; more wait, and are late")
@@ -208,9 +208,7 @@ func (o *runOptions) plan() (loadtest.Plan, kv.Config, error) {
 	if err != nil {
 		return plan, c, cli.Usage("write it as 64B or 4KiB", "--value-size: %v", err)
 	}
-	if c.ValueBytes = int(size); size == 0 {
-		c.ValueBytes = -1 // zero would be the default
-	}
+	c.Values = loadtest.FixedSize(int(size))
 	switch {
 	case o.Keys < 1:
 		return plan, c, cli.Usage("use at least 1", "--keys must not be 0")
