@@ -19,6 +19,7 @@ func (r *runner) report() *report.Report {
 		Options:     r.workload.Options(),
 		Plan:        r.asked(),
 		Command:     r.plan.Command,
+		RunID:       r.plan.RunID,
 		StartedAt:   r.start.UTC(),
 		Aborted:     r.abortReason != "",
 		AbortReason: r.abortReason,

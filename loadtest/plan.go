@@ -60,6 +60,7 @@ type Plan struct {
 	Thresholds     []report.Threshold
 	Events         []Event
 
+	RunID       string            // for the report: a word of the run's own
 	Command     string            // for the report: what runs this test again
 	Environment map[string]string // for the report: versions of what is tested
 

@@ -33,6 +33,7 @@ type Report struct {
 	Options     map[string]string `json:"options,omitempty"` // the workload's own: mix, keys, sizes
 	Plan        Plan              `json:"plan"`
 	Command     string            `json:"command,omitempty"` // what runs the same test again
+	RunID       string            `json:"run_id,omitempty"`  // a word of the run's own
 	StartedAt   time.Time         `json:"started_at"`
 	Aborted     bool              `json:"aborted"`
 	AbortReason string            `json:"abort_reason,omitempty"`
