@@ -114,7 +114,8 @@ func (c *collector) next(now, tick time.Duration) time.Duration {
 func (c *collector) look(now time.Duration) {
 	c.gather()
 	ok, failed := c.total.finished()
-	if c.measuring && now-c.pointStart >= c.every {
+	// A look that came late must not make the next one too early.
+	if c.measuring && now-c.pointStart >= c.every*9/10 {
 		c.point(now, ok, failed)
 	}
 	if c.r.plan.Progress != nil && now-c.lookedAt >= watchEvery-10*time.Millisecond {

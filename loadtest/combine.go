@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -147,6 +148,17 @@ func (c *combined) Prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// End ends all parts, whatever becomes of one.
+func (c *combined) End(ctx context.Context) error {
+	var all []error
+	for _, p := range c.parts {
+		if w, ok := p.Workload.(Ender); ok {
+			all = append(all, w.End(ctx))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // Attempts are those of all parts. Parts on one client would count it twice, so

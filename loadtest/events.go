@@ -1,7 +1,9 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,4 +97,5 @@ func (e *events) now() []string {
 func (e *events) end() {
 	e.over()
 	e.all.Wait()
+	slices.SortStableFunc(e.done, func(a, b report.Event) int { return cmp.Compare(a.AtS, b.AtS) })
 }

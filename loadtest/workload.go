@@ -64,6 +64,11 @@ type Message struct {
 	Err    error // the receiving failed; the rest is empty
 }
 
+// An Ender ends what the workload kept open, after the run and unmeasured.
+type Ender interface {
+	End(ctx context.Context) error
+}
+
 // An Outcome is what became of one request.
 type Outcome struct {
 	Operation int // index into Operations

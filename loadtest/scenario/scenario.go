@@ -77,7 +77,7 @@ type Fault struct {
 	At      time.Duration `yaml:"at" doc:"When it begins, from the start of the measurement."`
 	For     time.Duration `yaml:"for" check:"required,example=2s" doc:"How long it lasts."`
 	Backend string        `yaml:"backend" check:"required,name,example=local" doc:"The backend."`
-	Calls   string        `yaml:"calls" enum:"all|reads|writes" default:"all" doc:"Which calls it meets."`
+	Calls   string        `yaml:"calls" enum:"all|read|write" default:"all" doc:"Which calls it meets."`
 	Latency time.Duration `yaml:"latency" doc:"What is added to each call."`
 	Jitter  time.Duration `yaml:"jitter" doc:"What is added at random on top, at most."`
 	Errors  Percent       `yaml:"errors" doc:"The share of calls that fail, such as 5%."`

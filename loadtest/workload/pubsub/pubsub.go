@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prism-data-layer/prism/loadtest"
 	"github.com/prism-data-layer/prism/loadtest/report"
@@ -93,6 +94,7 @@ type Workload struct {
 	config Config
 	topics loadtest.Keys
 	values loadtest.Values
+	run    atomic.Uint64 // marks the events of the present run
 }
 
 var (
@@ -125,7 +127,7 @@ func (w *Workload) Attempts() (report.Attempts, bool) {
 
 func (w *Workload) Do(ctx context.Context, n uint64) loadtest.Outcome {
 	topic := w.config.Prefix + strconv.FormatUint(w.topics.Index(n), 10)
-	payload := loadtest.Stamp{Run: w.config.Run, N: n, Sent: w.config.Clock.Now()}.Payload(w.values.Of(n))
+	payload := loadtest.Stamp{Run: w.run.Load(), N: n, Sent: w.config.Clock.Now()}.Payload(w.values.Of(n))
 	return loadtest.Outcome{SentBytes: len(topic) + len(payload), Err: w.target.Publish(ctx, topic, payload)}
 }
 
@@ -136,6 +138,7 @@ func (w *Workload) Expected(ok []uint64) []int64 {
 
 // Receive subscribes.
 func (w *Workload) Receive(ctx context.Context, got func(loadtest.Message)) (stop func(), err error) {
+	w.run.Store(loadtest.Hash(w.config.Run, w.run.Load()))
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	stop = func() { cancel(); all.Wait() }
@@ -160,7 +163,7 @@ func (w *Workload) follow(ctx context.Context, s Subscription, got func(loadtest
 			got(loadtest.Message{Err: prism.New(prism.ReasonSlowConsumer, "a subscriber was too slow: events were dropped")})
 		}
 		for _, p := range payloads {
-			if m, ok := loadtest.ReadStamp(p); ok && m.Run == w.config.Run {
+			if m, ok := loadtest.ReadStamp(p); ok && m.Run == w.run.Load() {
 				got(loadtest.Message{N: m.N, Sent: m.Sent, Bytes: len(p)})
 			}
 		}

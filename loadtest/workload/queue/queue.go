@@ -104,6 +104,7 @@ type Workload struct {
 	mix    loadtest.Mix
 	values loadtest.Values
 	got    atomic.Pointer[func(loadtest.Message)]
+	run    atomic.Uint64 // marks the messages of the present run
 }
 
 var (
@@ -137,7 +138,7 @@ func (w *Workload) Attempts() (report.Attempts, bool) {
 func (w *Workload) Do(ctx context.Context, n uint64) loadtest.Outcome {
 	o := loadtest.Outcome{Operation: w.mix.Pick(n)}
 	if o.Operation == 0 {
-		payload := loadtest.Stamp{Run: w.config.Run, N: n, Sent: w.config.Clock.Now()}.Payload(w.values.Of(n))
+		payload := loadtest.Stamp{Run: w.run.Load(), N: n, Sent: w.config.Clock.Now()}.Payload(w.values.Of(n))
 		o.SentBytes = len(payload)
 		o.Err = w.target.Publish(ctx, payload)
 		return o
@@ -156,7 +157,7 @@ func (w *Workload) tell(messages []Leased) (bytes int) {
 	got := w.got.Load()
 	for _, m := range messages {
 		bytes += len(m.Payload)
-		if s, ok := loadtest.ReadStamp(m.Payload); ok && s.Run == w.config.Run && got != nil {
+		if s, ok := loadtest.ReadStamp(m.Payload); ok && s.Run == w.run.Load() && got != nil {
 			(*got)(loadtest.Message{N: s.N, Sent: s.Sent, Bytes: len(m.Payload)})
 		}
 	}
@@ -175,6 +176,7 @@ func (w *Workload) Expected(ok []uint64) []int64 {
 // Receive starts the consumers.
 func (w *Workload) Receive(ctx context.Context, got func(loadtest.Message)) (stop func(), err error) {
 	w.got.Store(&got)
+	w.run.Store(loadtest.Hash(w.config.Run, w.run.Load()))
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	for range max(0, w.config.Consumers) {

@@ -86,9 +86,9 @@ func (w *Workload) Options() map[string]string {
 	return map[string]string{"mix": w.mix.String(), "sessions": strconv.FormatUint(w.config.Sessions, 10), "order": w.keys.String()}
 }
 
-// Prepare makes the sessions that are kept.
+// Prepare makes the sessions that are kept, unless a run before this one did.
 func (w *Workload) Prepare(ctx context.Context) error {
-	for i := range w.config.Sessions {
+	for i := uint64(len(w.kept)); i < w.config.Sessions; i++ {
 		s, err := w.target.Create(ctx)
 		if err != nil {
 			return fmt.Errorf("create session %d of %d: %w", i+1, w.config.Sessions, err)
