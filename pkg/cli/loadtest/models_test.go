@@ -244,3 +244,32 @@ func TestFaultsNeedAGatewayThatAllowsThem(t *testing.T) {
 		t.Errorf("the plan is\n%s", out)
 	}
 }
+
+func TestFaultsOfAScenarioAreSeenInTheRun(t *testing.T) {
+	t.Parallel()
+	file := strings.Replace(harness.Models, "drain:", "faults: true\ndrain:", 1)
+	g := harness.Start(t, harness.Options{File: file})
+	r := clitest.Offline(t)
+	r.Env["PRISM_DATA"], r.Env["PRISM_ADMIN"] = g.Addr("data"), g.Addr("admin")
+	scenario := r.Write("fault.yaml", `apiVersion: prism/v1
+kind: LoadScenario
+name: slow-store
+rate: 100
+duration: 1s
+warm_up: 0s
+allow_shortfall: true
+workloads:
+  - {model: kv, namespace: mem, keys: 10, mix: "get=1"}
+faults: [{at: 300ms, for: 400ms, backend: volatile, latency: 150ms}]
+`)
+	rep := jsonReport(t, r.OK("loadtest", "run", scenario, "-o", "json"))
+	if e := rep.Events; len(e) != 1 || e[0].Error != "" || e[0].Name != "volatile +150ms" || e[0].AtS < 0.3 {
+		t.Fatalf("events %+v", e)
+	}
+	if rep.Response.MaxMs < 140 || rep.Requests.Failed != 0 {
+		t.Errorf("the slowest took %g ms", rep.Response.MaxMs)
+	}
+	if out := r.OK("loadtest", "run", scenario); !strings.Contains(out, "fault        volatile +150ms, at 0.3") {
+		t.Errorf("the text is\n%s", out)
+	}
+}
