@@ -26,7 +26,7 @@ everyone            → prism clock
 prism               → nothing
 clock               → nothing
 proto/prism/*/v1    → proto/prism/*/v1
-cmd/prismd          → server driver/all pattern/all
+cmd/prismd          → server bench driver/all pattern/all
 cmd/prismctl        → cli cli/root supervise
 server              → config telemetry auth session session/* route gateway admin control guard plan driver pattern supervise/handover wire proto/prism/*/v1
 wire                → proto/prism/*/v1 wire/frame
@@ -46,6 +46,7 @@ admin               → proto/prism/*/v1 wire telemetry auth session route contr
 plan                → driver pattern
 guard               → driver driver/around telemetry
 fault               → driver driver/around
+bench               → config driver data data/* guard loadtest loadtest/pace loadtest/report loadtest/workload/*
 data                → driver
 data/*              → driver data
 pattern             → driver
@@ -95,7 +96,7 @@ loadtest/pace       → nothing
 loadtest/report     → nothing
 loadtest/scenario   → loadtest loadtest/pace loadtest/report loadtest/workload/* config
 loadtest/workload/* → loadtest loadtest/pace loadtest/report
-docs/gen            → cli cli/root config iostreams server driver driver/all driver/drivertest stacks
+docs/gen            → cli cli/root config iostreams server bench driver driver/all driver/drivertest stacks
 test/*              → anything
 test/*/*            → anything
 tools/*             → nothing
