@@ -60,6 +60,7 @@ cover: ## run the tests once and print the coverage of every package against its
 bench: build ## print the table of speed and memory beside what people know (minutes; wants a quiet machine)
 	go build -trimpath -o bin/prism-bench ./test/bench
 	cd test/real/nats && go build -o $(CURDIR)/bin/nats-server github.com/nats-io/nats-server/v2
+	cd test/real/ghz && go build -o $(CURDIR)/bin/ghz github.com/bojand/ghz/cmd/ghz
 	bin/prism-bench -bin bin -md docs/bench.md
 
 release: ## build the programs for six targets into dist/, with checksums

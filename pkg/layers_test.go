@@ -26,7 +26,7 @@ everyone            → prism clock
 prism               → nothing
 clock               → nothing
 proto/prism/*/v1    → proto/prism/*/v1
-cmd/prismd          → server driver/all pattern/all
+cmd/prismd          → server bench driver/all pattern/all
 cmd/prismctl        → cli cli/root supervise
 server              → config telemetry auth session session/* route gateway admin control guard plan driver pattern supervise/handover wire proto/prism/*/v1
 wire                → proto/prism/*/v1 wire/frame
@@ -40,11 +40,13 @@ session             → auth
 session/*           → session
 control             → auth session pattern sqlitefile
 sqlitefile          → nothing
-route               → auth session plan control data data/* pattern driver driver/around guard telemetry
+route               → auth session plan control data data/* pattern driver driver/around guard fault telemetry
 gateway             → proto/prism/*/v1 wire wire/frame telemetry auth session route data/*
-admin               → proto/prism/*/v1 wire telemetry auth session route control plan driver
+admin               → proto/prism/*/v1 wire telemetry auth session route control plan driver fault
 plan                → driver pattern
 guard               → driver driver/around telemetry
+fault               → driver driver/around
+bench               → config driver data data/* guard loadtest loadtest/pace loadtest/report loadtest/workload/*
 data                → driver
 data/*              → driver data
 pattern             → driver
@@ -75,7 +77,7 @@ cli/tracing         → nothing
 cli/root            → cli cli/* config iostreams
 cli/ui              → proto/prism/*/v1 wire client client/admin config iostreams cli tui tui/page tui/page/* tui/component/* tui/theme tui/keys loadtest loadtest/report supervise stacks
 cli/dev             → proto/prism/*/v1 wire client client/admin config iostreams cli supervise supervise/handover stacks stacks/engine
-cli/loadtest        → proto/prism/*/v1 wire client client/admin config iostreams cli loadtest loadtest/pace loadtest/report loadtest/workload/*
+cli/loadtest        → proto/prism/*/v1 wire client client/admin config iostreams cli loadtest loadtest/pace loadtest/report loadtest/scenario loadtest/workload/*
 cli/clitest         → proto/prism/*/v1 wire cli cli/root iostreams
 supervise           → supervise/handover
 supervise/handover  → nothing
@@ -93,8 +95,9 @@ stacks/native/*     → nothing
 loadtest            → loadtest/pace loadtest/report
 loadtest/pace       → nothing
 loadtest/report     → nothing
+loadtest/scenario   → loadtest loadtest/pace loadtest/report loadtest/workload/* config
 loadtest/workload/* → loadtest loadtest/pace loadtest/report
-docs/gen            → cli cli/root config iostreams server driver driver/all driver/drivertest stacks
+docs/gen            → cli cli/root config iostreams server bench driver driver/all driver/drivertest stacks
 test/*              → anything
 test/*/*            → anything
 tools/*             → nothing
@@ -127,7 +130,7 @@ google.golang.org/grpc               → proto/prism/*/v1 wire gateway admin ser
 const bare = `prism clock auth session driver driver/around data data/* route tui/keys`
 
 // prismctlKnowsNot lists what must not be linked into prismctl: the wire is a wall.
-const prismctlKnowsNot = `driver driver/* data data/* pattern pattern/* gateway admin route session control server guard plan`
+const prismctlKnowsNot = `driver driver/* data data/* pattern pattern/* gateway admin route session control server guard fault plan`
 
 const module = "github.com/prism-data-layer/prism"
 

@@ -4,6 +4,7 @@ package main
 import (
 	"os"
 
+	"github.com/prism-data-layer/prism/pkg/bench"
 	"github.com/prism-data-layer/prism/pkg/driver/all"
 	"github.com/prism-data-layer/prism/pkg/server"
 )
@@ -15,5 +16,8 @@ var (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "bench" {
+		os.Exit(bench.Main(os.Args[2:], os.Stdout, os.Stderr, all.Drivers(), version))
+	}
 	os.Exit(server.Main(os.Args[1:], os.Stdout, os.Stderr, server.Build{Version: version, Commit: commit, Drivers: all.Drivers()}))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/prism-data-layer/prism/pkg/bench"
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/root"
 	"github.com/prism-data-layer/prism/pkg/driver/all"
@@ -47,7 +48,10 @@ func reference() map[string]string {
 	made[path.Join(referenceDir, "man", "prismctl.1")] = man(tree)
 	var help bytes.Buffer
 	server.Main([]string{"-h"}, &help, &help, server.Build{Drivers: all.Drivers()})
-	made[path.Join(referenceDir, "prismd.md")] = mark + "# prismd\n\n```text\n" + help.String() + "```\n"
+	page := "# prismd\n\n```text\n" + help.String() + "```\n"
+	help.Reset()
+	bench.Main([]string{"-h"}, &help, &help, all.Drivers(), "")
+	made[path.Join(referenceDir, "prismd.md")] = mark + page + "\n## prismd bench\n\n```text\n" + help.String() + "```\n"
 	return made
 }
 

@@ -1,6 +1,10 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A Severity says what a verdict does to the run.
 type Severity string
@@ -52,6 +56,7 @@ func (r *Report) Judge() []Verdict {
 		say("nothing-succeeded", Fail, "every request failed: the latencies are those of failures")
 	}
 	r.judgeRate(say)
+	r.judgeDrift(say)
 	bottleneck := r.Generator.Lag.Count > 0 && (g.Lag.P99Ms > tolerableLagMs && g.Lag.P99Ms > (divergence-1)*r.Response.P99Ms)
 	switch {
 	case bottleneck:
@@ -63,6 +68,16 @@ func (r *Report) Judge() []Verdict {
 	r.judgeClocks(say, bottleneck)
 	if g.Stuck > 0 {
 		say("stuck", Warn, "%s did not return even when cancelled and are counted as unfinished", plural(uint64(g.Stuck), "request"))
+	}
+	for _, x := range r.Streams {
+		if n := x.Missing(); n > 0 {
+			say("undelivered", Warn, "%s: %s of %s messages had not come %s after the end", clean(x.Name, 40), count(n), count(uint64(*x.Expected)), seconds(r.Plan.GraceS))
+		}
+	}
+	for _, e := range r.Events {
+		if e.Error != "" {
+			say("event-failed", Warn, "%s could not be done or undone: %s", clean(e.Name, 80), CleanMessage(e.Error))
+		}
 	}
 	if a := r.Attempts; a != nil && a.Retries+a.Hedges > 0 {
 		say("retried", Note, "the client made %s and %s by itself: they are inside these latencies, and the failures before them are not in the error rate",
@@ -87,6 +102,29 @@ func (r *Report) judgeRate(say sayer) {
 	}
 	if n := r.Requests.Dropped; n > 0 {
 		say("dropped", Warn, "%s never started: all %s slots and the backlog of %s were full; their waits are in no percentile", plural(n, "due request"), count(uint64(r.Plan.MaxInFlight)), count(uint64(r.Plan.MaxBacklog)))
+	}
+}
+
+// drift is by how much a soak may get slower from its first third to its last.
+const drift = 1.1
+
+// judgeDrift says whether a soak got slower: what leaks shows so.
+func (r *Report) judgeDrift(say sayer) {
+	third := len(r.Timeline) / 3
+	if !strings.HasPrefix(r.Plan.Profile, "soak") || third < 2 {
+		return
+	}
+	typical := func(points []Point) float64 {
+		var all []float64
+		for _, p := range points {
+			all = append(all, p.P99Ms)
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	first, last := typical(r.Timeline[:third]), typical(r.Timeline[len(r.Timeline)-third:])
+	if last > drift*first {
+		say("drift", Warn, "it got slower: the p99 of an interval was %s ms in the first third of the run and %s ms in the last", ms(first), ms(last))
 	}
 }
 

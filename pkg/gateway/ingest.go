@@ -164,6 +164,9 @@ func (in *ingest) take(b *frame.EventBatch) error {
 }
 
 func (in *ingest) admit(b *frame.EventBatch) (*timeseries.Admitted, error) {
+	if err := in.c.target.Pass(prism.ActionWrite); err != nil {
+		return nil, err
+	}
 	if err := in.c.target.Take(in.c.road.Clock.Now(), requestsOf(len(b.Columns.Times))); err != nil {
 		return nil, err
 	}
@@ -196,6 +199,7 @@ func (in *ingest) leave() {
 func (in *ingest) answer(id uint64, n int, start time.Time, resp *timeseriesv1.AppendEventsResponse, err error) {
 	in.c.road.Metrics.Namespace(in.c.target.Namespace()).Observe(0, requestsOf(n), err != nil, in.c.road.Clock.Now().Sub(start))
 	in.c.running.Add(int64(n), 0, 0)
+	in.tell(n, start, err)
 	result := &timeseriesv1.BatchResult{Id: id, Result: &timeseriesv1.BatchResult_Appended{Appended: resp}}
 	if err != nil {
 		result.Result = &timeseriesv1.BatchResult_Error{Error: itemError(err)}

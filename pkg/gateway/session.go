@@ -47,10 +47,13 @@ func self[Req proto.Message, Resp any](ctx context.Context, r *Road, m *method, 
 		return resp, err
 	}
 	defer c.finish(&err)
+	c.about(req)
 	if err := wire.Validate(req); err != nil {
 		return resp, err
 	}
-	return do(c.note, c.session, req)
+	resp, err = do(c.note, c.session, req)
+	c.answered(resp)
+	return resp, err
 }
 
 // features are what this gateway offers beyond the plain calls.
@@ -58,6 +61,9 @@ var features = []string{"pipeline", "watch", "transaction", "refresh"}
 
 func (x *sessions) CreateSession(ctx context.Context, r *sessionv1.CreateSessionRequest) (*sessionv1.CreateSessionResponse, error) {
 	return self(ctx, x.road, x.m["CreateSession"], r, func(ctx context.Context, s session.Session, r *sessionv1.CreateSessionRequest) (*sessionv1.CreateSessionResponse, error) {
+		if err := x.road.Router.Pass(prism.ActionRead); err != nil { // it would be of no use
+			return nil, err
+		}
 		config, kept, err := x.config(ctx, r)
 		if err != nil {
 			return nil, err

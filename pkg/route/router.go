@@ -35,8 +35,10 @@ type Router struct {
 	trials  prism.Namespace  // where backends are tried
 	streams *pubsub.Registry // of all namespaces and their versions
 	wrap    func(backend string, s driver.Set) driver.Set
+	faults  bool
 
 	table atomic.Pointer[map[string]*namespace]
+	gate  gate
 
 	mu       sync.Mutex // one change at a time
 	backends map[string]*backend
@@ -52,15 +54,18 @@ type Options struct {
 	// Wrap may change an opened backend before its guard is put around it. Nil:
 	// it is taken as it is.
 	Wrap func(backend string, s driver.Set) driver.Set
+	// Faults lets operators do harm to backends; see package fault.
+	Faults bool
 }
 
 // New returns a Router without backends and namespaces.
 func New(o Options) *Router {
 	r := &Router{
 		drivers: o.Drivers, dir: o.Dir, clock: o.Clock, log: o.Log,
-		sealer: data.NewSealer(o.Secret), trials: trialNamespace(o.Secret), wrap: o.Wrap,
+		sealer: data.NewSealer(o.Secret), trials: trialNamespace(o.Secret), wrap: o.Wrap, faults: o.Faults,
 		backends: map[string]*backend{}, streams: pubsub.NewRegistry(),
 	}
+	r.gate.clock = o.Clock
 	r.table.Store(&map[string]*namespace{})
 	return r
 }
@@ -107,7 +112,7 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 	if be == nil {
 		return nil, prism.New(prism.ReasonFailedPrecond, "namespace %q is bound to backend %q, which is not declared", record.Name, record.Binding.Backend)
 	}
-	n := &namespace{record: record, backend: be, rules: rulesOf(record.Access), inflight: new(atomic.Int64)}
+	n := &namespace{record: record, backend: be, rules: rulesOf(record.Access), gate: &r.gate, inflight: new(atomic.Int64)}
 	stays := was != nil && (was.backend == be || was.home.isAt(be)) // calls and streams go on
 	if stays {
 		n.inflight = was.inflight

@@ -22,12 +22,16 @@ import (
 // groups measure what -only picks of their rows.
 var groups = []func(context.Context, *bench) error{
 	benchWire, benchAllocs, benchPebble, benchMemory, benchStart, benchDev, benchTelemetry,
-	benchQueue, benchQueueDelay, benchWaiting, benchFanOut, benchPubSubDelay, benchRedis, benchHop, benchEvents, benchFullSchema,
+	benchQueue, benchQueueDelay, benchWaiting, benchFanOut, benchPubSubDelay, benchRedis, benchHop, benchEvents, benchFullSchema, benchLoad,
 }
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "echo" {
 		serveEcho(os.Args[2])
+		return
+	}
+	if len(os.Args) > 5 && os.Args[1] == "load" {
+		generate(os.Args[2:])
 		return
 	}
 	debug.SetGCPercent(400) // the client of both sides should cost little

@@ -55,7 +55,7 @@ func (echoServer) Set(context.Context, *kvv1.SetRequest) (*kvv1.SetResponse, err
 }
 
 // serveEcho runs an echo server: "default@ADDR" as grpc-go comes, "tuned@ADDR"
-// with prismd's own settings, "REDIS@ADDR" as grpc-go comes in front of a Redis.
+// with prismd's own settings, "stall@ADDR" that stops now and then, "REDIS@ADDR" as grpc-go comes in front of a Redis.
 func serveEcho(spec string) {
 	kind, addr, _ := strings.Cut(spec, "@")
 	var opts []grpc.ServerOption
@@ -65,6 +65,8 @@ func serveEcho(spec string) {
 	case "tuned":
 		opts = server.GRPCOptions()
 		server.Tune()
+	case "stall":
+		service = newStallServer()
 	default:
 		service = newHop(kind)
 	}

@@ -53,6 +53,8 @@ var scenes = map[string]string{
 	"PrismFiles": `process_open_fds{job="prismd",instance="bad"} 900x120;  process_max_fds{job="prismd",instance="bad"} 1000x120;
 		process_open_fds{job="prismd",instance="good"} 100x120;  process_max_fds{job="prismd",instance="good"} 1000x120`,
 
+	"PrismTelemetryDropped": `prism_telemetry_dropped_total{instance="bad",signal="traces"} 0+1x120;  prism_telemetry_dropped_total{instance="good",signal="traces"} 9x120;  prism_telemetry_dropped_total{instance="good",signal="logs"} 0x90 5x30`,
+
 	"PrismNamespaceFails": `prism_namespace_errors_total{namespace="bad"} 0+10x120;  prism_namespace_operations_total{namespace="bad",kind="read"} 0+60x120;
 		prism_namespace_errors_total{namespace="good"} 0+1x120;  prism_namespace_operations_total{namespace="good",kind="read"} 0+60x120;  prism_namespace_operations_total{namespace="idle",kind="read"} 0x120`,
 	"PrismNamespaceSlow": slow("prism_namespace_duration_seconds", `namespace="bad"`) + ";" + fast("prism_namespace_duration_seconds", `namespace="good"`) + ";" +
@@ -70,6 +72,7 @@ var scenes = map[string]string{
 	"PrismPoolExhausted": `prism_backend_pool{backend="bad",what="in_use"} 48x120;  prism_backend_pool{backend="bad",what="size"} 50x120;
 		prism_backend_pool{backend="good",what="in_use"} 10x120;  prism_backend_pool{backend="good",what="size"} 50x120;  prism_backend_pool{backend="none",what="in_use"} 0x120;  prism_backend_pool{backend="none",what="size"} 0x120`,
 	"PrismDiskFull":    `prism_backend_errors_total{backend="bad",reason="DISK_FULL"} _x117 1x3;  prism_backend_errors_total{backend="old",reason="DISK_FULL"} 4x120;  prism_backend_errors_total{backend="good",reason="NOT_FOUND"} 0+4x120`,
+	"PrismFaultLeft":   `prism_backend_faults{backend="bad"} 1x120;  prism_backend_faults{backend="good"} 0x120`,
 	"PrismDataDamaged": `prism_backend_errors_total{backend="bad",reason="DATA_LOSS"} _x80 1x40;  prism_backend_errors_total{backend="old",reason="DATA_LOSS"} 4x120`,
 
 	"PrismCacheMisses": `prism_cache_hits_total{namespace="bad"} 0+60x120;  prism_cache_misses_total{namespace="bad"} 0+120x120;
