@@ -1844,7 +1844,10 @@ type Backend struct {
 	// Whether acked survives a power cut.
 	Durable bool `protobuf:"varint,26,opt,name=durable,proto3" json:"durable,omitempty"`
 	// Added by an operator, not declared.
-	Added         bool `protobuf:"varint,27,opt,name=added,proto3" json:"added,omitempty"`
+	Added bool `protobuf:"varint,27,opt,name=added,proto3" json:"added,omitempty"`
+	// The driver's settings as they were written, values as in AddBackendRequest;
+	// variables stand by their names.
+	Options       map[string]string `protobuf:"bytes,40,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2066,6 +2069,13 @@ func (x *Backend) GetAdded() bool {
 		return x.Added
 	}
 	return false
+}
+
+func (x *Backend) GetOptions() map[string]string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
 }
 
 type MissingCapability struct {
@@ -5227,7 +5237,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\atime_ms\x18\x02 \x01(\x03R\x06timeMs\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xb8\b\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xb4\t\n" +
 	"\aBackend\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06driver\x18\x02 \x01(\tR\x06driver\x123\n" +
@@ -5263,14 +5273,18 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\rlast_error_ms\x18\x18 \x01(\x03R\vlastErrorMs\x12;\n" +
 	"\amissing\x18\x19 \x03(\v2!.prism.admin.v1.MissingCapabilityR\amissing\x12\x18\n" +
 	"\adurable\x18\x1a \x01(\bR\adurable\x12\x14\n" +
-	"\x05added\x18\x1b \x01(\bR\x05added\x1a8\n" +
+	"\x05added\x18\x1b \x01(\bR\x05added\x12>\n" +
+	"\aoptions\x18( \x03(\v2$.prism.admin.v1.Backend.OptionsEntryR\aoptions\x1a8\n" +
 	"\n" +
 	"FactsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aA\n" +
 	"\x13ErrorsByReasonEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"9\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a:\n" +
+	"\fOptionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"9\n" +
 	"\x11MissingCapability\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03why\"\x15\n" +
@@ -5581,7 +5595,7 @@ func file_prism_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_prism_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
+var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
 var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(NamespaceState)(0),                  // 0: prism.admin.v1.NamespaceState
 	(HealthState)(0),                     // 1: prism.admin.v1.HealthState
@@ -5661,10 +5675,11 @@ var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(*ListTracesResponse)(nil),           // 75: prism.admin.v1.ListTracesResponse
 	nil,                                  // 76: prism.admin.v1.Backend.FactsEntry
 	nil,                                  // 77: prism.admin.v1.Backend.ErrorsByReasonEntry
-	nil,                                  // 78: prism.admin.v1.AddBackendRequest.OptionsEntry
-	nil,                                  // 79: prism.admin.v1.Span.AttributesEntry
-	(v1.SessionStatus)(0),                // 80: prism.session.v1.SessionStatus
-	(*v1.SessionMetrics)(nil),            // 81: prism.session.v1.SessionMetrics
+	nil,                                  // 78: prism.admin.v1.Backend.OptionsEntry
+	nil,                                  // 79: prism.admin.v1.AddBackendRequest.OptionsEntry
+	nil,                                  // 80: prism.admin.v1.Span.AttributesEntry
+	(v1.SessionStatus)(0),                // 81: prism.session.v1.SessionStatus
+	(*v1.SessionMetrics)(nil),            // 82: prism.session.v1.SessionMetrics
 }
 var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	4,  // 0: prism.admin.v1.NamespaceSpec.needs:type_name -> prism.admin.v1.Needs
@@ -5688,89 +5703,90 @@ var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	76, // 18: prism.admin.v1.Backend.facts:type_name -> prism.admin.v1.Backend.FactsEntry
 	77, // 19: prism.admin.v1.Backend.errors_by_reason:type_name -> prism.admin.v1.Backend.ErrorsByReasonEntry
 	28, // 20: prism.admin.v1.Backend.missing:type_name -> prism.admin.v1.MissingCapability
-	27, // 21: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
-	27, // 22: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
-	27, // 23: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
-	37, // 24: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	78, // 25: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
-	27, // 26: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
-	37, // 27: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	80, // 28: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
-	81, // 29: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
-	42, // 30: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
-	42, // 31: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
-	49, // 32: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
-	49, // 33: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
-	49, // 34: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
-	56, // 35: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
-	63, // 36: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
-	64, // 37: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
-	65, // 38: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	65, // 39: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	2,  // 40: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
-	67, // 41: prism.admin.v1.Operation.move:type_name -> prism.admin.v1.MoveProgress
-	66, // 42: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
-	79, // 43: prism.admin.v1.Span.attributes:type_name -> prism.admin.v1.Span.AttributesEntry
-	70, // 44: prism.admin.v1.Trace.spans:type_name -> prism.admin.v1.Span
-	71, // 45: prism.admin.v1.GetTraceResponse.trace:type_name -> prism.admin.v1.Trace
-	71, // 46: prism.admin.v1.ListTracesResponse.traces:type_name -> prism.admin.v1.Trace
-	10, // 47: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
-	12, // 48: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
-	14, // 49: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
-	16, // 50: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
-	18, // 51: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
-	20, // 52: prism.admin.v1.AdminService.MoveNamespace:input_type -> prism.admin.v1.MoveNamespaceRequest
-	22, // 53: prism.admin.v1.AdminService.AbortMove:input_type -> prism.admin.v1.AbortMoveRequest
-	24, // 54: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
-	29, // 55: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
-	31, // 56: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
-	33, // 57: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
-	35, // 58: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
-	38, // 59: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
-	40, // 60: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
-	43, // 61: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
-	45, // 62: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
-	47, // 63: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
-	50, // 64: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
-	52, // 65: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
-	54, // 66: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
-	57, // 67: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
-	59, // 68: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
-	61, // 69: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
-	68, // 70: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
-	72, // 71: prism.admin.v1.AdminService.GetTrace:input_type -> prism.admin.v1.GetTraceRequest
-	74, // 72: prism.admin.v1.AdminService.ListTraces:input_type -> prism.admin.v1.ListTracesRequest
-	11, // 73: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
-	13, // 74: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
-	15, // 75: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
-	17, // 76: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
-	19, // 77: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
-	21, // 78: prism.admin.v1.AdminService.MoveNamespace:output_type -> prism.admin.v1.MoveNamespaceResponse
-	23, // 79: prism.admin.v1.AdminService.AbortMove:output_type -> prism.admin.v1.AbortMoveResponse
-	25, // 80: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
-	30, // 81: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
-	32, // 82: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
-	34, // 83: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
-	36, // 84: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
-	39, // 85: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
-	41, // 86: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
-	44, // 87: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
-	46, // 88: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
-	48, // 89: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
-	51, // 90: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
-	53, // 91: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
-	55, // 92: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
-	58, // 93: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
-	60, // 94: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
-	62, // 95: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
-	69, // 96: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
-	73, // 97: prism.admin.v1.AdminService.GetTrace:output_type -> prism.admin.v1.GetTraceResponse
-	75, // 98: prism.admin.v1.AdminService.ListTraces:output_type -> prism.admin.v1.ListTracesResponse
-	73, // [73:99] is the sub-list for method output_type
-	47, // [47:73] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	78, // 21: prism.admin.v1.Backend.options:type_name -> prism.admin.v1.Backend.OptionsEntry
+	27, // 22: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
+	27, // 23: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	27, // 24: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
+	37, // 25: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	79, // 26: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
+	27, // 27: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	37, // 28: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	81, // 29: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
+	82, // 30: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
+	42, // 31: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
+	42, // 32: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
+	49, // 33: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
+	49, // 34: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
+	49, // 35: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
+	56, // 36: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
+	63, // 37: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
+	64, // 38: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
+	65, // 39: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	65, // 40: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	2,  // 41: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
+	67, // 42: prism.admin.v1.Operation.move:type_name -> prism.admin.v1.MoveProgress
+	66, // 43: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
+	80, // 44: prism.admin.v1.Span.attributes:type_name -> prism.admin.v1.Span.AttributesEntry
+	70, // 45: prism.admin.v1.Trace.spans:type_name -> prism.admin.v1.Span
+	71, // 46: prism.admin.v1.GetTraceResponse.trace:type_name -> prism.admin.v1.Trace
+	71, // 47: prism.admin.v1.ListTracesResponse.traces:type_name -> prism.admin.v1.Trace
+	10, // 48: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
+	12, // 49: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
+	14, // 50: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
+	16, // 51: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
+	18, // 52: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
+	20, // 53: prism.admin.v1.AdminService.MoveNamespace:input_type -> prism.admin.v1.MoveNamespaceRequest
+	22, // 54: prism.admin.v1.AdminService.AbortMove:input_type -> prism.admin.v1.AbortMoveRequest
+	24, // 55: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
+	29, // 56: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
+	31, // 57: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
+	33, // 58: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
+	35, // 59: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
+	38, // 60: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
+	40, // 61: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
+	43, // 62: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
+	45, // 63: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
+	47, // 64: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
+	50, // 65: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
+	52, // 66: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
+	54, // 67: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
+	57, // 68: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
+	59, // 69: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
+	61, // 70: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
+	68, // 71: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
+	72, // 72: prism.admin.v1.AdminService.GetTrace:input_type -> prism.admin.v1.GetTraceRequest
+	74, // 73: prism.admin.v1.AdminService.ListTraces:input_type -> prism.admin.v1.ListTracesRequest
+	11, // 74: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
+	13, // 75: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
+	15, // 76: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
+	17, // 77: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
+	19, // 78: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
+	21, // 79: prism.admin.v1.AdminService.MoveNamespace:output_type -> prism.admin.v1.MoveNamespaceResponse
+	23, // 80: prism.admin.v1.AdminService.AbortMove:output_type -> prism.admin.v1.AbortMoveResponse
+	25, // 81: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
+	30, // 82: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
+	32, // 83: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
+	34, // 84: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
+	36, // 85: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
+	39, // 86: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
+	41, // 87: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
+	44, // 88: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
+	46, // 89: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
+	48, // 90: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
+	51, // 91: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
+	53, // 92: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
+	55, // 93: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
+	58, // 94: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
+	60, // 95: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
+	62, // 96: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
+	69, // 97: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
+	73, // 98: prism.admin.v1.AdminService.GetTrace:output_type -> prism.admin.v1.GetTraceResponse
+	75, // 99: prism.admin.v1.AdminService.ListTraces:output_type -> prism.admin.v1.ListTracesResponse
+	74, // [74:100] is the sub-list for method output_type
+	48, // [48:74] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_prism_admin_v1_admin_proto_init() }
@@ -5784,7 +5800,7 @@ func file_prism_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_prism_admin_v1_admin_proto_rawDesc), len(file_prism_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   77,
+			NumMessages:   78,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
