@@ -88,7 +88,7 @@ var ruleSections = [...]struct{ title, text string }{
 	{"durations", "A duration has units: `500ms`, `15m`, `1h30m`, `30d`. The units are `w d h m s ms us ns`."},
 	{"sizes", "A size has a unit: `64MiB` (binary: KiB, MiB, GiB, TiB) or `1GB` (decimal: KB, MB, GB, TB), or `B`. Where the key ends in `_bytes`, a plain number is one of bytes."},
 	{"addresses", "An address is `HOST:PORT`. An empty host means every interface. The port is between 1 and 65535, or `auto`, which lets the system choose; `auto` alone is `127.0.0.1:auto`."},
-	{"access", "A principal is a service, a user or a team. An owner is written `team:shop`; a consumer has one of the keys `service`, `user` and `team`. The name may be a pattern: `checkout.*`."},
+	{"access", "A principal is a service, a user, a team or a group. An owner is written `team:shop`; a consumer has one of the keys `service`, `user`, `team` and `group`. The name may be a pattern: `checkout.*`."},
 	{"variables", "`${NAME}` in a text is the value of the environment variable NAME, which must be set. `$${` is a plain `${`. Keys are left alone, and a value is not looked at again. In brackets, put it in quotes: `[\"${NAME}\"]`."},
 	{"secrets", "A secret is never written in a file. Where a key such as `password`, `token`, `secret` or `api_key` needs one, write `${NAME}`; the same holds for the password of a URL."},
 	{"paths", "A relative path starts at the folder of the file and stays in it, through symbolic links too. An absolute path goes where it says."},
