@@ -190,8 +190,12 @@ func MarshalObject(o Object) []byte {
 	w.line("apiVersion: "+APIVersion, "")
 	w.line("kind: "+o.Kind, "")
 	var v any = o.Namespace
-	if o.Namespace == nil {
-		v = o.Backend
+	if b := o.Backend; b != nil { // its guard is the gateway's own file's
+		v = &struct {
+			Name    string  `yaml:"name"`
+			Driver  string  `yaml:"driver"`
+			Options Options `yaml:"options"`
+		}{b.Name, b.Driver, b.Options}
 	}
 	w.fields(reflect.ValueOf(v).Elem(), 0, "")
 	return w.buf.Bytes()

@@ -225,3 +225,16 @@ func nearestVariable(key string) string {
 		return '_'
 	}, url.PathEscape(key))
 }
+
+// WrittenOptions reads options as [Options.Written] writes them.
+func WrittenOptions(written map[string]string) (Options, error) {
+	if len(written) == 0 {
+		return Options{}, nil
+	}
+	var b strings.Builder
+	for _, key := range sortedKeys(written) {
+		b.WriteString(quote(key) + ": " + written[key] + "\n")
+	}
+	root, r := parseYAML("options", []byte(b.String()))
+	return Options{n: root, src: r.src}, r.err()
+}
