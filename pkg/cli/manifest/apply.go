@@ -43,7 +43,7 @@ If something fails the command goes on, says what was not done and ends with 8; 
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	if kind != "" {
-		cmd.Example = "  " + typed + " -f objects.yaml --dry-run\n  " + typed + " -f objects.yaml -o json"
+		cmd.Example = "  " + typed + " -f " + things(kind) + ".yaml --dry-run\n  " + typed + " -f " + things(kind) + ".yaml -o json"
 	}
 	o.Out = cli.AddListOutput(f, cmd, kinds().Info())
 	o.Files = addFiles(f, cmd, kind, typed+" -f FILE")

@@ -28,11 +28,14 @@ func newDiff(f *cli.Factory, kind string, run func(context.Context, *diffOptions
 	cmd := &cobra.Command{
 		Use:   "diff -f FILE",
 		Short: "Compare files with the gateway",
-		Long: `Shows what apply would change: - is what the gateway has of ` + things(kind) + `, + what the files say.
-Ends with 0 if nothing differs, 1 if something does, and more if it cannot be told.`,
+		Long: `Shows what apply would change of ` + things(kind) + `: - is what the gateway has, + what the
+files say. Ends with 0 if nothing differs, 1 if something does, and more if it cannot be told.`,
 		Example: "  " + typed + " -f objects.yaml\n  " + typed + " -f objects.yaml -o json",
 		Args:    cli.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+	}
+	if kind != "" {
+		cmd.Example = "  " + typed + " -f " + things(kind) + ".yaml\n  " + typed + " -f " + things(kind) + ".yaml -o json"
 	}
 	o.Out = cli.AddListOutput(f, cmd, kinds().Info())
 	o.Files = addFiles(f, cmd, kind, typed+" -f FILE")

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	"github.com/prism-data-layer/prism/test/harness"
 )
@@ -56,11 +58,31 @@ func TestWhatIsExportedChangesNothing(t *testing.T) {
 	}
 
 	// The same on an empty gateway: all of it is made, and is the same then.
-	other, _ := rig(t)
+	other, copied := rig(t)
 	other.OK("apply", "-f", other.Write("all.yaml", text))
-	if copied := other.OK("export"); copied != text {
+	for i := range many {
+		name := fmt.Sprintf("n%d", i)
+		want, got := plain(namespace(t, g, name)), plain(namespace(t, copied, name))
+		if !proto.Equal(got, want) {
+			t.Fatalf("seed %d: the copy is\n%v, want\n%v", seed, got, want)
+		}
+	}
+	if again := other.OK("export"); again != text {
 		t.Errorf("seed %d: the copy differs", seed)
 	}
+}
+
+// plain is what a namespace is, with what it means to say nothing.
+func plain(n *adminv1.Namespace) *adminv1.NamespaceSpec {
+	s := proto.Clone(n.GetSpec()).(*adminv1.NamespaceSpec)
+	s.Backend = n.GetBoundBackend()
+	if s.Needs.Durability == "" {
+		s.Needs.Durability = "strong"
+	}
+	if s.Limits.Receipts == 0 {
+		s.Limits.Receipts = 1_000_000
+	}
+	return s
 }
 
 func randomSpec(r *rand.Rand, name string) *adminv1.NamespaceSpec {

@@ -14,6 +14,8 @@ var mutations = map[string]string{
 	"namespace create made":                         "CreateNamespace",
 	"namespace update kv --description new":         "UpdateNamespace",
 	"namespace delete kv":                           "DeleteNamespace",
+	"apply -f objects.yaml":                         "CreateNamespace",
+	"namespace apply -f objects.yaml":               "CreateNamespace",
 	"session terminate s-7f3a":                      "",
 	"key create user:ann":                           "",
 	"key revoke k-19ab":                             "",
@@ -38,6 +40,7 @@ func TestEveryMutationHasADryRun(t *testing.T) {
 			r := clitest.New(t)
 			r.Gateway.Put("kv", "greeting", "hello")
 			file := r.Write("lines.jsonl", `{"key":"a","value":"b"}`+"\n")
+			r.Write("objects.yaml", "apiVersion: prism/v1\nkind: Namespace\nname: new\nmodel: keyvalue\n")
 			got := r.Run(append(strings.Fields(strings.ReplaceAll(line, "lines.jsonl", file)), "--dry-run")...)
 			if got.Code != 0 || got.Out == "" {
 				t.Fatalf("exit %d, %q\n%s", got.Code, got.Out, got.ErrOut)

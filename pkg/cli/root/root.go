@@ -14,6 +14,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/config"
 	contextcmd "github.com/prism-data-layer/prism/pkg/cli/context"
 	"github.com/prism-data-layer/prism/pkg/cli/dev"
+	"github.com/prism-data-layer/prism/pkg/cli/doctor"
 	errorscmd "github.com/prism-data-layer/prism/pkg/cli/errors"
 	"github.com/prism-data-layer/prism/pkg/cli/health"
 	"github.com/prism-data-layer/prism/pkg/cli/key"
@@ -84,6 +85,7 @@ func Nouns() []Noun {
 		{groupSee, trace.New},
 		{groupSee, ui.New},
 		{groupYou, contextcmd.New},
+		{groupHelp, doctor.New},
 		{groupHelp, completion.New},
 		{groupHelp, errorscmd.New},
 		{groupHelp, schema.New},
