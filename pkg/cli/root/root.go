@@ -21,6 +21,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/kv"
 	"github.com/prism-data-layer/prism/pkg/cli/loadtest"
 	"github.com/prism-data-layer/prism/pkg/cli/manifest"
+	"github.com/prism-data-layer/prism/pkg/cli/metrics"
 	"github.com/prism-data-layer/prism/pkg/cli/namespace"
 	"github.com/prism-data-layer/prism/pkg/cli/pubsub"
 	"github.com/prism-data-layer/prism/pkg/cli/queue"
@@ -73,6 +74,7 @@ func Nouns() []Noun {
 		{groupCore, all(manifest.NewDiff)},
 		{groupCore, all(manifest.NewExport)},
 		{groupCore, config.New},
+		{groupCore, metrics.New},
 		{groupCore, audit.New},
 		{groupData, kv.New},
 		{groupData, pubsub.New},

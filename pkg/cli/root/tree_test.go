@@ -239,6 +239,8 @@ func printers() map[string][]string {
 		"apply":              {"apply", "-f", "BACKENDS"},
 		"diff":               {"diff", "-f", "BACKENDS"},
 		"doctor":             {"doctor"},
+		"metrics summary":    {"metrics", "summary"},
+		"metrics namespace":  {"metrics", "namespace", "kv"},
 		"backend list":       {"backend", "list"},
 		"backend describe":   {"backend", "describe", "local"},
 		"backend health":     {"backend", "health"},
