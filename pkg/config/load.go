@@ -139,6 +139,11 @@ func Validate(path string, opts Load) (any, error) {
 	if opts.Dir == "" {
 		opts.Dir = filepath.Dir(path)
 	}
+	return Check(path, data, opts)
+}
+
+// Check is Validate of a text that is to stand in a file.
+func Check(path string, data []byte, opts Load) (any, error) {
 	kind := kindOf(path, data)
 	if slices.Contains(objectKinds, kind) {
 		return ParseObjects(path, data, opts)
@@ -151,7 +156,7 @@ func Validate(path string, opts Load) (any, error) {
 func kindOf(path string, data []byte) string {
 	root, _ := parseYAML(path, data)
 	if n := root.get("kind"); n != nil && n.kind == kindText {
-		if k := Nearest(n.text, append(slices.Clone(objectKinds), kinds...)); k != "" {
+		if k := Nearest(n.text, Kinds()); k != "" {
 			return k
 		}
 	}
@@ -161,11 +166,14 @@ func kindOf(path string, data []byte) string {
 	return KindGateway
 }
 
+// Kinds lists the kinds of file, and those of documents for prismctl apply.
+func Kinds() []string { return slices.Concat(kinds, objectKinds) }
+
 var kinds = []string{KindGateway, KindProject, KindUser}
 
 // New returns an empty value of a kind of file, for its schema; nil for none.
 func New(kind string) any {
-	for _, k := range append(slices.Clone(kinds), objectKinds...) {
+	for _, k := range Kinds() {
 		if strings.EqualFold(k, kind) {
 			return newOf(k)
 		}
