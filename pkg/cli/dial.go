@@ -58,7 +58,7 @@ func (f *Factory) dial(ctx context.Context, address string) (grpc.ClientConnInte
 }
 
 func credentialsFor(t *Target, address string) (credentials.TransportCredentials, error) {
-	cfg, err := t.tls(address)
+	cfg, err := t.TLSConfig(address)
 	switch {
 	case err != nil:
 		return nil, err
@@ -68,8 +68,8 @@ func credentialsFor(t *Target, address string) (credentials.TransportCredentials
 	return credentials.NewTLS(cfg), nil
 }
 
-// tls is for all but loopback and contexts that say insecure. nil: plain text.
-func (t *Target) tls(address string) (*tls.Config, error) {
+// TLSConfig is for all but loopback and contexts that say insecure. nil: plain text.
+func (t *Target) TLSConfig(address string) (*tls.Config, error) {
 	if !t.TLS || isLoopback(address) && t.CAFile == "" {
 		return nil, nil
 	}

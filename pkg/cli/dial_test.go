@@ -129,7 +129,7 @@ func TestCertificatesThatCannotBeUsedAreRefused(t *testing.T) {
 		{Target{Data: "127.0.0.1:8980", TLS: true, CAFile: junk}, "no certificate in"},
 		{Target{Data: "gw.example:8980", TLS: true, CAFile: filepath.Join(dir, "none")}, "cannot be read"},
 	} {
-		if _, err := c.target.tls(c.target.Data); err == nil || !strings.Contains(err.Error(), c.err) {
+		if _, err := c.target.TLSConfig(c.target.Data); err == nil || !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%+v: %v; want %q", c.target, err, c.err)
 		}
 	}

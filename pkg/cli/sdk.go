@@ -12,7 +12,7 @@ func (f *Factory) SDK(opts ...client.Option) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := t.tls(t.Data)
+	cfg, err := t.TLSConfig(t.Data)
 	if err != nil {
 		return nil, err
 	}

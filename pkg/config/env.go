@@ -52,6 +52,7 @@ var variables = []Variable{
 	{EnvNative + "<NAME>", "", "The program of a native form of a stack, such as PRISM_NATIVE_REDIS."},
 	{EnvTraceURL, "", "Where traces can be looked at; {trace} in it stands for the id."},
 	{EnvOTLP, "", "A collector, such as http://localhost:4317, that a command's own trace is sent to."},
+	{"EDITOR", "", "The program that config edit starts; VISUAL is stronger."},
 	{"NO_COLOR", "", "No colour, if not empty."},
 	{"XDG_CONFIG_HOME", "", "Where the person's file is: prism/config.yaml in it."},
 	{"XDG_STATE_HOME", "", "Where dev up keeps its state and logs."},

@@ -99,7 +99,7 @@ func (g *Gateway) AddBackend(_ context.Context, r *adminv1.AddBackendRequest) (*
 	if r.Driver != "memory" && r.Driver != "pebble" {
 		return nil, prism.New(prism.ReasonInvalidConfig, "the configuration has 1 problem").WithField("backends[0].driver", "options:4:13: unknown driver \""+r.Driver+"\"")
 	}
-	b := &adminv1.Backend{Name: r.Name, Driver: r.Driver, Health: adminv1.HealthState_HEALTH_STATE_HEALTHY, CheckedAtMs: g.ago(0), Added: true, Breaker: "closed"}
+	b := &adminv1.Backend{Name: r.Name, Driver: r.Driver, Health: adminv1.HealthState_HEALTH_STATE_HEALTHY, CheckedAtMs: g.ago(0), Added: true, Breaker: "closed", Options: r.Options}
 	g.backends = append(g.backends, b)
 	return &adminv1.AddBackendResponse{Backend: b, Steps: []*adminv1.TestStep{{Model: "keyvalue", Name: "write", TookUs: 1}, {Model: "store", Name: "clean up", TookUs: 1}}}, nil
 }

@@ -57,6 +57,7 @@ type Gateway struct {
 	operation  *adminv1.Operation
 	state      string
 	version    uint64
+	looks      int64 // of GetStats
 	data       map[string]map[string]*keyvaluev1.Entry
 	cache      map[string]*cachev1.GetResponse
 	calls      []string
@@ -102,6 +103,7 @@ func (g *Gateway) SetState(state string) {
 func (g *Gateway) Reset() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.looks = 0
 	g.version, g.data, g.calls, g.tokens, g.operation = 100, map[string]map[string]*keyvaluev1.Entry{"kv": {}}, nil, nil, nil
 	g.seed()
 	g.PubSub.reset()

@@ -11,7 +11,7 @@ import (
 // New is the noun.
 func New(f *cli.Factory) *cobra.Command {
 	return cli.Group("config", "Look at configuration, and check it",
-		"view shows the settings of prismctl, show those of the gateway that dev up would run, and\nvalidate checks a file without using it.",
+		"view shows the settings of prismctl, show those of the gateway that dev up would run,\nvalidate checks a file without using it, and edit changes one.",
 		"  prismctl config view --show-origin\n  prismctl config validate prism.yaml",
-		newShow(f, runShow), newValidate(f, runValidate), newView(f, runView))
+		newEdit(f, runEdit), newSchema(f, runSchema), newShow(f, runShow), newValidate(f, runValidate), newView(f, runView))
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -53,12 +54,28 @@ func runShow(_ context.Context, o *showOptions) error {
 	if err != nil {
 		return err
 	}
+	if list, ok := v.([]config.Object); ok {
+		return showObjects(o, list)
+	}
 	text := config.Marshal(v)
 	if o.ShowOrigin {
 		text = config.MarshalOrigins(v)
 	}
 	_, err = o.IO.Out.Write(text)
 	return err
+}
+
+// showObjects shows the documents of a file for apply.
+func showObjects(o *showOptions, list []config.Object) error {
+	for i, x := range list {
+		if i > 0 {
+			fmt.Fprintln(o.IO.Out, "---")
+		}
+		if _, err := o.IO.Out.Write(config.MarshalObject(x)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (o *showOptions) read() (any, error) {

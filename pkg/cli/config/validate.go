@@ -29,7 +29,7 @@ type checked struct {
 func checkedKind() cli.Kind[checked] {
 	return cli.Kind[checked]{Name: "ValidConfig", Fields: []cli.Field[checked]{
 		cli.Text("file", "FILE", "the file", func(c checked) string { return c.file }),
-		cli.Text("file_kind", "KIND", "Gateway, Project or User", func(c checked) string { return c.kind }),
+		cli.Text("file_kind", "KIND", "Gateway, Project, User, Backend or Namespace", func(c checked) string { return c.kind }),
 		cli.Int("backends", "BACKENDS", "how many it declares", func(c checked) int64 { return int64(c.backends) }),
 		cli.Int("namespaces", "NAMESPACES", "how many it declares", func(c checked) int64 { return int64(c.namespaces) }),
 		cli.Int("contexts", "CONTEXTS", "how many it declares", func(c checked) int64 { return int64(c.contexts) }),
@@ -41,9 +41,9 @@ func newValidate(f *cli.Factory, run func(context.Context, *validateOptions) err
 	cmd := &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a configuration file",
-		Long: `Checks a gateway's, a project's or a person's file and tells everything that is wrong with it at
-once: file, line and column, the nearest right word, and where it is documented. Nothing is
-started or changed. Ends with 7 if the file is not valid.`,
+		Long: `Checks a gateway's, a project's or a person's file, or one for apply, and tells everything that is
+wrong with it at once: file, line and column, the nearest right word, and where it is documented.
+Nothing is started or changed. Ends with 7 if the file is not valid.`,
 		Example: "  prismctl config validate prism.yaml\n  prismctl config validate .prism.yaml -o json",
 		Args:    cli.ExactArgs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,10 +73,22 @@ func runValidate(_ context.Context, o *validateOptions) error {
 		c.kind = config.KindProject
 	case *config.User:
 		c.kind, c.contexts = config.KindUser, len(v.Contexts)
+	case []config.Object:
+		for _, x := range v {
+			if c.kind = x.Kind; x.Backend != nil {
+				c.backends++
+			} else {
+				c.namespaces++
+			}
+		}
+		if c.backends > 0 && c.namespaces > 0 {
+			c.kind = "Backend and Namespace"
+		}
 	}
 	sentence := fmt.Sprintf("%s is a valid file of kind %s", iostreams.Escape(c.file), c.kind)
 	switch c.kind {
-	case config.KindGateway:
+	case config.KindProject:
+	default:
 		sentence += fmt.Sprintf(" (%s, %s)", cli.Plural(c.backends, "backend"), cli.Plural(c.namespaces, "namespace"))
 	case config.KindUser:
 		sentence += fmt.Sprintf(" (%s)", cli.Plural(c.contexts, "context"))

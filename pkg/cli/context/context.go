@@ -10,11 +10,23 @@ import (
 
 // New is the noun.
 func New(f *cli.Factory) *cobra.Command {
+	use := newUse(f, runUse)
 	cmd := cli.Group("context", "Know gateways by name",
-		"A context is a gateway with a name: its addresses, and how to reach it. They are kept in your\nown config.yaml. In a folder where dev up runs, its gateway is the context.",
+		"A context is a gateway with a name: its addresses, and how to reach it. They are kept in your\nown config.yaml. In a folder where dev up runs, its gateway is the context.\nprismctl context - goes back to the one before.",
 		"  prismctl context add prod --data prism.example.com:8980 --admin prism.example.com:8981\n  prismctl context list",
-		newAdd(f, runAdd), newList(f, runList), newRemove(f, runRemove), newRename(f, runRename), newShow(f, runShow), newUse(f, runUse))
+		newAdd(f, runAdd), newList(f, runList), newRemove(f, runRemove), newRename(f, runRename), newShow(f, runShow), use)
 	cmd.Aliases = []string{"ctx"}
+	verbs := cmd.RunE
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) != 1 || args[0] != "-" {
+			return verbs(c, args)
+		}
+		use.SetContext(c.Context())
+		if err := use.PreRunE(use, args); err != nil {
+			return err
+		}
+		return use.RunE(use, args) // the one before
+	}
 	return cmd
 }
 

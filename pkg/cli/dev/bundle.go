@@ -1,14 +1,11 @@
 package dev
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -16,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/cli/checkup"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
-	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise"
 )
 
@@ -50,112 +47,37 @@ func newBundle(f *cli.Factory, run func(context.Context, *bundleOptions) error) 
 	}
 }
 
-// Bounds of a bundle.
-const (
-	bundleLines = 2000 // of logs
-	bundleBytes = 4 << 20
-)
+// bundleLines bounds the logs of a bundle.
+const bundleLines = 2000
 
 func runBundle(ctx context.Context, o *bundleOptions) error {
 	p, err := o.Project()
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(o.File); err == nil {
-		return cli.WithFix(prism.New(prism.ReasonAlreadyExists, "%s is there already", o.File), "name another file, or remove it")
-	}
-	hide, err := p.redactor()
+	hide, err := checkup.NewRedactor(p.state, filepath.Join(p.Root, ".prism", "data"))
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	var names []string
-	add := func(name string, text []byte) error {
-		w, err := z.Create(name)
-		if err != nil {
-			return err
-		}
-		names = append(names, name)
-		_, err = w.Write(hide.clean(text))
-		return err
+	file := func(path string) func(context.Context) ([]byte, error) {
+		return func(context.Context) ([]byte, error) { return checkup.ReadIf(path) }
 	}
-	for _, part := range []struct {
-		name string
-		read func(context.Context, project) ([]byte, error)
-	}{
-		{"versions.json", o.versions},
-		{"status.json", o.status},
-		{"doctor.json", o.doctor},
-		{"metrics.txt", o.metrics},
-		{"logs.jsonl", o.logs},
-		{"config/prism.yaml", func(_ context.Context, p project) ([]byte, error) { return readIf(p.file) }},
-		{"config/.prism.yaml", func(_ context.Context, p project) ([]byte, error) { return readIf(p.File) }},
-		{"config/gateway.yaml", func(_ context.Context, p project) ([]byte, error) {
-			return readIf(filepath.Join(p.state, "gateway.yaml"))
-		}},
-		{"state/stacks.json", func(_ context.Context, p project) ([]byte, error) {
-			return readIf(filepath.Join(p.state, "stacks.json"))
-		}},
-		{"state/wish.json", func(_ context.Context, p project) ([]byte, error) { return readIf(p.wishFile()) }},
-		{"state/supervisor.out", func(_ context.Context, p project) ([]byte, error) {
-			return readIf(filepath.Join(p.state, "supervisor.out"))
-		}},
-	} {
-		text, err := part.read(ctx, p)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err != nil { // that it cannot be had is worth knowing too
-			text = []byte(err.Error() + "\n")
-			part.name += ".error"
-		}
-		if text == nil {
-			continue
-		}
-		if err := add(part.name, text); err != nil {
-			return err
-		}
+	of := func(read func(context.Context, project) ([]byte, error)) func(context.Context) ([]byte, error) {
+		return func(ctx context.Context) ([]byte, error) { return read(ctx, p) }
 	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(o.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(b.Bytes()); err == nil {
-		err = f.Close()
-	}
-	if err != nil {
-		os.Remove(o.File)
-		return err
-	}
-	for _, name := range names {
-		fmt.Fprintln(o.IO.Out, name)
-	}
-	fmt.Fprintf(o.IO.ErrOut, "wrote %s (%s); %s known to this project were taken out\n", iostreams.Escape(o.File), size(uint64(b.Len())), cli.Plural(hide.known(), "secret"))
-	return nil
-}
-
-func readIf(path string) ([]byte, error) {
-	if path == "" {
-		return nil, nil
-	}
-	f, err := os.Open(path)
-	if os.IsNotExist(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, bundleBytes))
-}
-
-func indented(v any) ([]byte, error) {
-	text, err := json.MarshalIndent(v, "", "  ")
-	return append(text, '\n'), err
+	return checkup.Bundle(ctx, o.IO, o.File, hide, []checkup.Part{
+		{Name: "versions.json", Read: of(o.versions)},
+		{Name: "status.json", Read: of(o.status)},
+		{Name: "doctor.json", Read: of(o.doctor)},
+		{Name: "metrics.txt", Read: of(o.metrics)},
+		{Name: "logs.jsonl", Read: of(o.logs)},
+		{Name: "config/prism.yaml", Read: file(p.file)},
+		{Name: "config/.prism.yaml", Read: file(p.File)},
+		{Name: "config/gateway.yaml", Read: file(filepath.Join(p.state, "gateway.yaml"))},
+		{Name: "state/stacks.json", Read: file(filepath.Join(p.state, "stacks.json"))},
+		{Name: "state/wish.json", Read: file(p.wishFile())},
+		{Name: "state/supervisor.out", Read: file(filepath.Join(p.state, "supervisor.out"))},
+	})
 }
 
 func (o *bundleOptions) versions(ctx context.Context, p project) ([]byte, error) {
@@ -167,7 +89,7 @@ func (o *bundleOptions) versions(ctx context.Context, p project) ([]byte, error)
 	for _, v := range list {
 		objects = append(objects, versions().Object(v))
 	}
-	return indented(map[string]any{"prismctl": o.Build, "go": runtime.Version(), "system": runtime.GOOS + "/" + runtime.GOARCH, "stacks": objects})
+	return checkup.JSON(map[string]any{"prismctl": o.Build, "go": runtime.Version(), "system": runtime.GOOS + "/" + runtime.GOARCH, "stacks": objects})
 }
 
 func (o *bundleOptions) status(ctx context.Context, p project) ([]byte, error) {
@@ -176,11 +98,11 @@ func (o *bundleOptions) status(ctx context.Context, p project) ([]byte, error) {
 		return nil, err
 	}
 	p.parts(ctx, &st)
-	return indented(st)
+	return checkup.JSON(st)
 }
 
 func (o *bundleOptions) doctor(ctx context.Context, p project) ([]byte, error) {
-	return indented(o.Doctor.examine(ctx, p))
+	return checkup.JSON(o.Doctor.examine(ctx, p))
 }
 
 // metrics are those of the gateway that runs.
@@ -201,7 +123,7 @@ func (o *bundleOptions) metrics(ctx context.Context, p project) ([]byte, error) 
 		return nil, err
 	}
 	defer res.Body.Close()
-	return io.ReadAll(io.LimitReader(res.Body, bundleBytes))
+	return io.ReadAll(io.LimitReader(res.Body, checkup.MostBytes))
 }
 
 func (o *bundleOptions) logs(_ context.Context, p project) ([]byte, error) {

@@ -17,36 +17,44 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/cli/checkup"
 	"github.com/prism-data-layer/prism/pkg/config"
-	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise"
 	"github.com/prism-data-layer/prism/stacks"
 )
 
+// finding is short for what stands in every line here.
+type finding = checkup.Finding
+
 // checks are all of doctor's, in the order in which they are printed. Their ids
 // are stable: monitors know them.
-func (o *doctorOptions) checks(p project) []func(context.Context) []finding {
-	one := func(f finding) []finding { return []finding{f} }
-	return []func(context.Context) []finding{
-		func(context.Context) []finding { return one(checkConfig(p)) },
-		func(context.Context) []finding { return one(checkOwn(p)) },
-		func(ctx context.Context) []finding { return one(o.checkProgram(ctx)) },
-		func(context.Context) []finding { return one(checkFolder("data", p.Root)) },
-		func(context.Context) []finding { return one(checkFolder("state", filepath.Dir(p.dirs.State))) },
-		func(context.Context) []finding { return one(checkModes(p)) },
-		func(context.Context) []finding { return one(checkStateFiles(p)) },
-		func(context.Context) []finding { return one(checkSocket(p)) },
-		func(context.Context) []finding { return one(checkIsolation()) },
-		func(context.Context) []finding { return one(checkFiles()) },
-		func(context.Context) []finding { return one(checkMemory()) },
-		func(context.Context) []finding { return one(checkDisk(p)) },
-		func(ctx context.Context) []finding { return one(o.checkClock(ctx, p)) },
-		func(context.Context) []finding { return one(o.checkTerminal()) },
-		func(ctx context.Context) []finding { return one(checkLoopback(ctx)) },
-		func(ctx context.Context) []finding { return one(o.checkPorts(ctx, p)) },
-		func(ctx context.Context) []finding { return one(checkRunning(ctx, p)) },
-		func(ctx context.Context) []finding { return one(checkOthers(p)) },
+func (o *doctorOptions) checks(p project) []checkup.Check {
+	of := func(check func(project) finding) checkup.Check {
+		return checkup.One(func(context.Context) finding { return check(p) })
+	}
+	in := func(check func(context.Context, project) finding) checkup.Check {
+		return checkup.One(func(ctx context.Context) finding { return check(ctx, p) })
+	}
+	return []checkup.Check{
+		of(checkConfig),
+		of(checkOwn),
+		checkup.One(o.checkProgram),
+		checkup.Folder("data", p.Root),
+		checkup.Folder("state", filepath.Dir(p.dirs.State)),
+		of(checkModes),
+		of(checkStateFiles),
+		of(checkSocket),
+		checkup.One(func(context.Context) finding { return checkIsolation() }),
+		checkup.OpenFiles(),
+		checkup.Memory(),
+		checkup.Disk(p.Root),
+		in(o.checkClock),
+		checkup.Terminal(o.IO),
+		checkup.Loopback(),
+		in(o.checkPorts),
+		in(checkRunning),
+		of(checkOthers),
 		func(ctx context.Context) []finding { return o.checkEngine(ctx, p) },
 		func(ctx context.Context) []finding { return o.checkStacks(ctx, p) },
 	}
@@ -54,20 +62,20 @@ func (o *doctorOptions) checks(p project) []func(context.Context) []finding {
 
 func checkConfig(p project) finding {
 	if p.file == "" {
-		return finding{ID: "config", State: pass, Text: "no prism.yaml: the built-in settings hold"}
+		return finding{ID: "config", State: checkup.Pass, Text: "no prism.yaml: the built-in settings hold"}
 	}
 	if _, err := config.LoadGateway(p.file, config.Load{Dir: filepath.Dir(p.file)}); err != nil {
-		return finding{ID: "config", State: bad, Text: firstLine(err.Error()), Fix: "prismctl config validate " + filepath.Base(p.file)}
+		return finding{ID: "config", State: checkup.Fail, Text: firstLine(err.Error()), Fix: "prismctl config validate " + filepath.Base(p.file)}
 	}
-	return finding{ID: "config", State: pass, Text: filepath.Base(p.file) + " is valid"}
+	return finding{ID: "config", State: checkup.Pass, Text: filepath.Base(p.file) + " is valid"}
 }
 
 // checkOwn: one that cannot be read was refused before.
 func checkOwn(p project) finding {
 	if p.own == nil {
-		return finding{ID: "project", State: pass, Text: "no " + config.ProjectFile + ": nothing is started beside the gateway unless it is asked for"}
+		return finding{ID: "project", State: checkup.Pass, Text: "no " + config.ProjectFile + ": nothing is started beside the gateway unless it is asked for"}
 	}
-	return finding{ID: "project", State: pass, Text: config.ProjectFile + " is valid"}
+	return finding{ID: "project", State: checkup.Pass, Text: config.ProjectFile + " is valid"}
 }
 
 func firstLine(text string) string {
@@ -81,37 +89,19 @@ func (o *doctorOptions) checkProgram(ctx context.Context) finding {
 		err = o.Up.sameVersion(ctx, path)
 	}
 	if err != nil {
-		return finding{ID: "prismd", State: bad, Text: err.Error(), Fix: "make build"}
+		return finding{ID: "prismd", State: checkup.Fail, Text: err.Error(), Fix: "make build"}
 	}
-	return finding{ID: "prismd", State: pass, Text: "found, of the same version"}
-}
-
-func checkFolder(id, dir string) finding {
-	for at := dir; ; at = filepath.Dir(at) {
-		info, err := os.Stat(at)
-		if err == nil && info.IsDir() {
-			f, err := os.CreateTemp(at, ".prism-doctor-*")
-			if err != nil {
-				return finding{ID: id, State: bad, Text: "the folder for " + id + " cannot be written to", Fix: "make it writable, or choose another"}
-			}
-			f.Close()
-			os.Remove(f.Name())
-			return finding{ID: id, State: pass, Text: "the folder for " + id + " can be written to"}
-		}
-		if filepath.Dir(at) == at {
-			return finding{ID: id, State: bad, Text: "there is no folder for " + id, Fix: "set HOME, or XDG_STATE_HOME"}
-		}
-	}
+	return finding{ID: "prismd", State: checkup.Pass, Text: "found, of the same version"}
 }
 
 // checkModes: the folder of state holds passwords and logs.
 func checkModes(p project) finding {
 	for _, dir := range []string{p.state, p.logs()} {
 		if info, err := os.Stat(dir); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-			return finding{ID: "modes", State: warn, Text: fmt.Sprintf("others can look into %s (%s)", dir, info.Mode().Perm()), Fix: "prismctl dev doctor --fix"}
+			return finding{ID: "modes", State: checkup.Warn, Text: fmt.Sprintf("others can look into %s (%s)", dir, info.Mode().Perm()), Fix: "prismctl dev doctor --fix"}
 		}
 	}
-	return finding{ID: "modes", State: pass, Text: "state and logs are for your eyes only"}
+	return finding{ID: "modes", State: checkup.Pass, Text: "state and logs are for your eyes only"}
 }
 
 // closeFolder closes a folder of ours to others.
@@ -143,9 +133,9 @@ func brokenState(p project) []string {
 
 func checkStateFiles(p project) finding {
 	if names := brokenState(p); names != nil {
-		return finding{ID: "state-files", State: bad, Text: "cannot be read: " + strings.Join(names, ", "), Fix: "prismctl dev doctor --fix"}
+		return finding{ID: "state-files", State: checkup.Fail, Text: "cannot be read: " + strings.Join(names, ", "), Fix: "prismctl dev doctor --fix"}
 	}
-	return finding{ID: "state-files", State: pass, Text: "what the last up has left can be read"}
+	return finding{ID: "state-files", State: checkup.Pass, Text: "what the last up has left can be read"}
 }
 
 // setAside keeps what cannot be read for whoever wants to look, as .bad.
@@ -162,81 +152,36 @@ func (p project) setAside() (done []string, err error) {
 
 func checkSocket(p project) finding {
 	if _, err := supervise.Dial(p.socket); err != nil && !notRunning(err) {
-		return finding{ID: "socket", State: bad, Text: err.Error(), Fix: "remove what is in the way"}
+		return finding{ID: "socket", State: checkup.Fail, Text: err.Error(), Fix: "remove what is in the way"}
 	}
-	return finding{ID: "socket", State: pass, Text: "the control socket is ours"}
+	return finding{ID: "socket", State: checkup.Pass, Text: "the control socket is ours"}
 }
 
 func checkIsolation() finding {
 	if runtime.GOOS != "linux" {
-		return finding{ID: "isolation", State: warn, Text: "no cgroups on this system: a service that leaves its process group escapes", Fix: "use Linux where that matters"}
+		return finding{ID: "isolation", State: checkup.Warn, Text: "no cgroups on this system: a service that leaves its process group escapes", Fix: "use Linux where that matters"}
 	}
 	if _, err := exec.LookPath("true"); err != nil {
-		return finding{ID: "isolation", State: warn, Text: "PATH holds no programs", Fix: "set PATH"}
+		return finding{ID: "isolation", State: checkup.Warn, Text: "PATH holds no programs", Fix: "set PATH"}
 	}
-	return finding{ID: "isolation", State: pass, Text: "every descendant of a service is ended with it"}
+	return finding{ID: "isolation", State: checkup.Pass, Text: "every descendant of a service is ended with it"}
 }
-
-// enoughFiles is what a gateway with 1,000 connections needs, with room.
-const enoughFiles = 4096
-
-func checkFiles() finding {
-	n, err := openFiles()
-	switch {
-	case err != nil:
-		return finding{ID: "files", State: warn, Text: "the limit of open files is not known"}
-	case n < enoughFiles:
-		return finding{ID: "files", State: warn, Text: fmt.Sprintf("only %d files may be open", n), Fix: "ulimit -n 65536"}
-	}
-	return finding{ID: "files", State: pass, Text: fmt.Sprintf("%d files may be open", n)}
-}
-
-// enoughMemory is what a gateway and a store want to be at ease.
-const enoughMemory = 512 << 20
-
-func checkMemory() finding {
-	total, free, err := memory()
-	switch {
-	case err != nil:
-		return finding{ID: "memory", State: pass, Text: "this system does not tell its memory"}
-	case free < enoughMemory:
-		return finding{ID: "memory", State: warn, Text: fmt.Sprintf("%s of %s of memory are free", size(free), size(total)), Fix: "end what needs much, or leave stacks out"}
-	}
-	return finding{ID: "memory", State: pass, Text: fmt.Sprintf("%s of %s of memory are free", size(free), size(total))}
-}
-
-func checkDisk(p project) finding {
-	free, err := freeDisk(p.Root)
-	switch {
-	case err != nil:
-		return finding{ID: "disk", State: warn, Text: "the room on the disk is not known: " + err.Error()}
-	case free < minDisk:
-		return finding{ID: "disk", State: bad, Text: size(free) + " of disk are free", Fix: "make room: the stores refuse writes on a full disk"}
-	}
-	return finding{ID: "disk", State: pass, Text: size(free) + " of disk are free"}
-}
-
-// The first day on which this program can run, and how far two clocks of one
-// machine may be apart.
-var beganAt = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-const clockSlack = 2 * time.Second
 
 // checkClock compares our clock with the gateway's where one runs; a clock that
 // was never set is seen without.
 func (o *doctorOptions) checkClock(ctx context.Context, p project) finding {
-	if o.Clock.Now().Before(beganAt) {
-		return finding{ID: "clock", State: bad, Text: "the clock says " + o.Clock.Now().Format(time.DateOnly), Fix: "set the clock: certificates and expiries depend on it"}
+	if o.Clock.Now().Before(checkup.BeganAt) {
+		return finding{ID: "clock", State: checkup.Fail, Text: "the clock says " + o.Clock.Now().Format(time.DateOnly), Fix: "set the clock: certificates and expiries depend on it"}
 	}
 	st, err := p.status(ctx)
 	if s := st.Service(gateway); err == nil && st.Running && s != nil && s.State == supervise.Ready {
 		if theirs, err := dateOf(ctx, addressOf("metrics", s.Listen["metrics"])); err == nil {
-			if apart := o.Clock.Now().Sub(theirs).Abs(); apart > clockSlack {
-				return finding{ID: "clock", State: warn, Text: "the gateway's clock and ours are " + apart.Round(time.Second).String() + " apart", Fix: "set the clock"}
+			if apart := o.Clock.Now().Sub(theirs).Abs(); apart > checkup.ClockSlack {
+				return finding{ID: "clock", State: checkup.Warn, Text: "the gateway's clock and ours are " + apart.Round(time.Second).String() + " apart", Fix: "set the clock"}
 			}
 		}
 	}
-	return finding{ID: "clock", State: pass, Text: "the clock is set"}
+	return finding{ID: "clock", State: checkup.Pass, Text: "the clock is set"}
 }
 
 // dateOf is the time on the clock of an HTTP server, to the second.
@@ -256,49 +201,14 @@ func dateOf(ctx context.Context, url string) (time.Time, error) {
 	return http.ParseTime(res.Header.Get("Date"))
 }
 
-func (o *doctorOptions) checkTerminal() finding {
-	switch {
-	case !o.IO.IsTTY(iostreams.Err):
-		return finding{ID: "terminal", State: pass, Text: "no terminal: changes are told line by line"}
-	case o.IO.Env("TERM") == "dumb" || o.IO.Env("TERM") == "":
-		return finding{ID: "terminal", State: warn, Text: "TERM names no terminal that can be redrawn: changes are told line by line", Fix: "set TERM"}
-	case !o.IO.UTF8():
-		return finding{ID: "terminal", State: warn, Text: "the locale is not UTF-8: signs are drawn in ASCII", Fix: "export LANG=C.UTF-8"}
-	case o.IO.Width() < 80:
-		return finding{ID: "terminal", State: warn, Text: fmt.Sprintf("it is %d columns wide: tables are cut", o.IO.Width()), Fix: "make it 80 columns wide"}
-	}
-	return finding{ID: "terminal", State: pass, Text: "it can be redrawn"}
-}
-
-// checkLoopback: everything is reached there, by number and by name.
-func checkLoopback(ctx context.Context) finding {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return finding{ID: "loopback", State: bad, Text: "nothing can listen on " + loopback, Fix: "bring the interface lo up"}
-	}
-	l.Close()
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	addrs, err := net.DefaultResolver.LookupHost(ctx, "localhost")
-	if err != nil || len(addrs) == 0 {
-		return finding{ID: "loopback", State: warn, Text: "the name localhost is not known", Fix: "write 127.0.0.1 localhost into the hosts file"}
-	}
-	for _, a := range addrs {
-		if ip := net.ParseIP(a); ip == nil || !ip.IsLoopback() {
-			return finding{ID: "loopback", State: warn, Text: "localhost is " + a, Fix: "write 127.0.0.1 localhost into the hosts file"}
-		}
-	}
-	return finding{ID: "loopback", State: pass, Text: "127.0.0.1 and localhost are this machine"}
-}
-
 // checkPorts opens what up would open, for a moment.
 func (o *doctorOptions) checkPorts(ctx context.Context, p project) finding {
 	if _, err := supervise.Dial(p.socket); err == nil {
-		return finding{ID: "ports", State: pass, Text: "in use by this project"}
+		return finding{ID: "ports", State: checkup.Pass, Text: "in use by this project"}
 	}
 	pl, err := makePlan(ctx, o.Up, p)
 	if err != nil {
-		return finding{ID: "ports", State: warn, Text: "not tried: the checks above come first"}
+		return finding{ID: "ports", State: checkup.Skip, Text: "not tried: the checks above come first"}
 	}
 	var taken []string
 	for _, s := range pl.specs {
@@ -312,9 +222,9 @@ func (o *doctorOptions) checkPorts(ctx context.Context, p project) finding {
 		}
 	}
 	if taken != nil {
-		return finding{ID: "ports", State: bad, Text: "in use by others: " + strings.Join(taken, ", "), Fix: "prismctl dev up names who; --auto-ports takes others"}
+		return finding{ID: "ports", State: checkup.Fail, Text: "in use by others: " + strings.Join(taken, ", "), Fix: "prismctl dev up names who; --auto-ports takes others"}
 	}
-	return finding{ID: "ports", State: pass, Text: "all are free"}
+	return finding{ID: "ports", State: checkup.Pass, Text: "all are free"}
 }
 
 func checkRunning(ctx context.Context, p project) finding {
@@ -326,17 +236,17 @@ func checkRunning(ctx context.Context, p project) finding {
 	}
 	switch {
 	case err != nil:
-		return finding{ID: "running", State: bad, Text: prism.From(err).Message, Fix: "prismctl dev down"}
+		return finding{ID: "running", State: checkup.Fail, Text: prism.From(err).Message, Fix: "prismctl dev down"}
 	case !st.Running && leftovers(st) != nil:
-		return finding{ID: "running", State: bad, Text: "a killed supervisor has left " + strings.Join(leftovers(st), ", "), Fix: "prismctl dev doctor --fix"}
+		return finding{ID: "running", State: checkup.Fail, Text: "a killed supervisor has left " + strings.Join(leftovers(st), ", "), Fix: "prismctl dev doctor --fix"}
 	case !st.Running && st.Supervisor == 0 && st.Service(gateway) == nil:
-		return finding{ID: "running", State: pass, Text: "nothing runs here yet", Fix: "prismctl dev up"}
+		return finding{ID: "running", State: checkup.Pass, Text: "nothing runs here yet", Fix: "prismctl dev up"}
 	case !st.Running:
-		return finding{ID: "running", State: pass, Text: "nothing runs here now", Fix: "prismctl dev up"}
+		return finding{ID: "running", State: checkup.Pass, Text: "nothing runs here now", Fix: "prismctl dev up"}
 	case !st.Ready:
-		return finding{ID: "running", State: bad, Text: notReady(st).Error(), Fix: "prismctl dev logs"}
+		return finding{ID: "running", State: checkup.Fail, Text: notReady(st).Error(), Fix: "prismctl dev logs"}
 	}
-	return finding{ID: "running", State: pass, Text: "all that runs here is ready"}
+	return finding{ID: "running", State: checkup.Pass, Text: "all that runs here is ready"}
 }
 
 // leftovers are processes without a supervisor.
@@ -353,7 +263,7 @@ func leftovers(st supervise.Status) (list []string) {
 func checkOthers(p project) finding {
 	all, err := supervise.List(filepath.Join(p.dirs.State, "dev"))
 	if err != nil {
-		return finding{ID: "projects", State: warn, Text: err.Error()}
+		return finding{ID: "projects", State: checkup.Warn, Text: err.Error()}
 	}
 	var wrong []string
 	running := 0
@@ -366,9 +276,9 @@ func checkOthers(p project) finding {
 		}
 	}
 	if wrong != nil {
-		return finding{ID: "projects", State: warn, Text: "killed supervisors have left processes of " + strings.Join(wrong, ", "), Fix: "prismctl dev down --all"}
+		return finding{ID: "projects", State: checkup.Warn, Text: "killed supervisors have left processes of " + strings.Join(wrong, ", "), Fix: "prismctl dev down --all"}
 	}
-	return finding{ID: "projects", State: pass, Text: fmt.Sprintf("%s of this machine, of which %d run", cli.Plural(len(all), "project"), running)}
+	return finding{ID: "projects", State: checkup.Pass, Text: fmt.Sprintf("%s of this machine, of which %d run", cli.Plural(len(all), "project"), running)}
 }
 
 // engineTime bounds what is asked of the engine.
@@ -379,9 +289,9 @@ const engineTime = 3 * time.Second
 func (o *doctorOptions) checkEngine(ctx context.Context, p project) []finding {
 	ctx, cancel := context.WithTimeout(ctx, engineTime)
 	defer cancel()
-	state := warn // stacks have native forms
+	state := checkup.Warn // stacks have native forms
 	if p.usedContainers() {
-		state = bad
+		state = checkup.Fail
 	}
 	broken := func(id string, err error) finding {
 		e := prism.From(err)
@@ -389,14 +299,14 @@ func (o *doctorOptions) checkEngine(ctx context.Context, p project) []finding {
 	}
 	e, err := p.engine()(ctx)
 	if err != nil {
-		return []finding{broken("compose", err), {ID: "engine", State: warn, Text: "not asked: prism-compose comes first"}, {ID: "images", State: pass, Text: "not asked"}, {ID: "containers", State: pass, Text: "not asked"}}
+		return []finding{broken("compose", err), {ID: "engine", State: checkup.Skip, Text: "not asked: prism-compose comes first"}, {ID: "images", State: checkup.Skip, Text: "not asked"}, {ID: "containers", State: checkup.Skip, Text: "not asked"}}
 	}
-	list := []finding{{ID: "compose", State: pass, Text: "prism-compose is here"}}
+	list := []finding{{ID: "compose", State: checkup.Pass, Text: "prism-compose is here"}}
 	info, err := e.Info(ctx)
 	if err != nil {
-		return append(list, broken("engine", err), finding{ID: "images", State: pass, Text: "not asked"}, finding{ID: "containers", State: pass, Text: "not asked"})
+		return append(list, broken("engine", err), finding{ID: "images", State: checkup.Skip, Text: "not asked"}, finding{ID: "containers", State: checkup.Skip, Text: "not asked"})
 	}
-	list = append(list, finding{ID: "engine", State: pass, Text: fmt.Sprintf("%s answers: version %s, API %s", info.Endpoint, info.Version, info.API)})
+	list = append(list, finding{ID: "engine", State: checkup.Pass, Text: fmt.Sprintf("%s answers: version %s, API %s", info.Endpoint, info.Version, info.API)})
 	var missing []string
 	all, err := stacks.Catalog()
 	for _, s := range all {
@@ -411,9 +321,9 @@ func (o *doctorOptions) checkEngine(ctx context.Context, p project) []finding {
 	case err != nil:
 		list = append(list, broken("images", err))
 	case missing != nil:
-		list = append(list, finding{ID: "images", State: pass, Text: "pulled when first needed: " + strings.Join(missing, ", ")})
+		list = append(list, finding{ID: "images", State: checkup.Pass, Text: "pulled when first needed: " + strings.Join(missing, ", ")})
 	default:
-		list = append(list, finding{ID: "images", State: pass, Text: "all are here"})
+		list = append(list, finding{ID: "images", State: checkup.Pass, Text: "all are here"})
 	}
 	things, err := e.List(ctx, p.ID)
 	_, dial := supervise.Dial(p.socket)
@@ -421,9 +331,9 @@ func (o *doctorOptions) checkEngine(ctx context.Context, p project) []finding {
 	case err != nil:
 		list = append(list, broken("containers", err))
 	case dial != nil && len(things) > 0 && containers(things) > 0:
-		list = append(list, finding{ID: "containers", State: bad, Text: cli.Plural(containers(things), "container") + " of this project, and no supervisor", Fix: "prismctl dev down"})
+		list = append(list, finding{ID: "containers", State: checkup.Fail, Text: cli.Plural(containers(things), "container") + " of this project, and no supervisor", Fix: "prismctl dev down"})
 	default:
-		list = append(list, finding{ID: "containers", State: pass, Text: cli.Plural(containers(things), "container") + " of this project"})
+		list = append(list, finding{ID: "containers", State: checkup.Pass, Text: cli.Plural(containers(things), "container") + " of this project"})
 	}
 	return list
 }
@@ -435,24 +345,24 @@ func (o *doctorOptions) checkStacks(ctx context.Context, p project) []finding {
 	defer cancel()
 	all, err := stacks.Catalog()
 	if err != nil {
-		return []finding{{ID: "stacks", State: bad, Text: err.Error()}}
+		return []finding{{ID: "stacks", State: checkup.Fail, Text: err.Error()}}
 	}
 	wanted := o.Up.names(p.own)
 	sp := p.stackProject(o.Up.wish)
 	var list []finding
 	for _, s := range all {
-		f := finding{ID: "stack-" + s.Name, State: pass, Untried: s.Missing}
+		f := finding{ID: "stack-" + s.Name, State: checkup.Pass, Untried: s.Missing}
 		pl, err := sp.Plan(ctx, []string{s.Name})
 		switch {
 		case err != nil:
-			f.State, f.Text, f.Fix = warn, prism.From(err).Message, prism.From(err).Meta["fix"]
+			f.State, f.Text, f.Fix = checkup.Warn, prism.From(err).Message, prism.From(err).Meta["fix"]
 		case pl.Instance(s.Name) == nil:
 			f.Text = "it cannot run here"
 			for _, skip := range pl.Skipped {
 				f.Text, f.Fix = "skipped here: "+skip.Why, skip.Fix
 			}
 			if slices.Contains(wanted, s.Name) {
-				f.State = warn
+				f.State = checkup.Warn
 			}
 		default:
 			f.Text = fmt.Sprintf("dev up --with %s starts it (%s)", s.Name, pl.Instance(s.Name).Form)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/cli/checkup"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -48,7 +49,7 @@ func (pl *plan) needs() (memory, disk uint64) {
 
 func (pl *plan) lacksMemory(context.Context) string {
 	need, _ := pl.needs()
-	_, free, err := memory()
+	_, free, err := checkup.FreeMemory()
 	if err != nil || need <= free {
 		return ""
 	}
@@ -56,24 +57,21 @@ func (pl *plan) lacksMemory(context.Context) string {
 }
 
 func (pl *plan) lacksSignoz(context.Context) string {
-	total, _, err := memory()
+	total, _, err := checkup.FreeMemory()
 	if i := pl.stacks.Instance("signoz"); i == nil || err != nil || total >= smallForSignoz {
 		return ""
 	}
 	return fmt.Sprintf("signoz wants a machine of %s, and this one has %s of memory", size(smallForSignoz), size(total))
 }
 
-// minDisk is what data and logs should have to begin with.
-const minDisk = 256 << 20
-
 func (pl *plan) lacksDisk(context.Context) string {
-	need := uint64(minDisk)
+	need := uint64(checkup.EnoughDisk)
 	for _, i := range pl.contained() {
 		if len(i.Pulls) > 0 {
 			need += uint64(i.Stack.Disk)
 		}
 	}
-	free, err := freeDisk(pl.Root)
+	free, err := checkup.FreeDisk(pl.Root)
 	if err != nil || free >= need {
 		return ""
 	}

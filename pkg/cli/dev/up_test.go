@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/cli/checkup"
+
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
@@ -120,7 +122,7 @@ func TestTokenIsReadFromTheDataFolder(t *testing.T) {
 	if got := tokenIn(t.TempDir()); got != "" {
 		t.Errorf("got %q", got)
 	}
-	if f := checkFolder("x", t.TempDir()+"/not/there/yet"); f.State != pass {
+	if f := checkup.Folder("x", t.TempDir()+"/not/there/yet")(t.Context())[0]; f.State != checkup.Pass {
 		t.Errorf("got %+v", f)
 	}
 }

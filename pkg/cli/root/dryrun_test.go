@@ -33,6 +33,8 @@ var mutations = map[string]string{
 	"queue publish orders hello":                     "",
 	"queue redrive mail":                             "",
 	"queue seek orders --group billing --to latest":  "",
+	"apply -f objects.yaml":                          "CreateNamespace",
+	"namespace apply -f objects.yaml":                "CreateNamespace",
 }
 
 // A dry run says what would happen, asks nobody, and calls nothing that changes
@@ -43,6 +45,7 @@ func TestEveryMutationHasADryRun(t *testing.T) {
 			r := clitest.New(t)
 			r.Gateway.Put("kv", "greeting", "hello")
 			file := r.Write("lines.jsonl", `{"key":"a","value":"b"}`+"\n")
+			r.Write("objects.yaml", "apiVersion: prism/v1\nkind: Namespace\nname: new\nmodel: keyvalue\n")
 			got := r.Run(append(strings.Fields(strings.ReplaceAll(line, "lines.jsonl", file)), "--dry-run")...)
 			if got.Code != 0 || got.Out == "" {
 				t.Fatalf("exit %d, %q\n%s", got.Code, got.Out, got.ErrOut)

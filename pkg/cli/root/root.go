@@ -14,6 +14,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/config"
 	contextcmd "github.com/prism-data-layer/prism/pkg/cli/context"
 	"github.com/prism-data-layer/prism/pkg/cli/dev"
+	"github.com/prism-data-layer/prism/pkg/cli/doctor"
 	"github.com/prism-data-layer/prism/pkg/cli/drain"
 	errorscmd "github.com/prism-data-layer/prism/pkg/cli/errors"
 	"github.com/prism-data-layer/prism/pkg/cli/fault"
@@ -22,6 +23,8 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/kv"
 	"github.com/prism-data-layer/prism/pkg/cli/loadtest"
 	"github.com/prism-data-layer/prism/pkg/cli/maintenance"
+	"github.com/prism-data-layer/prism/pkg/cli/manifest"
+	"github.com/prism-data-layer/prism/pkg/cli/metrics"
 	"github.com/prism-data-layer/prism/pkg/cli/namespace"
 	"github.com/prism-data-layer/prism/pkg/cli/pubsub"
 	"github.com/prism-data-layer/prism/pkg/cli/queue"
@@ -70,7 +73,11 @@ func Nouns() []Noun {
 		{groupCore, backend.New},
 		{groupCore, session.New},
 		{groupCore, key.New},
+		{groupCore, all(manifest.NewApply)},
+		{groupCore, all(manifest.NewDiff)},
+		{groupCore, all(manifest.NewExport)},
 		{groupCore, config.New},
+		{groupCore, metrics.New},
 		{groupCore, audit.New},
 		{groupCore, maintenance.New},
 		{groupCore, drain.New},
@@ -86,11 +93,17 @@ func Nouns() []Noun {
 		{groupSee, trace.New},
 		{groupSee, ui.New},
 		{groupYou, contextcmd.New},
+		{groupHelp, doctor.New},
 		{groupHelp, completion.New},
 		{groupHelp, errorscmd.New},
 		{groupHelp, schema.New},
 		{groupHelp, version.New},
 	}
+}
+
+// all makes a command of files for every kind of object.
+func all(of func(f *cli.Factory, kind string) *cobra.Command) func(*cli.Factory) *cobra.Command {
+	return func(f *cli.Factory) *cobra.Command { return of(f, "") }
 }
 
 // New makes the tree.

@@ -150,6 +150,7 @@ const configTopic = `Configuration of prismctl. The first of these that names a 
   6. the default
 
   prismctl config view --show-origin    shows each value and where it comes from
+  prismctl config edit                  changes your own file, and takes no mistake
   prismctl config validate FILE         checks a gateway's, a project's or your own file
   prismctl config show                  shows the gateway's settings that dev up would use
   prismctl context add NAME --data A    remembers a gateway by name

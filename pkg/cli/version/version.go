@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +48,7 @@ func kind() cli.Kind[versions] {
 		cli.Text("server_commit", "", "it was built from", func(v versions) string { return v.server.GetCommit() }),
 		cli.Text("server_go", "", "it was built with", func(v versions) string { return v.server.GetGoVersion() }),
 		cli.Text("server_error", "", "why it was not reached", func(v versions) string { return v.why }),
-		cli.Bool("skew", "SKEW", "whether the two differ", func(v versions) bool { return skew(v.build.Version, v.server.GetVersion()) }).
+		cli.Bool("skew", "SKEW", "whether the two differ", func(v versions) bool { return cli.Skew(v.build.Version, v.server.GetVersion()) }).
 			Optional(func(v versions) bool { return v.server != nil }),
 	}}
 }
@@ -97,7 +96,7 @@ func run(ctx context.Context, o *options) error {
 		fmt.Fprintf(o.IO.Out, "server: not reached (%s)\n", iostreams.Escape(v.why))
 	default:
 		fmt.Fprintf(o.IO.Out, "server: prismd %s (%s)\n", iostreams.Escape(v.server.GetVersion()), iostreams.Escape(v.server.GetGoVersion()))
-		if skew(o.Build.Version, v.server.GetVersion()) {
+		if cli.Skew(o.Build.Version, v.server.GetVersion()) {
 			fmt.Fprintln(o.IO.ErrOut, "warning: prismctl and prismd have different versions; some commands may not work")
 		}
 	}
@@ -112,14 +111,4 @@ func (v *versions) ask(ctx context.Context, connect func(context.Context) (clien
 	if err != nil {
 		v.server, v.why = nil, prism.From(err).Message
 	}
-}
-
-// skew reports whether two versions differ in more than their patch. What is
-// not a release is compared as a whole.
-func skew(a, b string) bool {
-	if a == b {
-		return false
-	}
-	x, y := strings.Split(strings.TrimPrefix(a, "v"), "."), strings.Split(strings.TrimPrefix(b, "v"), ".")
-	return len(x) < 3 || len(y) < 3 || x[0] != y[0] || x[1] != y[1]
 }

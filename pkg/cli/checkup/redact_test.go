@@ -1,4 +1,4 @@
-package dev
+package checkup
 
 import (
 	"encoding/base64"
@@ -8,28 +8,26 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/prism-data-layer/prism/pkg/config"
 )
 
 func TestASecretIsTakenOutInEveryFormInWhichItIsWritten(t *testing.T) {
 	t.Parallel()
 	const canary = `Ca"n/a ry+42\ö`
-	p := project{Place: config.Place{Root: t.TempDir()}, state: t.TempDir()}
-	dir := filepath.Join(p.state, "stacks", "redis")
+	state := t.TempDir()
+	dir := filepath.Join(state, "stacks", "redis")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "password.secret"), []byte(canary+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err := p.redactor()
+	r, err := NewRedactor(state, filepath.Join(t.TempDir(), "none"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	quoted, _ := json.Marshal(canary)
 	for _, form := range []string{canary, string(quoted), url.QueryEscape(canary), url.PathEscape(canary), base64.StdEncoding.EncodeToString([]byte(canary))} {
-		got := string(r.clean([]byte("before " + form + " after")))
+		got := string(r.Clean([]byte("before " + form + " after")))
 		if strings.Contains(got, strings.Trim(form, `"`)) || !strings.HasPrefix(got, "before ") || !strings.HasSuffix(got, " after") {
 			t.Errorf("%s: got %s", form, got)
 		}
@@ -38,7 +36,7 @@ func TestASecretIsTakenOutInEveryFormInWhichItIsWritten(t *testing.T) {
 
 func TestWhatLooksSecretIsTakenOutAndFilesAreNot(t *testing.T) {
 	t.Parallel()
-	r := &redactor{}
+	r := &Redactor{}
 	for text, want := range map[string]string{
 		"password: hunter22":                             "password: [removed]",
 		`{"api_key":"abc123","name":"x"}`:                `{"api_key":"[removed]","name":"x"}`,
@@ -50,7 +48,7 @@ func TestWhatLooksSecretIsTakenOutAndFilesAreNot(t *testing.T) {
 		"eyJhbGciOiJSUzI1.eyJzdWIiOiJhbm4i.c2lnbmF0dXJl": "[removed]",
 		"nothing to see":                                 "nothing to see",
 	} {
-		if got := string(r.clean([]byte(text))); got != want {
+		if got := string(r.Clean([]byte(text))); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package dev
+package checkup
 
 import (
 	"bytes"
@@ -16,10 +16,10 @@ import (
 // hidden stands where a secret was.
 const hidden = "[removed]"
 
-// A redactor takes secrets out of text: those that the project's own files and
+// A Redactor takes secrets out of text: those that the project's own files and
 // the environment hold, in each form in which they are written down, and what
 // looks like one.
-type redactor struct {
+type Redactor struct {
 	secrets [][]byte // longest first
 	n       int
 }
@@ -47,15 +47,16 @@ var quoted = regexp.MustCompile(`^\\?["']`)
 // secretFileKey is one whose value is the name of a file, which is no secret.
 var secretFileKey = regexp.MustCompile(`(?i)_?files?\\?"?\s*[:=]\s*$`)
 
-// redactor gathers what the project knows to be secret.
-func (p project) redactor() (*redactor, error) {
-	r := &redactor{}
+// NewRedactor gathers what is known to be secret: what variables and the files
+// below the folders hold whose names say so.
+func NewRedactor(dirs ...string) (*Redactor, error) {
+	r := &Redactor{}
 	for _, kv := range os.Environ() {
 		if name, value, _ := strings.Cut(kv, "="); secretName.MatchString(name) && !strings.HasSuffix(name, "_FILE") {
-			r.add(value)
+			r.Add(value)
 		}
 	}
-	for _, dir := range []string{p.state, filepath.Join(p.Root, ".prism", "data")} {
+	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() && path != dir && strings.Count(strings.TrimPrefix(path, dir), string(filepath.Separator)) > 3 {
 				if e != nil && e.IsDir() {
@@ -66,12 +67,12 @@ func (p project) redactor() (*redactor, error) {
 			if !e.Type().IsRegular() || !secretName.MatchString(e.Name()) && filepath.Ext(e.Name()) != ".secret" {
 				return nil
 			}
-			text, err := readIf(path)
+			text, err := ReadIf(path)
 			if err != nil {
 				return err // a secret that cannot be read cannot be taken out
 			}
 			for _, line := range strings.Split(string(text), "\n") {
-				r.add(line)
+				r.Add(line)
 			}
 			return nil
 		})
@@ -79,12 +80,11 @@ func (p project) redactor() (*redactor, error) {
 			return nil, err
 		}
 	}
-	slices.SortFunc(r.secrets, func(a, b []byte) int { return len(b) - len(a) })
 	return r, nil
 }
 
-// add remembers a secret as it is, and as it stands in JSON, URLs and headers.
-func (r *redactor) add(secret string) {
+// Add remembers a secret as it is, and as it stands in JSON, URLs and headers.
+func (r *Redactor) Add(secret string) {
 	if secret = strings.TrimSpace(secret); len(secret) < shortest {
 		return
 	}
@@ -93,11 +93,14 @@ func (r *redactor) add(secret string) {
 	for _, form := range []string{secret, strings.Trim(string(inJSON), `"`), url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
 		r.secrets = append(r.secrets, []byte(form))
 	}
+	slices.SortFunc(r.secrets, func(a, b []byte) int { return len(b) - len(a) }) // one may hold another
 }
 
-func (r *redactor) known() int { return r.n }
+// Known is how many secrets are known.
+func (r *Redactor) Known() int { return r.n }
 
-func (r *redactor) clean(text []byte) []byte {
+// Clean takes them out of text.
+func (r *Redactor) Clean(text []byte) []byte {
 	for _, secret := range r.secrets {
 		text = bytes.ReplaceAll(text, secret, []byte(hidden))
 	}

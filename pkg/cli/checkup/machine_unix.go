@@ -1,6 +1,6 @@
 //go:build unix
 
-package dev
+package checkup
 
 import (
 	"bufio"
@@ -19,8 +19,8 @@ func openFiles() (uint64, error) {
 	return uint64(l.Cur), err
 }
 
-// freeDisk is the room that a folder's file system has for us.
-func freeDisk(dir string) (uint64, error) {
+// FreeDisk is the room that a folder's file system has for us.
+func FreeDisk(dir string) (uint64, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, err
@@ -28,8 +28,8 @@ func freeDisk(dir string) (uint64, error) {
 	return uint64(s.Bavail) * uint64(s.Bsize), nil //nolint:unconvert // the types differ between systems
 }
 
-// memory is what the machine has and what is free of it, in bytes.
-func memory() (total, free uint64, err error) {
+// FreeMemory is what the machine has and what is free of it, in bytes.
+func FreeMemory() (total, free uint64, err error) {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
 		return 0, 0, err
