@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
+
+	"github.com/prism-data-layer/prism/pkg/iostreams"
 )
 
 // pageSize is how many are asked for at once.
@@ -43,17 +46,22 @@ func (o *Output) Fetch() int {
 }
 
 // MoreHint says on ErrOut that a list was cut short, and how to see the rest.
-func (o *Output) MoreHint(more string, shown int, flag string) {
+func (o *Output) MoreHint(more string, shown int) {
 	if more != "" && !o.globals.Quiet && o.live == nil {
-		fmt.Fprintf(o.IO.ErrOut, "the first %d; %s shows more\n", shown, flag)
+		fmt.Fprintf(o.IO.ErrOut, "the first %d; --all, or --limit N, shows more\n", shown)
 	}
 }
 
 // Note says on ErrOut what was done or could be done next; --quiet silences it.
 func (o *Output) Note(format string, args ...any) {
 	if !o.globals.Quiet {
-		fmt.Fprintf(o.IO.ErrOut, format+"\n", args...)
+		fmt.Fprintln(o.IO.ErrOut, said(fmt.Sprintf(format, args...)))
 	}
+}
+
+// said is a sentence in which names of others may stand.
+func said(sentence string) string {
+	return strings.ReplaceAll(iostreams.EscapeLines(sentence), "\t", `\t`)
 }
 
 // PrintChanged prints the result of a change: the object for programs, its
@@ -62,7 +70,7 @@ func PrintChanged[T any](o *Output, k Kind[T], v T, sentence, next string) error
 	if o.Machine() || o.Quiet() {
 		return PrintOne(o, k, v)
 	}
-	if _, err := fmt.Fprintln(o.IO.Out, sentence); err != nil {
+	if _, err := fmt.Fprintln(o.IO.Out, said(sentence)); err != nil {
 		return err
 	}
 	if next != "" {

@@ -21,7 +21,7 @@ type scanOptions struct {
 	cli.Door[scanner]
 
 	Prefix, Start, End string
-	Reverse, All, Keys bool
+	Reverse, Keys      bool
 }
 
 // usual is how many keys are shown unless a flag says otherwise.
@@ -49,7 +49,6 @@ func newScan(f *cli.Factory, run func(context.Context, *scanOptions) error) *cob
 	flags.StringVar(&o.End, "end", "", "up to this `KEY`, which is not shown")
 	flags.BoolVar(&o.Reverse, "reverse", false, "from the last to the first")
 	flags.BoolVar(&o.Keys, "keys", false, "without the values")
-	flags.BoolVar(&o.All, "all", false, "all there are, whatever --limit says")
 	cli.SetDefault(cmd, "start", "the first")
 	cli.SetDefault(cmd, "end", "the last")
 	cli.SetDefault(cmd, "limit", usual)
@@ -62,19 +61,15 @@ func runScan(ctx context.Context, o *scanOptions) error {
 	if err != nil {
 		return err
 	}
-	limit := o.Out.Limit
-	if o.All {
-		limit = 0
-	}
 	list := cli.NewList(o.Out, kind(), "there are no such keys in "+ns+"; prismctl kv set KEY VALUE makes one")
-	more, err := cli.Pages(ctx, limit, o.pages(c, ns, list))
+	more, err := cli.Pages(ctx, o.Out.Limit, o.pages(c, ns, list))
 	if err != nil {
 		return explain(err, ns, "")
 	}
 	if err := list.Close(); err != nil {
 		return err
 	}
-	o.Out.MoreHint(more, list.Len(), "--all, or --limit N,")
+	o.Out.MoreHint(more, list.Len())
 	return nil
 }
 
