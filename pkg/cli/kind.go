@@ -80,10 +80,14 @@ func (k Kind[T]) Object(v T) Object {
 
 func (k Kind[T]) cells(v T) []any {
 	cells := make([]any, len(k.Fields))
-	for i, f := range k.Fields {
-		cells[i] = f.get(v)
-	}
+	k.fill(cells, v)
 	return cells
+}
+
+func (k Kind[T]) fill(cells []any, v T) {
+	for i := range k.Fields {
+		cells[i] = k.Fields[i].get(v)
+	}
 }
 
 func objectOf(info KindInfo, cells []any) Object {

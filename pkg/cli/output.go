@@ -280,6 +280,7 @@ func (o *Output) one(info KindInfo, cells []any) error {
 		w := newCSV(&b, o.safe)
 		w.header(info.Columns)
 		w.row(info.Columns, cells)
+		w.flush()
 	default:
 		if err := o.render(&b, o.object(info, cells)); err != nil {
 			return err

@@ -36,6 +36,59 @@ func Pages(ctx context.Context, limit int, get func(ctx context.Context, cursor 
 	}
 }
 
+// laterPage is how many are asked for at once when a reader has taken a first
+// page: whoever wants so many wants them soon.
+const laterPage = 4000
+
+// A Page is what one call brought: how many, and where the next one begins.
+type Page[T any] struct {
+	Items []T
+	Next  string
+}
+
+// PagesAhead is Pages for long lists: the next page is asked for while one is
+// shown.
+func PagesAhead[T any](ctx context.Context, limit int, get func(ctx context.Context, cursor string, size int32) (Page[T], error), show func([]T) error) (more string, err error) {
+	type answer struct {
+		page Page[T]
+		err  error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ask := func(cursor string, size int) <-chan answer {
+		if limit > 0 {
+			size = min(size, limit)
+		}
+		c := make(chan answer, 1)
+		go func() {
+			page, err := get(ctx, cursor, int32(size))
+			c <- answer{page, err}
+		}()
+		return c
+	}
+	counted := limit > 0
+	for coming := ask("", pageSize); ; {
+		got := <-coming
+		if got.err != nil {
+			return "", got.err
+		}
+		limit -= len(got.page.Items)
+		last := got.page.Next == "" || counted && limit <= 0
+		if !last {
+			coming = ask(got.page.Next, laterPage)
+		}
+		if err := show(got.page.Items); err != nil {
+			return "", err
+		}
+		if last {
+			return got.page.Next, nil
+		}
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
 // Fetch is how many a command must ask for to print what --limit leaves: all,
 // where they are sorted here.
 func (o *Output) Fetch() int {
