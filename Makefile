@@ -40,7 +40,7 @@ containers: ## build prism-compose, with which prismctl dev runs stacks in conta
 	tools/compose.sh
 
 day: build ## drive a working day in a terminal (tmux) and keep what it shows in docs/day
-	PRISM_TEST_BIN=$(CURDIR)/bin go test -count=1 ./test/e2e -run '^TestAWorkingDay$$' -day $(CURDIR)/docs/day
+	PRISM_TEST_BIN=$(CURDIR)/bin PRISM_DAY=$(CURDIR)/docs/day go test -count=1 ./test/e2e -run '^TestAWorkingDay$$'
 
 SEED ?= 6
 mutants: ## break twenty lines of docs/interface.md, drawn by SEED, and see that their tests are red (a quarter of an hour)
