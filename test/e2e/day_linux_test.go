@@ -50,7 +50,7 @@ func TestAWorkingDay(t *testing.T) {
 	d.types(shell, "prismctl loadtest run kv -n carts --rate 100 --duration 5s --keys 100 --allow-shortfall")
 	d.scene("load", shell, "response time", "prismctl loadtest run", "passed")
 
-	const pid = `$(prismctl dev status -o json --jq '.[] | select(.name == "redis") | .pid')`
+	const pid = `$(prismctl dev status -o json --jq '.[] | select(.name == "redis") | .pid' 2>/dev/null)`
 	d.types(shell, "kill -STOP "+pid)
 	d.types(shell, "prismctl backend health redis")
 	d.scene("red", shell, "unhealthy")

@@ -25,9 +25,9 @@ import (
 	"time"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], ".", mutations(), os.Stdout, os.Stderr)) }
 
-func run(args []string, out, errs io.Writer) int {
+func run(args []string, root string, all []mutation, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	seed := flags.Uint64("seed", 1, "draw by this `seed`")
@@ -38,16 +38,16 @@ func run(args []string, out, errs io.Writer) int {
 	if flags.Parse(args) != nil {
 		return 2
 	}
-	drawn := draw(*seed, *n)
+	drawn := draw(all, *seed, *n)
 	if *line != 0 {
-		drawn = slices.DeleteFunc(mutations(), func(m mutation) bool { return m.Line != *line })
+		drawn = slices.DeleteFunc(slices.Clone(all), func(m mutation) bool { return m.Line != *line })
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var rows strings.Builder
 	survived := 0
 	for _, m := range drawn {
-		verdict, err := m.try(ctx, ".", *each)
+		verdict, err := m.try(ctx, root, *each)
 		if err != nil {
 			fmt.Fprintln(errs, "mutants:", err)
 			return 1
@@ -74,8 +74,8 @@ func run(args []string, out, errs io.Writer) int {
 }
 
 // draw picks n mutations of different lines; the same for the same seed.
-func draw(seed uint64, n int) (drawn []mutation) {
-	all := mutations()
+func draw(all []mutation, seed uint64, n int) (drawn []mutation) {
+	all = slices.Clone(all)
 	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	seen := map[int]bool{}
 	for _, m := range all {

@@ -43,7 +43,7 @@ func TestMutationsAreUpToDate(t *testing.T) {
 
 func TestASeedDrawsTheSameLines(t *testing.T) {
 	t.Parallel()
-	a, b, c := draw(6, 20), draw(6, 20), draw(7, 20)
+	a, b, c := draw(mutations(), 6, 20), draw(mutations(), 6, 20), draw(mutations(), 7, 20)
 	if len(a) != 20 || len(b) != 20 {
 		t.Fatalf("%d and %d drawn", len(a), len(b))
 	}
@@ -80,14 +80,31 @@ func TestMutantsAreJudged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	seen := mutation{1, "p/one.go", "return 1", "return 3", "p", "TestOne"}
 	for want, m := range map[string]mutation{
-		red:      {1, "p/one.go", "return 1", "return 3", "p", "TestOne"},
-		survived: {1, "p/one.go", "return 2", "return 3", "p", "TestOne"},
-		broken:   {1, "p/one.go", "return 1", "return x", "p", "TestOne"},
+		survived: {2, "p/one.go", "return 2", "return 3", "p", "TestOne"},
+		broken:   {3, "p/one.go", "return 1", "return x", "p", "TestOne"},
 	} {
 		if got, err := m.try(t.Context(), dir, 5*60e9); got != want || err != nil {
 			t.Errorf("%v: %s, %v, want %s", m, got, err, want)
 		}
+	}
+	page := filepath.Join(dir, "page.md")
+	if err := os.WriteFile(page, []byte(begin+end), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if code := run([]string{"-line", "1", "-write", page}, dir, []mutation{seen}, &out, &errs); code != 0 || !strings.Contains(out.String(), "| 1 | `p/one.go`: `return 3` for `return 1` | `p.TestOne` | red |") {
+		t.Errorf("exit %d: %s%s", code, &out, &errs)
+	}
+	if got, _ := os.ReadFile(page); !strings.Contains(string(got), "1 of 1 red") {
+		t.Errorf("the page is\n%s", got)
+	}
+	if code := run(nil, dir, []mutation{{2, "p/one.go", "return 2", "return 3", "p", "TestOne"}}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "1 of 1 were not seen") {
+		t.Errorf("exit %d: %s", code, &errs)
+	}
+	if code := run(nil, dir, []mutation{{File: "absent.go"}}, &out, &errs); code != 1 {
+		t.Errorf("exit %d", code)
 	}
 	if _, err := (mutation{File: "p/one.go", Old: "absent"}).try(t.Context(), dir, 1e9); err == nil {
 		t.Error("a text that is not there was replaced")
@@ -113,7 +130,7 @@ func TestAPageIsWrittenBetweenItsMarks(t *testing.T) {
 		t.Error("a page without marks was written")
 	}
 	var out, errs bytes.Buffer
-	if code := run([]string{"-quasars"}, &out, &errs); code != 2 {
+	if code := run([]string{"-quasars"}, root, nil, &out, &errs); code != 2 {
 		t.Errorf("exit %d", code)
 	}
 	if got := cell("a|b\n\t`c`"); got != `a\|b 'c'` {
