@@ -24,7 +24,7 @@ func mutations() []mutation {
 		{5, "pkg/cli/output.go", "print at most `N`", "print at most N", cliRoot, "TestEveryFlagHasAPlaceholderAndADefault"},
 		{6, "pkg/cli/fail.go", `return fmt.Sprintf("did you mean %q?", near)`, `return fmt.Sprintf("%.0s", near)`, cliRoot, "TestWhatIsPrinted"},
 		{7, "pkg/cli/session/list.go", `[]string{"ls"}`, `[]string{"all"}`, cliRoot, "TestVerbsAreTheSameOnEveryNoun"},
-		{8, "pkg/cli/root/root.go", "cli.AddGlobals(cmd, f.Globals)", `cli.AddGlobals(cmd, f.Globals); cmd.TraverseChildren = true; cmd.Flags().SetInterspersed(false)`, cliRoot, "TestGlobalFlagsStandAnywhere"},
+		{8, "pkg/cli/flags.go", "p := root.PersistentFlags()", "p := root.Flags()", cliRoot, "TestGlobalFlagsStandAnywhere"},
 		{9, "pkg/config/env.go", `	{EnvTimeout, "timeout", "How long a command may wait, such as 30s."},`, "", cliRoot, "TestEveryVariableThatIsReadIsInItsTopic"},
 		{11, "pkg/cli/root/root.go", "cli.WarnDeprecated(f, c)", "_ = c", cliRoot, "TestADeprecatedFlagWorksAndWarnsOnce"},
 		{12, "pkg/cli/kv/scan.go", `"without the values"`, `"leave out the values"`, "docs/gen", "TestPagesOnDiskAreThoseOfTheCode"},
