@@ -265,6 +265,9 @@ func TestQuickWorkIsNotAnnounced(t *testing.T) {
 		s, c, errOut := progress(t, tty, nil)
 		p := s.StartProgress("working")
 		c.Advance(299 * time.Millisecond)
+		if c.Timers() != 1 { // it has rung, whether or not anybody has heard it yet
+			t.Errorf("terminal %v: it is announced before its time", tty)
+		}
 		p.Stop()
 		p.Stop() // twice does no harm
 		if errOut.String() != "" {
