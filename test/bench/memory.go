@@ -126,6 +126,11 @@ func benchStart(ctx context.Context, b *bench) error {
 		b.compare("start: prismctl --version ÷ docker --version", "ms", s[0], s[1], rate, "<=", 1.5)
 		b.figure("start: prismctl --version", "ms", medianOf(s[0], rate), "<=", 20)
 	}
+	s, err := b.alternate(ctx, run(ctl, "completion", "bash"))
+	if err != nil {
+		return err
+	}
+	b.figure("start: prismctl completion bash", "ms", medianOf(s[0], rate), "<=", 50)
 	var ups []float64
 	for range b.rounds {
 		p, took, err := devUp(ctx, ctl)

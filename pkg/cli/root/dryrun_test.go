@@ -46,11 +46,17 @@ func TestEveryMutationHasADryRun(t *testing.T) {
 			r.Gateway.Put("kv", "greeting", "hello")
 			file := r.Write("lines.jsonl", `{"key":"a","value":"b"}`+"\n")
 			r.Write("objects.yaml", "apiVersion: prism/v1\nkind: Namespace\nname: new\nmodel: keyvalue\n")
+			before := held(r)
+			earlier := len(r.Gateway.Calls())
 			got := r.Run(append(strings.Fields(strings.ReplaceAll(line, "lines.jsonl", file)), "--dry-run")...)
 			if got.Code != 0 || got.Out == "" {
 				t.Fatalf("exit %d, %q\n%s", got.Code, got.Out, got.ErrOut)
 			}
-			for _, call := range r.Gateway.Calls() {
+			calls := r.Gateway.Calls()[earlier:]
+			if after := held(r); after != before {
+				t.Errorf("it changed the gateway: from\n%s\nto\n%s", before, after)
+			}
+			for _, call := range calls {
 				reads := slices.ContainsFunc([]string{"Get", "List", "Exists", "Peek", "Read"}, func(p string) bool { return strings.HasPrefix(call, p) })
 				if !reads && call != allowed {
 					t.Errorf("a dry run calls %s", call)
@@ -58,6 +64,15 @@ func TestEveryMutationHasADryRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// held is what a gateway holds, as far as it can be listed.
+func held(r *clitest.Rig) string {
+	var b strings.Builder
+	for _, line := range []string{"namespace list", "session list", "key list", "kv scan", "queue list", "queue groups orders"} {
+		b.WriteString(r.OK(append(strings.Fields(line), "-o", "jsonl")...))
+	}
+	return b.String()
 }
 
 func TestADryRunMeetsWhatTheRealOneWould(t *testing.T) {
