@@ -74,7 +74,7 @@ const mostNamespaces = 1000
 
 // told is what the gateway answers, as JSON.
 func (o *options) told(ctx context.Context, ask func(context.Context, adminv1.AdminServiceClient) (proto.Message, error)) ([]byte, error) {
-	c, err := o.Factory.Admin(ctx)
+	c, err := o.admin()
 	if err != nil {
 		return nil, err
 	}

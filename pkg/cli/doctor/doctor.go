@@ -27,6 +27,7 @@ type options struct {
 	Fix    bool
 	Bundle string
 
+	admin    func() (adminv1.AdminServiceClient, error) // one for all: a factory dials for one at a time
 	status   func() (answered, error)
 	backends func() ([]*adminv1.Backend, error)
 }
@@ -60,6 +61,7 @@ What dev up needs is checked by prismctl dev doctor.`,
 }
 
 func run(ctx context.Context, o *options) error {
+	o.admin = sync.OnceValues(func() (adminv1.AdminServiceClient, error) { return o.Factory.Admin(ctx) })
 	o.status = sync.OnceValues(func() (answered, error) { return o.ask(ctx) })
 	o.backends = sync.OnceValues(func() ([]*adminv1.Backend, error) { return o.probe(ctx) })
 	if o.Fix {

@@ -27,7 +27,7 @@ type answered struct {
 }
 
 func (o *options) ask(ctx context.Context) (answered, error) {
-	c, err := o.Factory.Admin(ctx)
+	c, err := o.admin()
 	if err != nil {
 		return answered{}, err
 	}
@@ -46,7 +46,7 @@ func (o *options) probe(ctx context.Context) ([]*adminv1.Backend, error) {
 	if _, err := o.status(); err != nil {
 		return nil, err
 	}
-	c, err := o.Factory.Admin(ctx)
+	c, err := o.admin()
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (o *options) checkNamespaces(ctx context.Context) finding {
 	if _, err := o.status(); err != nil {
 		return finding{ID: "namespaces", State: checkup.Skip, Text: "not asked: the gateway comes first"}
 	}
-	c, err := o.Factory.Admin(ctx)
+	c, err := o.admin()
 	if err != nil {
 		return without("namespaces", err)
 	}
