@@ -18,7 +18,7 @@ import (
 // expects them.
 func models(t *testing.T) *clitest.Rig {
 	t.Helper()
-	file := strings.NewReplacer("name: mem, model: keyvalue", "name: kv, model: keyvalue", "name: timeseries,", "name: ts,").Replace(harness.Models)
+	file := strings.Replace(harness.Models, "name: mem, model: keyvalue", "name: kv, model: keyvalue", 1)
 	g := harness.Start(t, harness.Options{File: file})
 	r := clitest.Offline(t)
 	r.Env["PRISM_DATA"], r.Env["PRISM_ADMIN"] = g.Addr("data"), g.Addr("admin")
