@@ -182,8 +182,16 @@ func (o *runOptions) job() (*job, error) {
 	return j, nil
 }
 
-// defaultNamespace is that which dev up makes for a model.
-func defaultNamespace(model string) string { return model }
+// defaultNamespace is that which dev up makes for a model. Sessions have none.
+func defaultNamespace(model string) string {
+	switch model {
+	case "ts":
+		return "timeseries"
+	case "session":
+		return "kv"
+	}
+	return model
+}
 
 // execute runs the job and clears up. A report may come with an error.
 func (o *runOptions) execute(ctx context.Context, j *job) (r *report.Report, err error) {
