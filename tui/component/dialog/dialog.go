@@ -1,5 +1,5 @@
 // Package dialog asks before something is done. The answer is No unless the
-// person says Yes, and where it must be, types a name first.
+// person says Yes, or types a name where that must be.
 package dialog
 
 import (
@@ -22,6 +22,9 @@ type Model struct {
 	yes   bool
 	typed entry.Model
 }
+
+// Mark marks Yes: for a question where No is what loses something.
+func (m *Model) Mark() { m.yes = true }
 
 // An Answer is what the person said.
 type Answer uint8
