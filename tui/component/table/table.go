@@ -380,3 +380,6 @@ func (m *Model) line(th theme.Theme, r Row, widths []int, selected bool) string 
 	}
 	return strings.TrimRight(b.String(), " ")
 }
+
+// Left is how many rows there are below the cursor.
+func (m *Model) Left() int { return len(m.shown) - 1 - m.cursor }
