@@ -10,9 +10,6 @@ import (
 	"github.com/prism-data-layer/prism/tui/component/task"
 )
 
-// Beat is the message of the heart beat.
-func Beat(t time.Time) tea.Msg { return beat(t) }
-
 // ToastEnd is the message that ends a toast.
 func ToastEnd(no int) tea.Msg { return toastEnd(no) }
 

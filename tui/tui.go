@@ -56,6 +56,7 @@ type Options struct {
 	Mode     theme.Mode
 	Charset  theme.Charset
 	Clock    clock.Clock // nil: the machine's
+	Still    bool        // for tests: nothing waits, they send each Beat
 }
 
 // Model is the root.
@@ -75,10 +76,10 @@ type Model struct {
 	toastNo int // of the toast that is shown: an older one's end does not end it
 }
 
-type (
-	beat     time.Time
-	toastEnd int
-)
+// Beat says that time has passed.
+type Beat time.Time
+
+type toastEnd int
 
 // New makes the root. Its commands end with ctx.
 func New(ctx context.Context, o Options) *Model {
@@ -93,6 +94,9 @@ func New(ctx context.Context, o Options) *Model {
 		o.Command = "prismctl"
 	}
 	tasks := task.NewRunner(ctx, o.Clock)
+	if o.Still {
+		tasks = tasks.Still()
+	}
 	m := &Model{opts: o, tasks: tasks, now: tasks.Now(), theme: theme.New(o.Mode)}
 	name, arg, _ := strings.Cut(o.View, " ")
 	f, ok := m.find(name)
@@ -122,7 +126,7 @@ func (m *Model) Init() tea.Cmd {
 
 // wait is the heart beat: everything that depends on the time hangs on it.
 func (m *Model) wait() tea.Cmd {
-	return m.tasks.After(min(m.opts.Refresh, time.Second), func(t time.Time) tea.Msg { return beat(t) })
+	return m.tasks.After(min(m.opts.Refresh, time.Second), func(t time.Time) tea.Msg { return Beat(t) })
 }
 
 // Update takes one message.
@@ -138,7 +142,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			}
 			m.setTheme(theme.New(mode))
 		}
-	case beat:
+	case Beat:
 		m.now = time.Time(msg)
 		return m, tea.Batch(m.top().from(m.page().Beat(m.now)), m.wait())
 	case toast.Msg:
