@@ -3,7 +3,7 @@ package page
 import (
 	"sync/atomic"
 
-	"github.com/prism-data-layer/prism/tui/component/pane"
+	"github.com/prism-data-layer/prism/tui/component/table"
 )
 
 // How many rows a list asks for at first, and at most: a person who has walked
@@ -21,19 +21,19 @@ type Reach struct{ rows atomic.Int64 }
 // Rows is how many to ask for.
 func (r *Reach) Rows() int { return max(int(r.rows.Load()), FirstReach) }
 
-// Follow looks at where the cursor is, and reports whether more is wanted than
-// before.
-func (r *Reach) Follow(p *pane.Pane) bool {
+// Follow looks at where the cursor is, and whether there are more rows, and
+// reports whether to ask for more than before.
+func (r *Reach) Follow(t *table.Model, more bool) bool {
 	was, want := r.Rows(), FirstReach
-	switch t := p.Table; {
+	switch {
 	case t.Filter() != "" || t.Order() != "":
 		want = MostReach
-	case p.More > 0 && t.Left() < FirstReach/4:
+	case more && t.Left() < FirstReach/4:
 		want = was + FirstReach
 	default:
 		want = was
 	}
 	want = min(want, MostReach)
 	r.rows.Store(int64(want))
-	return want > was && p.More > 0
+	return want > was && more
 }

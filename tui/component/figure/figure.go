@@ -115,21 +115,3 @@ func Age(d time.Duration) string {
 	}
 	return fmt.Sprintf("%dd", d/day)
 }
-
-// Bytes is a size in binary units, as prismctl prints it: "1.5 MiB".
-func Bytes(n int64) string {
-	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	switch {
-	case n < 0:
-		return "-" + Bytes(-max(n, -math.MaxInt64))
-	case n < 1024:
-		return fmt.Sprintf("%d B", n)
-	}
-	f := float64(n) / 1024
-	i := 0
-	for f >= 1024 && i < len(units)-1 {
-		f /= 1024
-		i++
-	}
-	return digits(f) + " " + units[i]
-}

@@ -117,7 +117,7 @@ func (m *list) Update(msg tea.Msg) tea.Cmd { return tea.Batch(m.Board.Update(msg
 
 // follow asks for more rows when the cursor comes near their end.
 func (m *list) follow() tea.Cmd {
-	if !m.reach.Follow(m.pane) {
+	if !m.reach.Follow(m.pane.Table, m.pane.More > 0) {
 		return nil
 	}
 	m.Feed().Hurry()
