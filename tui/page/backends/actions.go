@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/tui/component/figure"
 	"github.com/prism-data-layer/prism/tui/component/text"
 	"github.com/prism-data-layer/prism/tui/component/toast"
 	"github.com/prism-data-layer/prism/tui/keys"
@@ -61,7 +62,7 @@ func remove(e page.Env, s Source, b Backend) tea.Cmd {
 	case !b.Added:
 		return toast.Warn("only a backend that was added can be removed")
 	case len(b.Namespaces) > 0:
-		return toast.Warn(fmt.Sprintf("%d namespaces are on it: move or delete them first", len(b.Namespaces)))
+		return toast.Warn("it holds " + figure.Many(len(b.Namespaces), "namespace") + ": move or delete first what is there")
 	}
 	return page.Do(page.Ask{
 		Title: "Remove backend " + text.Clean(b.Name), Verb: "Remove", Name: b.Name,
@@ -80,14 +81,14 @@ func heal(e page.Env, s Source, b Backend) tea.Cmd {
 		lines, ids = append(lines, text.Clean(f.What+" ("+f.Calls+" calls)")), append(ids, f.ID)
 	}
 	return page.Do(page.Ask{
-		Title: fmt.Sprintf("End %d faults of %s", len(ids), text.Clean(b.Name)), Verb: "End them", Name: b.Name, Lines: lines,
+		Title: fmt.Sprintf("End %s of %s", figure.Many(len(ids), "fault"), text.Clean(b.Name)), Verb: "End them", Name: b.Name, Lines: lines,
 		Job: page.Job{Command: e.Line("fault", "remove", ids[0]), Do: func(ctx context.Context, say func(string)) (string, error) {
 			for _, id := range ids {
-				if _, err := s.Run(ctx, []string{"fault", "remove", id, "--yes"}, "", say); err != nil {
+				if _, err := s.Run(ctx, []string{"fault", "remove", id}, "", say); err != nil {
 					return "", err
 				}
 			}
-			return fmt.Sprintf("ended %d faults", len(ids)), nil
+			return "ended " + figure.Many(len(ids), "fault"), nil
 		}},
 	})
 }

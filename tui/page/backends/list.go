@@ -56,7 +56,7 @@ func newList(e page.Env, s Source) *list {
 			table.Column{Title: "ACTIVE", Min: 6, Right: true, Drop: 5},
 			table.Column{Title: "ERRORS", Min: 6, Right: true, Drop: 3},
 			table.Column{Title: "NS", Min: 3, Right: true, Drop: 7},
-			table.Column{Title: "LAST ERROR", Min: 10, Drop: 3},
+			table.Column{Title: "LAST ERROR", Min: 22, Drop: 2},
 		),
 	}}
 	m.Board = page.NewBoard(e, s.Backends, m.take, m.pane)
@@ -137,13 +137,13 @@ func perSecond(before, after int64, elapsed time.Duration) (float64, bool) {
 
 func (m *list) row(b Backend, calls table.Cell, now time.Time) table.Row {
 	health := cell.State(b.Health)
-	if len(b.Faults) > 0 {
-		health.Text += " +fault"
-	}
 	errors := cell.Number(b.Errors)
 	problem := cell.Words(trouble(b))
 	if b.Health == "unhealthy" || b.Health == "degraded" {
 		errors.Role, problem.Role = theme.Bad, theme.Bad
+	} else if len(b.Faults) > 0 {
+		problem = cell.Words("a fault acts: " + b.Faults[0].What)
+		problem.Role = theme.Warn
 	} else if !b.LastFailed.IsZero() && problem.Text != "" {
 		problem = cell.Words(fmt.Sprintf("%s ago: %s", figure.Age(now.Sub(b.LastFailed)), trouble(b)))
 		problem.Role = theme.Faint

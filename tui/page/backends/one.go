@@ -215,7 +215,7 @@ func facts(o *One) []fact.Fact {
 	list := []fact.Fact{
 		fact.State("health", o.Health),
 		{Name: "why", Value: o.Message, Role: theme.Bad},
-		{Name: "breaker", Value: fmt.Sprintf("%s%s, opened %s times", b.Text, since, figure.Count(o.BreakerOpened)), Role: b.Role},
+		{Name: "breaker", Value: fmt.Sprintf("%s%s, opened %s", b.Text, since, figure.Many(o.BreakerOpened, "time")), Role: b.Role},
 		fact.Of("driver", o.Driver),
 		fact.Of("calls", fmt.Sprintf("%s, %s under way", figure.Count(o.Calls), figure.Count(o.InFlight))),
 		fact.Of("refused", fmt.Sprintf("%s by the open breaker, %s because too many were under way", figure.Count(o.RejectedOpen), figure.Count(o.RejectedBusy))),

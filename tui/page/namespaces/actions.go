@@ -64,7 +64,7 @@ func remove(e page.Env, s Source, n Namespace) page.Ask {
 	}
 	lines := []string{holds}
 	if n.Sessions+n.Streams > 0 {
-		lines = append(lines, fmt.Sprintf("It is in use: %d sessions, %d streams. Their calls will fail.", n.Sessions, n.Streams))
+		lines = append(lines, fmt.Sprintf("It is in use: %s, %s. Their calls will fail.", figure.Many(n.Sessions, "session"), figure.Many(n.Streams, "stream")))
 	}
 	return page.Ask{
 		Title: "Delete namespace " + text.Clean(n.Name), Verb: "Delete", Name: n.Name,
@@ -105,7 +105,7 @@ func move(e page.Env, s Source, n Namespace) page.Form {
 			{
 				Name: "to", Label: "To backend", Help: "it is copied while it is used: no call fails", Required: true,
 				Choices: func(ctx context.Context, _ map[string]string) ([]string, error) {
-					all, err := s.Backends(ctx, "", n.Model)
+					all, err := s.Homes(ctx, Wish{Name: n.Name, Model: n.Model, Move: true})
 					return options(all, n.Backend), err
 				},
 			},

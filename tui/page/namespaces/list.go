@@ -51,14 +51,14 @@ func newList(e page.Env, s Source) *list {
 		Empty: []string{"no namespaces yet", "n makes one, and so does: " + e.Line("namespace", "create", "orders")},
 		Table: table.New(
 			table.Column{Title: "NAME", Min: 10, Max: 63},
-			table.Column{Title: "MODEL", Min: 8, Max: 14, Drop: 4},
+			table.Column{Title: "MODEL", Min: 8, Max: 14, Drop: 7},
 			table.Column{Title: "BACKEND", Min: 8, Max: 24, Drop: 5},
 			table.Column{Title: "STATE", Min: 10, Max: 16},
 			table.Column{Title: "OPS/S", Min: 7, Right: true},
 			table.Column{Title: "ERR/S", Min: 6, Right: true, Drop: 2},
 			table.Column{Title: "P50", Min: 6, Right: true, Drop: 6},
 			table.Column{Title: "P99", Min: 6, Right: true, Drop: 1},
-			table.Column{Title: "KEYS", Min: 6, Right: true, Drop: 3},
+			table.Column{Title: "KEYS", Min: 9, Right: true, Drop: 3},
 			table.Column{Title: "SIZE", Min: 7, Right: true, Drop: 3},
 		),
 	}}

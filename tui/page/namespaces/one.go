@@ -246,7 +246,7 @@ func facts(o *One) []fact.Fact {
 			about = "~"
 		}
 		list = append(list, fact.Of("holds", fmt.Sprintf("%s%s keys, %s%s", about, figure.Count(o.Keys), about, figure.Bytes(o.Bytes))),
-			fact.Of("in use by", fmt.Sprintf("%d sessions, %d streams", o.Namespace.Sessions, o.Streams)))
+			fact.Of("in use by", figure.Many(o.Namespace.Sessions, "session")+", "+figure.Many(o.Streams, "stream")))
 		if o.ReceiptsLimit > 0 {
 			list = append(list, fact.Of("receipts", fmt.Sprintf("%s of %s", figure.Count(o.Receipts), figure.Count(o.ReceiptsLimit))))
 		}

@@ -15,9 +15,9 @@ type Source interface {
 	// list's StatsProblem.
 	Namespaces(ctx context.Context, most int) (*List, error)
 	Namespace(ctx context.Context, name string) (*One, error)
-	// Backends are those that there are, and why one of them cannot hold such
-	// a namespace.
-	Backends(ctx context.Context, name, model string) ([]Backend, error)
+	// Homes are the backends that there are, and why one of them cannot hold
+	// the namespace that is wished for.
+	Homes(ctx context.Context, w Wish) ([]Backend, error)
 }
 
 // A List is one look at all namespaces.
@@ -107,8 +107,15 @@ type Failure struct {
 	Took                  time.Duration
 }
 
+// A Wish is a namespace that somebody wants to make, or to move.
+type Wish struct {
+	Name, Model string
+	Move        bool
+}
+
 // A Backend may hold a namespace.
 type Backend struct {
 	Name, Driver, Health, Durability string
-	Cannot                           string // why not; "": it can
+	Cannot                           string   // why not; "": it can
+	Fewer                            []string // what the namespace can now and could not do there
 }

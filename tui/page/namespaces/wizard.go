@@ -30,7 +30,11 @@ func options(all []Backend, without string) []string {
 		case b.Cannot != "":
 			not = append(not, b.Name+"  "+cannot+text.Clean(b.Cannot))
 		default:
-			can = append(can, fmt.Sprintf("%s  %s, %s, %s", b.Name, b.Driver, b.Health, text.Clean(b.Durability)))
+			line := fmt.Sprintf("%s  %s, %s, %s", b.Name, b.Driver, b.Health, text.Clean(b.Durability))
+			if len(b.Fewer) > 0 {
+				line += ", without " + text.Clean(strings.Join(b.Fewer, ", "))
+			}
+			can = append(can, line)
 		}
 	}
 	return append(can, not...)
@@ -76,7 +80,7 @@ func create(e page.Env, s Source, taken []string) page.Form {
 			{
 				Name: "backend", Label: "Backend", Help: "where the data is kept", Value: byGateway,
 				Choices: func(ctx context.Context, v map[string]string) ([]string, error) {
-					all, err := s.Backends(ctx, v["name"], v["model"])
+					all, err := s.Homes(ctx, Wish{Name: v["name"], Model: v["model"]})
 					return append([]string{byGateway}, options(all, "")...), err
 				},
 			},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/tui/component/cell"
+	"github.com/prism-data-layer/prism/tui/component/figure"
 	"github.com/prism-data-layer/prism/tui/component/pane"
 	"github.com/prism-data-layer/prism/tui/component/table"
 	"github.com/prism-data-layer/prism/tui/component/text"
@@ -226,7 +227,7 @@ func terminate(e page.Env, s Source, x Session) page.Ask {
 		"Its calls fail with SESSION_REVOKED until the client brings its credential again.",
 	}
 	if x.Streams > 0 {
-		lines = append(lines, fmt.Sprintf("%d open streams end.", x.Streams))
+		lines = append(lines, figure.Many(x.Streams, "open stream")+" will end.")
 	}
 	return page.Ask{
 		Title: "Terminate session " + text.Clean(x.ID), Verb: "Terminate", Name: x.ID, Lines: lines,
