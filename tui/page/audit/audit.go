@@ -60,9 +60,9 @@ func newModel(e page.Env, s Source) *model {
 	m := &model{source: s, pane: &pane.Pane{Table: table.New(
 		table.Column{Title: "TIME", Min: 19, Max: 19},
 		table.Column{Title: "ACTOR", Min: 10, Max: 40},
-		table.Column{Title: "CALL", Min: 12, Max: 32},
+		table.Column{Title: "CALL", Min: 16, Max: 32},
 		table.Column{Title: "RESOURCE", Min: 8, Max: 40, Drop: 1},
-		table.Column{Title: "RESULT", Min: 9, Max: 28},
+		table.Column{Title: "RESULT", Min: 12, Max: 28},
 		table.Column{Title: "TOOK", Min: 6, Right: true, Drop: 3},
 		table.Column{Title: "FROM", Min: 9, Max: 40, Drop: 2},
 	)}}

@@ -49,14 +49,14 @@ func newList(e page.Env, s Source) *list {
 			table.Column{Title: "NAME", Min: 10, Max: 40},
 			table.Column{Title: "DRIVER", Min: 7, Max: 14, Drop: 6},
 			table.Column{Title: "HEALTH", Min: 11, Max: 14},
-			table.Column{Title: "BREAKER", Min: 9, Max: 12, Drop: 2},
+			table.Column{Title: "BREAKER", Min: 11, Max: 12, Drop: 2},
 			table.Column{Title: "P50", Min: 6, Right: true, Drop: 4},
 			table.Column{Title: "P99", Min: 6, Right: true, Drop: 1},
 			table.Column{Title: "CALLS/S", Min: 7, Right: true, Drop: 3},
 			table.Column{Title: "ACTIVE", Min: 6, Right: true, Drop: 5},
 			table.Column{Title: "ERRORS", Min: 6, Right: true, Drop: 3},
 			table.Column{Title: "NS", Min: 3, Right: true, Drop: 7},
-			table.Column{Title: "LAST ERROR", Min: 22, Drop: 2},
+			table.Column{Title: "LAST ERROR", Min: 20, Drop: 2},
 		),
 	}}
 	m.Board = page.NewBoard(e, s.Backends, m.take, m.pane)

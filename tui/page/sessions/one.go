@@ -77,7 +77,7 @@ func newOne(e page.Env, s Source, id string) *one {
 			table.Column{Title: "SUBJECT", Min: 8, Max: 64, Drop: 2},
 			table.Column{Title: "TOOK", Min: 6, Right: true},
 			table.Column{Title: "BYTES", Min: 7, Right: true, Drop: 4},
-			table.Column{Title: "RESULT", Min: 8, Max: 28},
+			table.Column{Title: "RESULT", Min: 12, Max: 28},
 		)},
 	}
 	m.filter.Store(&CallFilter{})
