@@ -380,3 +380,6 @@ func (m *Model) line(th theme.Theme, r Row, widths []int, selected bool) string 
 	}
 	return strings.TrimRight(b.String(), " ")
 }
+
+// At is the row that the cursor is on, of those that are shown.
+func (m *Model) At() int { return m.cursor }
