@@ -19,6 +19,7 @@ type Split[T any] struct {
 	Value *value.Model
 
 	of    *pane.Pane // whose rows have values
+	at    func(table.Row) (value.Content, bool)
 	load  func(ctx context.Context, row table.Row) (value.Content, error)
 	stamp func(table.Row) string
 
@@ -43,6 +44,9 @@ func NewSplit[T any](b *Board[T], of *pane.Pane, load func(context.Context, tabl
 	return &Split[T]{Board: b, Value: value.New(), of: of, load: load, stamp: stamp}
 }
 
+// At makes f answer values that came with the rows: for those nothing is asked.
+func (s *Split[T]) At(f func(table.Row) (value.Content, bool)) { s.at = f }
+
 // Keys adds those of the value.
 func (s *Split[T]) Keys() keys.Table {
 	t := append(keys.List(), keys.Panes(len(s.Stack.Panes)+1)...)
@@ -60,6 +64,13 @@ func (s *Split[T]) Follow() tea.Cmd {
 	stamp := s.stamp(row)
 	if stamp == s.shown || s.loading {
 		return nil
+	}
+	if s.at != nil {
+		if c, ok := s.at(row); ok {
+			c.ID, s.shown = row.ID, stamp
+			s.Value.Set(c)
+			return nil
+		}
 	}
 	s.loading = true
 	return s.Env.Tasks.Call(loadTime, func(ctx context.Context) tea.Msg {
