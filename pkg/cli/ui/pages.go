@@ -7,9 +7,9 @@ import (
 
 // pages are the pages that there are. Their names can be asked without a source.
 func pages(s *source) []page.Factory {
-	return []page.Factory{
+	return append([]page.Factory{
 		overview.Factory(s),
-	}
+	}, dataPages(s)...)
 }
 
 func pageNames() []string {
