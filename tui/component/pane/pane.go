@@ -15,7 +15,6 @@ import (
 	"github.com/prism-data-layer/prism/tui/component/problem"
 	"github.com/prism-data-layer/prism/tui/component/table"
 	"github.com/prism-data-layer/prism/tui/component/text"
-	"github.com/prism-data-layer/prism/tui/component/toast"
 	"github.com/prism-data-layer/prism/tui/keys"
 	"github.com/prism-data-layer/prism/tui/theme"
 )
@@ -73,7 +72,7 @@ func (s *Stack) Keys() keys.Table {
 	return append(keys.List(), keys.Panes(len(s.Panes))...)
 }
 
-// Do performs an action of Keys and copies; false for any other.
+// Do performs an action of Keys; false for any other.
 func (s *Stack) Do(a keys.Action) bool {
 	switch a {
 	case keys.NextPane:
@@ -262,18 +261,4 @@ func (p *Pane) body(th theme.Theme, width, height int, focused bool) []string {
 		return out[:max(height, 0)]
 	}
 	return append(out, make([]string, height-len(out))...)
-}
-
-// Copy puts the id or the command of the selected row on the clipboard.
-func (s *Stack) Copy(a keys.Action) tea.Cmd {
-	r, ok := s.Focused().Table.Selected()
-	switch {
-	case !ok:
-		return toast.Warn("there is no row to copy")
-	case a == keys.CopyCmd:
-		return toast.Copy(r.Command, fmt.Sprintf("the command: %s", r.Command))
-	}
-	// Clean: what is pasted into a shell must not act.
-	id := text.Clean(r.ID)
-	return toast.Copy(id, id)
 }

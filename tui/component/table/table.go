@@ -35,6 +35,7 @@ type Row struct {
 	ID      string
 	Command string // the prismctl command that shows it
 	Cells   []Cell
+	Labels  map[string]string // what -l filters by
 }
 
 // A Model is a table. The zero Model has no columns.
