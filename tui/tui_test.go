@@ -151,7 +151,7 @@ func TestHelpIsTheTableOfKeys(t *testing.T) {
 	s.Keys("?", "q").Wants("Namespaces")
 	s.Keys("?", "?").Wants("Namespaces")
 	s.Keys("?", "esc").Wants("Namespaces")
-	s.Keys("?", "G", "k", "k").Keys("enter") // the global "q"
+	s.Keys("?", "/", "^", "q", "enter", "enter")
 	if !s.Quit {
 		t.Error("Enter on quit does not quit")
 	}

@@ -11,13 +11,13 @@ import (
 
 // pages are the pages that there are. Their names can be asked without a source.
 func pages(s *source) []page.Factory {
-	return []page.Factory{
+	return append([]page.Factory{
 		overview.Factory(s),
 		namespaces.ListFactory(namespaceSource{s}), namespaces.OneFactory(namespaceSource{s}),
 		backends.ListFactory(backendSource{s}), backends.OneFactory(backendSource{s}),
 		sessions.ListFactory(sessionSource{s}), sessions.OneFactory(sessionSource{s}),
 		audit.Factory(auditSource{s}),
-	}
+	}, dataPages(s)...)
 }
 
 func pageNames() []string {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
@@ -36,7 +37,22 @@ type source struct {
 	client  adminv1.AdminServiceClient
 	link    link // nil: the connection looks after itself
 	address string
-	run     func(ctx context.Context, args []string, in string, say func(string)) (string, error)
+	f       *cli.Factory // for what is asked elsewhere than of the admin API
+
+	once sync.Once // guards the connection to the data API
+	conn grpc.ClientConnInterface
+	err  error
+}
+
+// dataConn is the connection to the data API, made when it is first needed.
+func (s *source) dataConn(ctx context.Context) (grpc.ClientConnInterface, error) {
+	s.once.Do(func() {
+		var t *cli.Target
+		if t, s.err = s.f.Target(); s.err == nil {
+			s.conn, s.err = s.f.Conn(context.WithoutCancel(ctx), t.Data)
+		}
+	})
+	return s.conn, s.err
 }
 
 func newSource(ctx context.Context, f *cli.Factory) (*source, error) {
@@ -48,7 +64,7 @@ func newSource(ctx context.Context, f *cli.Factory) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{client: adminv1.NewAdminServiceClient(conn), address: t.Admin, run: f.Execute}
+	s := &source{client: adminv1.NewAdminServiceClient(conn), address: t.Admin, f: f}
 	s.link, _ = conn.(link)
 	return s, nil
 }
@@ -73,15 +89,17 @@ func (s *source) Overview(ctx context.Context) (*overview.Snapshot, error) {
 
 // reconnect makes a lost connection try again now: gRPC would wait for up to
 // two minutes, and a person looks at the screen.
-func (s *source) reconnect(ctx context.Context) {
-	if s.link == nil || s.link.GetState() != connectivity.TransientFailure {
+func (s *source) reconnect(ctx context.Context) { reconnect(ctx, s.link) }
+
+func reconnect(ctx context.Context, l link) {
+	if l == nil || l.GetState() != connectivity.TransientFailure {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, reconnectTime)
 	defer cancel()
-	s.link.ResetConnectBackoff()
-	for state := connectivity.TransientFailure; state != connectivity.Ready && s.link.WaitForStateChange(ctx, state); {
-		state = s.link.GetState()
+	l.ResetConnectBackoff()
+	for state := connectivity.TransientFailure; state != connectivity.Ready && l.WaitForStateChange(ctx, state); {
+		state = l.GetState()
 	}
 }
 

@@ -1,6 +1,10 @@
 package figure
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
 
 // Bytes is a size: "812 B", "1.2 KiB", "64 MiB".
 func Bytes(n int64) string {
@@ -17,4 +21,17 @@ func Bytes(n int64) string {
 		i++
 	}
 	return digits(f) + " " + units[i]
+}
+
+// Left is how long something has yet: to the second in its last minutes.
+func Left(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", (d+time.Second-1)/time.Second)
+	case d < 10*time.Minute:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return Age(d)
 }

@@ -57,3 +57,10 @@ func (r Runner) After(d time.Duration, f func(time.Time) tea.Msg) tea.Cmd {
 		}
 	}
 }
+
+// Start is a command that runs f off the screen's thread until it is done; what
+// ends it is the function beside it.
+func (r Runner) Start(f func(context.Context) tea.Msg) (tea.Cmd, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	return func() tea.Msg { defer cancel(); return f(ctx) }, cancel
+}
