@@ -52,6 +52,7 @@ func (p *Pane) Tally(counts map[string]int) {
 type Stack struct {
 	Panes []*Pane
 	Focus int
+	Away  bool // the focus is on a part of the page that is no pane
 
 	tops []int // of the panes in the last View; -1: not drawn
 	rows []int
@@ -124,8 +125,8 @@ func (s *Stack) View(th theme.Theme, width, height int) []string {
 			continue
 		}
 		s.tops[i] = len(out)
-		out = append(out, Rule(th, s.title(i), p.role(), width, i == s.Focus))
-		out = append(out, p.body(th, width, heights[i]-1, i == s.Focus)...)
+		out = append(out, Rule(th, s.title(i), p.role(), width, i == s.Focus && !s.Away))
+		out = append(out, p.body(th, width, heights[i]-1, i == s.Focus && !s.Away)...)
 	}
 	return out
 }
