@@ -19,6 +19,7 @@ trap finish EXIT
 pictures=$work/pictures
 (cd "$root" && HOME=$was go build -o "$pictures" ./test/pictures)
 cd "$work"
+mkdir -p state/prism && echo "{\"seen\":true}" >state/prism/ui.json # no hint for a first start
 "$ctl" dev up --detach --auto-ports >/dev/null
 
 for i in $(seq 1 40); do
@@ -27,6 +28,6 @@ done
 "$ctl" queue create mail -q >/dev/null || true
 for i in 1 2 3 4 5; do "$ctl" queue publish mail "{\"to\":\"ann $i\"}" -q >/dev/null; done
 
-"$ctl" loadtest run --rate 400 --duration 5m >/dev/null 2>&1 &
+"$ctl" loadtest run kv --keys 2000 --rate 400 --duration 10m >/dev/null 2>&1 &
 load=$!
 "$pictures" -prismctl "$ctl" -out "$root/docs/screens" "$@"
