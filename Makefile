@@ -15,7 +15,7 @@ export TOOLS VERSION
 TARGETS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 FUZZTIME ?= 30s
 
-.PHONY: help build dev test test-faults test-containers containers fuzz lint format generate matrix cover bench pictures release cross tools clean
+.PHONY: help build dev day mutants test test-faults test-containers containers fuzz lint format generate matrix cover bench pictures release cross tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,13 @@ test-containers: ## the tests on containers, on the engine that answers or one o
 
 containers: ## build prism-compose, with which prismctl dev runs stacks in containers, and put it where it is found
 	tools/compose.sh
+
+day: build ## drive a working day in a terminal (tmux) and keep what it shows in docs/day
+	PRISM_TEST_BIN=$(CURDIR)/bin go test -count=1 ./test/e2e -run '^TestAWorkingDay$$' -day $(CURDIR)/docs/day
+
+SEED ?= 6
+mutants: ## break twenty lines of docs/interface.md, drawn by SEED, and see that their tests are red (a quarter of an hour)
+	go run ./test/mutants -seed $(SEED) -n 20 -write docs/interface.md
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	tools/fuzz.sh $(FUZZTIME)

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -188,7 +189,7 @@ func TestADryRunShowsTheDifference(t *testing.T) {
 
 func TestHelpShowsPlaceholdersAndDefaults(t *testing.T) {
 	out := clitest.Offline(t).OK("audit", "list", "--help")
-	for _, want := range []string{"--actor PRINCIPAL", "(default all)", "--limit N", "(default 100; 0: all)", "--no-headers", "(default off)"} {
+	for _, want := range []string{"--actor PRINCIPAL", "(default all)", "--limit N", "(default 100)", "--no-headers", "(default off)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
@@ -229,5 +230,41 @@ func TestAFlagThatCannotBeIsAUsageError(t *testing.T) {
 	r := clitest.Offline(t)
 	for _, args := range [][]string{{"-n", "Not A Name"}, {"--color", "pink"}, {"--timeout", "-1s"}, {"--timeout", "x"}, {"-v=x"}, {"--limit", "x"}, {"--no-headers=x"}, {"--nosuch"}} {
 		r.Want(2, []string{"error: "}, append([]string{"namespace", "list"}, args...)...)
+	}
+}
+
+func TestAnErrorOfTheGatewayLeadsToItsTrace(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	got := r.Want(3, []string{"  trace: TRACE request r-test"}, "kv", "get", "absent")
+	if strings.Contains(got.ErrOut, "open: ") {
+		t.Errorf("a link to nowhere:\n%s", got.ErrOut)
+	}
+	r.Env["PRISM_TRACE_URL"] = "http://localhost:8080/trace/{trace}"
+	r.Want(3, []string{" open: http://localhost:8080/trace/TRACE\n"}, "kv", "get", "absent")
+	r.TTY = true
+	r.Want(3, []string{" open: \x1b]8;;http://localhost:8080/trace/TRACE\x1b\\http://localhost:8080/trace/TRACE\x1b]8;;\x1b\\\n"}, "kv", "get", "absent")
+	r.Env["NO_COLOR"] = "1"
+	if got := r.Run("kv", "get", "absent"); strings.Contains(got.ErrOut, "\x1b") {
+		t.Errorf("a link where none may be: %q", got.ErrOut)
+	}
+}
+
+func TestEveryListTakesAllOfIt(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	for i := range 150 {
+		r.Gateway.Put("kv", fmt.Sprintf("key-%03d", i), "v")
+	}
+	if got := r.Run("kv", "scan", "-o", "name"); strings.Count(got.Out, "\n") != 100 || got.ErrOut != "the first 100; --all, or --limit N, shows more\n" {
+		t.Errorf("%d keys, %q", strings.Count(got.Out, "\n"), got.ErrOut)
+	}
+	for _, args := range [][]string{{"--all"}, {"--limit", "0"}, {"--all", "--limit", "3"}} {
+		if got := r.Run(append([]string{"kv", "scan", "-o", "name"}, args...)...); strings.Count(got.Out, "\n") != 150 || got.ErrOut != "" {
+			t.Errorf("%v: %d keys, %q", args, strings.Count(got.Out, "\n"), got.ErrOut)
+		}
+	}
+	if got := r.Run("namespace", "list", "--all", "--limit", "1", "-q"); got.Out != "kv\nscratch\n" {
+		t.Errorf("got %q", got.Out)
 	}
 }

@@ -158,10 +158,11 @@ func (f *Factory) traceText(e *prism.Error) string {
 	if e.RequestID != "" {
 		parts = append(parts, "request "+e.RequestID)
 	}
+	text := iostreams.Escape(strings.Join(parts, " "))
 	if link := f.TraceLink(e.TraceID); link != "" {
-		parts = append(parts, "open: "+link)
+		text += " open: " + f.IO.Link(iostreams.Err, link, link)
 	}
-	return iostreams.Escape(strings.Join(parts, " "))
+	return text
 }
 
 // causeOf is the quota that was met and the nearest causes that say something

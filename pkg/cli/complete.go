@@ -20,8 +20,18 @@ const completeAtMost = 200
 type Candidate struct{ Name, Note string }
 
 // Complete makes a completion of one argument from live names. It is silent
-// when they cannot be had in half a second.
+// when they cannot be had in half a second, and asks at most once in five.
 func Complete(f *Factory, names func(context.Context) ([]Candidate, error)) cobra.CompletionFunc {
+	f.completions++ // the same number in every run of one program
+	kept := remembered{f: f, number: f.completions}
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		return complete(f, func(ctx context.Context) ([]Candidate, error) {
+			return kept.names(ctx, cmd, names)
+		})(cmd, args, word)
+	}
+}
+
+func complete(f *Factory, names func(context.Context) ([]Candidate, error)) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 || f.Apply(true) != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -122,7 +132,7 @@ func CompleteKeys(f *Factory) cobra.CompletionFunc {
 
 // CompleteContexts completes to the contexts that can be used here.
 func CompleteContexts(f *Factory) cobra.CompletionFunc {
-	return Complete(f, func(context.Context) ([]Candidate, error) {
+	return complete(f, func(context.Context) ([]Candidate, error) {
 		u, err := f.User()
 		if err != nil {
 			return nil, err

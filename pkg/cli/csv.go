@@ -11,12 +11,13 @@ import (
 // csvWriter writes every field of a kind, raw, with JSON names on top. An object
 // whose members are columns is left out.
 type csvWriter struct {
-	w    *csv.Writer
-	safe func(string) string
+	w      *csv.Writer
+	safe   func(string) string
+	fields []string
 }
 
 func newCSV(w io.Writer, safe func(string) string) *csvWriter {
-	return &csvWriter{csv.NewWriter(w), safe}
+	return &csvWriter{w: csv.NewWriter(w), safe: safe}
 }
 
 func (c *csvWriter) header(cols []Column) {
@@ -30,15 +31,17 @@ func (c *csvWriter) header(cols []Column) {
 }
 
 func (c *csvWriter) row(cols []Column, cells []any) error {
-	row := make([]string, 0, len(cells))
+	row := c.fields[:0]
 	for i, v := range cells {
 		if !inParts(cols, cols[i]) {
 			row = append(row, c.safe(flat(machine(cols[i].Type, v))))
 		}
 	}
-	if err := c.w.Write(row); err != nil {
-		return err
-	}
+	c.fields = row
+	return c.w.Write(row)
+}
+
+func (c *csvWriter) flush() error {
 	c.w.Flush()
 	return c.w.Error()
 }

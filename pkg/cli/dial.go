@@ -128,6 +128,9 @@ func (w *watcher) unary(ctx context.Context, method string, req, reply any, cc *
 	bounded, cancel := context.WithTimeout(w.context(spanned), w.f.Globals.Timeout)
 	defer cancel()
 	var header, trailer metadata.MD
+	if w.f.patient && w.f.IO.Animated() {
+		defer w.f.IO.StartProgress("waiting for the gateway at " + w.address).Stop()
+	}
 	start := w.f.Clock.Now()
 	err := invoke(bounded, method, req, reply, cc, append(opts, grpc.Header(&header), grpc.Trailer(&trailer))...)
 	e := w.explain(ctx, err)
@@ -212,6 +215,10 @@ func (w *watcher) explain(ctx context.Context, err error) *prism.Error {
 		if e.RequestID == "" { // not the gateway's words: the transport's
 			out := prism.New(prism.ReasonUnavailable, "cannot reach the gateway at %s%s", w.address, w.contextName())
 			return out.WithMeta(metaAddress, w.address).WithCause(errors.New(transportCause(e.Message)))
+		}
+	case prism.ReasonUnimplemented:
+		if e.RequestID == "" { // nor one of a gateway that knows the call
+			return prism.New(e.Reason, "the gateway at %s does not know this call: it is of another version; prismctl version compares them", w.address)
 		}
 	case prism.ReasonDeadlineExceeded:
 		if e.RequestID == "" {

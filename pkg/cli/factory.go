@@ -57,7 +57,10 @@ type Factory struct {
 
 	traceID func() string // one for all calls of a command
 	kinds   []KindInfo
-	closer  []io.Closer
+
+	completions int  // how many were made
+	patient     bool // a person sees nothing until the command's calls are answered
+	closer      []io.Closer
 }
 
 // Globals are the values of the global flags.
@@ -74,6 +77,7 @@ type Globals struct {
 	Output  string
 	Quiet   bool
 	UTC     bool
+	Times   string // --time-format
 	Verbose int
 	Debug   bool
 

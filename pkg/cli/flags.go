@@ -23,6 +23,25 @@ func SetDefault(cmd *cobra.Command, flag, text string) {
 	}
 }
 
+// Deprecate keeps a flag working until a release, out of help, with a warning
+// that names what to use.
+func Deprecate(cmd *cobra.Command, flag, use, until string) {
+	if f := cmd.Flags().Lookup(flag); f != nil {
+		f.Hidden, f.Deprecated = true, "use "+use+"; it goes in "+until
+	}
+}
+
+// WarnDeprecated says once, on ErrOut, of each deprecated flag that was given
+// what to use instead.
+func WarnDeprecated(f *Factory, cmd *cobra.Command) {
+	p := f.IO.Palette(iostreams.Err)
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if flag.Deprecated != "" {
+			fmt.Fprintf(f.IO.ErrOut, "%s --%s is deprecated: %s\n", p.Warn("warning:"), flag.Name, flag.Deprecated)
+		}
+	})
+}
+
 func describeDefault(f *pflag.Flag, text string) {
 	if f.Annotations == nil {
 		f.Annotations = map[string][]string{}
@@ -94,7 +113,8 @@ func AddGlobals(root *cobra.Command, g *Globals) {
 	p.StringVar(&g.Config, "config", g.Config, "read this `FILE` instead of your own configuration")
 	p.StringVarP(&g.Output, "output", "o", g.Output, "print as `FORMAT`: "+strings.Join(Formats(), ", "))
 	p.BoolVarP(&g.Quiet, "quiet", "q", g.Quiet, "print names only")
-	p.BoolVar(&g.UTC, "utc", g.UTC, "show times as they are, in UTC, instead of how long ago")
+	p.BoolVar(&g.UTC, "utc", g.UTC, "show times in tables in UTC, as --time-format utc")
+	p.StringVar(&g.Times, "time-format", g.Times, "show times in tables as `FORMAT`: "+strings.Join(timeFormats(), ", "))
 	p.StringVar(&g.Color, "color", g.Color, "colour: `WHEN` is auto, always or never")
 	p.BoolVar(&g.NoInput, "no-input", g.NoInput, "never ask; fail and name the flag instead")
 	p.BoolVar(&g.NoPager, "no-pager", g.NoPager, "never start a pager")
@@ -102,18 +122,19 @@ func AddGlobals(root *cobra.Command, g *Globals) {
 	p.CountVarP(&g.Verbose, "verbose", "v", "say more on errors; -vv says all")
 	p.BoolVar(&g.Debug, "debug", g.Debug, "show each call to the gateway: method, code, latency, trace")
 	for flag, text := range map[string]string{
-		"context":    "PRISM_CONTEXT, or the one in use",
-		"namespace":  "the context's",
-		"data":       "the context's, or 127.0.0.1:8980",
-		"admin":      "the context's, or 127.0.0.1:8981",
-		"insecure":   "off, but on loopback",
-		"ca":         "the system's",
-		"token-file": "the context's",
-		"config":     "config.yaml in your configuration folder",
-		"timeout":    "30s",
-		"output":     "table",
-		"color":      "auto",
-		"verbose":    "off",
+		"context":     "PRISM_CONTEXT, or the one in use",
+		"namespace":   "the context's",
+		"data":        "the context's, or 127.0.0.1:8980",
+		"admin":       "the context's, or 127.0.0.1:8981",
+		"insecure":    "off, but on loopback",
+		"ca":          "the system's",
+		"token-file":  "the context's",
+		"config":      "config.yaml in your configuration folder",
+		"timeout":     "30s",
+		"output":      "table",
+		"color":       "auto",
+		"time-format": TimesRelative,
+		"verbose":     "off",
 	} {
 		describeDefault(p.Lookup(flag), text)
 	}

@@ -80,10 +80,14 @@ func (k Kind[T]) Object(v T) Object {
 
 func (k Kind[T]) cells(v T) []any {
 	cells := make([]any, len(k.Fields))
-	for i, f := range k.Fields {
-		cells[i] = f.get(v)
-	}
+	k.fill(cells, v)
 	return cells
+}
+
+func (k Kind[T]) fill(cells []any, v T) {
+	for i := range k.Fields {
+		cells[i] = k.Fields[i].get(v)
+	}
 }
 
 func objectOf(info KindInfo, cells []any) Object {
@@ -230,7 +234,7 @@ func machine(t Type, v any) any {
 // A style is how cells are shown to people.
 type style struct {
 	now     time.Time
-	utc     bool
+	times   string // one of timeFormats
 	palette iostreams.Palette
 	symbols iostreams.Symbols
 	glyphs  bool // states carry a glyph
@@ -302,8 +306,13 @@ func (st style) cell(c Column, v any) string {
 }
 
 func (st style) time(t time.Time) string {
-	if st.utc {
+	switch st.times {
+	case TimesUTC:
 		return t.UTC().Format(time.RFC3339)
+	case TimesLocal:
+		return t.Local().Format(time.RFC3339)
+	case TimesUnix:
+		return strconv.FormatInt(t.Unix(), 10)
 	}
 	return Relative(t, st.now)
 }

@@ -36,14 +36,14 @@ func Formats() []string {
 // An Output prints what a command found, in the format that was asked for.
 type Output struct {
 	IO    *iostreams.IOStreams
-	Limit int  // --limit; 0: all that is paged by default
-	All   bool // --all
+	Limit int // --limit, 0 with --all
 
 	globals   *Globals
 	kind      KindInfo
 	fields    string // --json
 	jq        string
 	noHeaders bool
+	all       bool
 	sortBy    string
 
 	format, expr string
@@ -73,6 +73,7 @@ func AddOutput(f *Factory, cmd *cobra.Command, kind KindInfo) *Output {
 		if err := o.Check(); err != nil {
 			return err
 		}
+		f.patient = true
 		if before != nil {
 			return before(c, args)
 		}
@@ -88,6 +89,7 @@ func AddListOutput(f *Factory, cmd *cobra.Command, kind KindInfo) *Output {
 	flags.BoolVar(&o.noHeaders, "no-headers", false, "leave out the line of column names")
 	flags.StringVar(&o.sortBy, "sort-by", "", "sort by this `FIELD`; -FIELD for the reverse")
 	flags.IntVar(&o.Limit, "limit", 0, "print at most `N`")
+	flags.BoolVar(&o.all, "all", false, "all there are, whatever --limit says")
 	SetDefault(cmd, "sort-by", "the gateway's order")
 	SetDefault(cmd, "limit", "0: all")
 	cmd.Annotations[annotationList] = "true"
@@ -127,6 +129,9 @@ func (o *Output) Check() error {
 	o.format, o.expr = format, expr
 	if err := o.checkFields(); err != nil {
 		return err
+	}
+	if o.all {
+		o.Limit = 0
 	}
 	if o.Limit < 0 {
 		return Usage("pass 0 for all, or a positive number", "--limit must not be negative")
@@ -230,7 +235,7 @@ func (o *Output) object(info KindInfo, cells []any) Object {
 
 func (o *Output) style() style {
 	return style{
-		now: o.IO.Now(), utc: o.globals.UTC,
+		now: o.IO.Now(), times: o.globals.times(),
 		palette: o.IO.Palette(iostreams.Out), symbols: o.IO.Symbols(), glyphs: o.IO.IsTTY(iostreams.Out),
 	}
 }
@@ -275,6 +280,7 @@ func (o *Output) one(info KindInfo, cells []any) error {
 		w := newCSV(&b, o.safe)
 		w.header(info.Columns)
 		w.row(info.Columns, cells)
+		w.flush()
 	default:
 		if err := o.render(&b, o.object(info, cells)); err != nil {
 			return err

@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
+
+	"github.com/prism-data-layer/prism/pkg/iostreams"
 )
 
 // pageSize is how many are asked for at once.
@@ -33,6 +36,59 @@ func Pages(ctx context.Context, limit int, get func(ctx context.Context, cursor 
 	}
 }
 
+// laterPage is how many are asked for at once when a reader has taken a first
+// page: whoever wants so many wants them soon.
+const laterPage = 4000
+
+// A Page is what one call brought: how many, and where the next one begins.
+type Page[T any] struct {
+	Items []T
+	Next  string
+}
+
+// PagesAhead is Pages for long lists: the next page is asked for while one is
+// shown.
+func PagesAhead[T any](ctx context.Context, limit int, get func(ctx context.Context, cursor string, size int32) (Page[T], error), show func([]T) error) (more string, err error) {
+	type answer struct {
+		page Page[T]
+		err  error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ask := func(cursor string, size int) <-chan answer {
+		if limit > 0 {
+			size = min(size, limit)
+		}
+		c := make(chan answer, 1)
+		go func() {
+			page, err := get(ctx, cursor, int32(size))
+			c <- answer{page, err}
+		}()
+		return c
+	}
+	counted := limit > 0
+	for coming := ask("", pageSize); ; {
+		got := <-coming
+		if got.err != nil {
+			return "", got.err
+		}
+		limit -= len(got.page.Items)
+		last := got.page.Next == "" || counted && limit <= 0
+		if !last {
+			coming = ask(got.page.Next, laterPage)
+		}
+		if err := show(got.page.Items); err != nil {
+			return "", err
+		}
+		if last {
+			return got.page.Next, nil
+		}
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
 // Fetch is how many a command must ask for to print what --limit leaves: all,
 // where they are sorted here.
 func (o *Output) Fetch() int {
@@ -43,17 +99,22 @@ func (o *Output) Fetch() int {
 }
 
 // MoreHint says on ErrOut that a list was cut short, and how to see the rest.
-func (o *Output) MoreHint(more string, shown int, flag string) {
+func (o *Output) MoreHint(more string, shown int) {
 	if more != "" && !o.globals.Quiet && o.live == nil {
-		fmt.Fprintf(o.IO.ErrOut, "the first %d; %s shows more\n", shown, flag)
+		fmt.Fprintf(o.IO.ErrOut, "the first %d; --all, or --limit N, shows more\n", shown)
 	}
 }
 
 // Note says on ErrOut what was done or could be done next; --quiet silences it.
 func (o *Output) Note(format string, args ...any) {
 	if !o.globals.Quiet {
-		fmt.Fprintf(o.IO.ErrOut, format+"\n", args...)
+		fmt.Fprintln(o.IO.ErrOut, said(fmt.Sprintf(format, args...)))
 	}
+}
+
+// said is a sentence in which names of others may stand.
+func said(sentence string) string {
+	return strings.ReplaceAll(iostreams.EscapeLines(sentence), "\t", `\t`)
 }
 
 // PrintChanged prints the result of a change: the object for programs, its
@@ -62,7 +123,7 @@ func PrintChanged[T any](o *Output, k Kind[T], v T, sentence, next string) error
 	if o.Machine() || o.Quiet() {
 		return PrintOne(o, k, v)
 	}
-	if _, err := fmt.Fprintln(o.IO.Out, sentence); err != nil {
+	if _, err := fmt.Fprintln(o.IO.Out, said(sentence)); err != nil {
 		return err
 	}
 	if next != "" {

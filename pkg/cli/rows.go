@@ -12,18 +12,28 @@ import (
 
 // A List prints things as they come, where the format allows it.
 type List[T any] struct {
-	kind Kind[T]
-	rows *rows
+	kind  Kind[T]
+	rows  *rows
+	cells []any
 }
 
 // NewList starts a list. empty is the hint for when nothing comes: why there
 // is nothing, and what to type.
 func NewList[T any](o *Output, k Kind[T], empty string) *List[T] {
-	return &List[T]{k, newRows(o, k.Info(), empty)}
+	return &List[T]{kind: k, rows: newRows(o, k.Info(), empty)}
 }
 
 // Add prints v, now or at Close. An error means that the reader has gone.
-func (l *List[T]) Add(v T) error { return l.rows.add(l.kind.cells(v)) }
+func (l *List[T]) Add(v T) error {
+	if l.rows.whole() {
+		return l.rows.add(l.kind.cells(v))
+	}
+	if l.cells == nil {
+		l.cells = make([]any, len(l.kind.Fields))
+	}
+	l.kind.fill(l.cells, v) // they are text before the next comes
+	return l.rows.add(l.cells)
+}
 
 // Flush prints what is gathered, for lists that never end.
 func (l *List[T]) Flush() error { return l.rows.flush() }
@@ -48,6 +58,8 @@ type rows struct {
 	csv   *csvWriter
 	held  [][]any // cells, where all must be known before any is printed
 	count int
+
+	text bytes.Buffer // of one row
 
 	printed int // with --watch: all that were appended
 }
@@ -115,7 +127,8 @@ func (r *rows) emit(cells []any, n int) error {
 		}
 		return r.csv.row(r.info.Columns, cells)
 	}
-	var b bytes.Buffer
+	b := &r.text
+	b.Reset()
 	obj := r.o.object(r.info, cells)
 	switch r.o.format {
 	case FormatJSON:
@@ -124,12 +137,12 @@ func (r *rows) emit(cells []any, n int) error {
 			b.Reset()
 			b.WriteString("[\n  ")
 		}
-		writeJSON(&b, obj, "  ", "  ")
+		writeJSON(b, obj, "  ", "  ")
 	case FormatJSONL:
-		writeJSON(&b, obj, "", "")
+		writeJSON(b, obj, "", "")
 		b.WriteByte('\n')
 	case FormatYAML:
-		writeYAML(&b, []any{obj}, 0)
+		writeYAML(b, []any{obj}, 0)
 	}
 	_, err := r.out.Write(b.Bytes())
 	return err
@@ -139,10 +152,13 @@ func (r *rows) tabulate(cells []any) {
 	if len(r.table.rows) == 0 {
 		r.st.now = r.o.IO.Now() // a list may go on for hours
 	}
-	row := make([]cell, len(r.cols))
+	row := r.table.next()
 	for i, at := range r.cols {
 		t, v := r.info.Columns[at].Type, cells[at]
-		row[i] = cell{r.st.cell(r.info.Columns[at], v), func(s string) string { return r.st.paint(t, v, s) }}
+		row[i] = cell{text: r.st.cell(r.info.Columns[at], v)}
+		if t == TypeState {
+			row[i].paint = func(s string) string { return r.st.paint(t, v, s) }
+		}
 	}
 	r.table.add(row)
 }
@@ -152,6 +168,11 @@ func (r *rows) flush() error {
 		var b strings.Builder
 		r.table.flush(&b, r.o.IO.Width(), r.st.symbols.Ellipsis, r.st.palette)
 		r.out.WriteString(b.String())
+	}
+	if r.csv != nil {
+		if err := r.csv.flush(); err != nil {
+			return err
+		}
 	}
 	return r.out.Flush()
 }

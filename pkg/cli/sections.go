@@ -33,7 +33,7 @@ func describe(b *bytes.Buffer, st style, info KindInfo, cells []any, columns int
 			nested(b, v, "  ")
 		default:
 			text := st.human(c.Type, v)
-			if c.Type == TypeTime && !st.utc {
+			if c.Type == TypeTime && st.times == TimesRelative {
 				text += st.palette.Faint("  " + flat(machine(c.Type, v)))
 			}
 			fmt.Fprintf(b, "%s%s%s\n", st.palette.Bold(head), pad, st.paint(c.Type, v, text))

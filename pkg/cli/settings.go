@@ -153,6 +153,9 @@ func (f *Factory) Apply(readFiles bool) error {
 	if err != nil {
 		return err
 	}
+	if err := f.Globals.checkTimes(); err != nil {
+		return err
+	}
 	f.IO.SetColor(mode)
 	f.IO.SetNoInput(f.Globals.NoInput)
 	f.IO.SetNoPager(f.Globals.NoPager)

@@ -27,6 +27,7 @@ type table struct {
 	numeric []bool
 	widths  []int // the widest cell so far
 	rows    [][]cell
+	room    []cell // for flushRows rows; used again after a flush
 	written bool
 }
 
@@ -50,6 +51,18 @@ func newTable(cols []Column, showHeader bool) *table {
 	return t
 }
 
+// next is room for a row.
+func (t *table) next() []cell {
+	n, at := len(t.widths), len(t.rows)*len(t.widths)
+	if at >= flushRows*n {
+		return make([]cell, n)
+	}
+	if t.room == nil {
+		t.room = make([]cell, flushRows*n)
+	}
+	return t.room[at : at+n : at+n]
+}
+
 func (t *table) add(row []cell) {
 	for i, c := range row {
 		t.widths[i] = max(t.widths[i], displaywidth.String(c.text))
@@ -63,6 +76,7 @@ func (t *table) flush(b *strings.Builder, width int, ellipsis string, header ios
 		return
 	}
 	widths, cut := fit(t.widths, width, displaywidth.String(ellipsis))
+	b.Grow(len(t.rows) * (rowWidth(widths) + 1))
 	line := func(row []cell) {
 		row = row[:len(widths)]
 		for i, c := range row {
@@ -81,11 +95,13 @@ func (t *table) flush(b *strings.Builder, width int, ellipsis string, header ios
 			case pad <= 0:
 				b.WriteString(text)
 			case t.numeric[i]:
-				b.WriteString(strings.Repeat(" ", pad) + text)
+				blank(b, pad)
+				b.WriteString(text)
 			case i == len(row)-1:
 				b.WriteString(text)
 			default:
-				b.WriteString(text + strings.Repeat(" ", pad))
+				b.WriteString(text)
+				blank(b, pad)
 			}
 		}
 		b.WriteByte('\n')
@@ -106,6 +122,14 @@ func (t *table) flush(b *strings.Builder, width int, ellipsis string, header ios
 		line(r)
 	}
 	t.rows, t.written = t.rows[:0], true
+}
+
+func blank(b *strings.Builder, n int) {
+	const blanks = "                                "
+	for ; n > len(blanks); n -= len(blanks) {
+		b.WriteString(blanks)
+	}
+	b.WriteString(blanks[:n])
 }
 
 // fit narrows columns until a row has room. What has none even then is left

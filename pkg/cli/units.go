@@ -67,7 +67,7 @@ func Size(n int64) string {
 	case n < 0:
 		return "-" + Size(-n)
 	case n < 1024:
-		return fmt.Sprintf("%d B", n)
+		return strconv.FormatInt(n, 10) + " B"
 	}
 	f := float64(n)
 	i := -1

@@ -49,7 +49,7 @@ func AddWatch(f *Factory, cmd *cobra.Command, o *Output) {
 		if err != nil {
 			return err
 		}
-		o.live = l
+		o.live, f.patient = l, false // it draws itself
 		return l.run(c.Context(), func() error { return once(c, args) })
 	}
 }

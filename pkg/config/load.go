@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -46,6 +47,9 @@ type Header struct {
 func ReadFile(path string) ([]byte, error) {
 	info, err := os.Stat(path) // before opening: a pipe would block
 	switch {
+	case errors.Is(err, syscall.ENOTDIR): // a home of /dev/null is none
+		err = &fs.PathError{Op: "stat", Path: path, Err: fs.ErrNotExist}
+		fallthrough
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, prism.New(prism.ReasonInvalidConfig, "the configuration file %s is not there", filepath.Base(path)).WithCause(err)
 	case err != nil:

@@ -52,9 +52,14 @@ func (s *IOStreams) ColorEnabled(which Stream) bool {
 
 func isOn(v string) bool { return v != "" && v != "0" && !strings.EqualFold(v, "false") }
 
-// Hyperlinks reports whether OSC 8 links may be written to the stream.
-func (s *IOStreams) Hyperlinks(which Stream) bool {
-	return s.tty[which] && s.ColorEnabled(which)
+// Link is text that leads to url (OSC 8) where the stream is a terminal that is
+// neither dumb nor without colour, and text elsewhere. Both are escaped.
+func (s *IOStreams) Link(which Stream, text, url string) string {
+	text, url = Escape(text), Escape(url)
+	if !s.tty[which] || !s.ColorEnabled(which) || s.Env("NO_COLOR") != "" || s.Env("TERM") == "dumb" {
+		return text
+	}
+	return "\x1b]8;;" + url + "\x1b\\" + text + "\x1b]8;;\x1b\\"
 }
 
 // A Palette colours words with the terminal's own 16 colours, whose contrast

@@ -56,9 +56,6 @@ func TestColourIsDecidedForEachStream(t *testing.T) {
 	if s.Palette(iostreams.Out).Bad("x") != "x" || s.Palette(iostreams.Err).Bad("x") != "\x1b[31mx\x1b[0m" {
 		t.Error("the palettes do not follow")
 	}
-	if s.Hyperlinks(iostreams.Out) || !s.Hyperlinks(iostreams.Err) {
-		t.Error("links are for terminals")
-	}
 	p := s.Palette(iostreams.Err)
 	for _, paint := range []func(string) string{p.Good, p.Warn, p.Accent, p.Bold, p.Faint} {
 		if got := paint("x"); !strings.HasPrefix(got, "\x1b[") || !strings.HasSuffix(got, "x\x1b[0m") {

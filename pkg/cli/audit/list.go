@@ -48,7 +48,7 @@ func newList(f *cli.Factory, run func(context.Context, *listOptions) error) *cob
 	}
 	cli.SetDefault(cmd, "since", "the beginning")
 	cli.SetDefault(cmd, "until", "now")
-	cli.SetDefault(cmd, "limit", "100; 0: all")
+	cli.SetDefault(cmd, "limit", "100")
 	_ = flags.Lookup("limit").Value.Set("100")
 	return cmd
 }
@@ -86,7 +86,7 @@ func runList(ctx context.Context, o *listOptions) error {
 	if err := list.Close(); err != nil {
 		return err
 	}
-	o.Out.MoreHint(more, list.Len(), "--limit N, or --limit 0")
+	o.Out.MoreHint(more, list.Len())
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -37,6 +38,8 @@ type Gateway struct {
 
 	// Fail, if set, is asked before every call.
 	Fail func(method string, md metadata.MD) error
+	// Rewrite, if set, may change each message that is sent; it gets a copy.
+	Rewrite func(proto.Message)
 	// Watch, if set, answers watches.
 	OnWatch func(*keyvaluev1.WatchRequest, grpc.ServerStreamingServer[keyvaluev1.WatchResponse]) error
 
@@ -218,14 +221,31 @@ func (g *Gateway) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 		return nil, failed(err)
 	}
 	r, err := handle(ctx, req)
-	return r, failed(err)
+	return g.rewritten(r), failed(err)
 }
+
+func (g *Gateway) rewritten(m any) any {
+	if p, ok := m.(proto.Message); ok && g.Rewrite != nil && p.ProtoReflect().IsValid() {
+		p = proto.Clone(p)
+		g.Rewrite(p)
+		return p
+	}
+	return m
+}
+
+// A rewriter is a stream whose messages are rewritten.
+type rewriter struct {
+	grpc.ServerStream
+	g *Gateway
+}
+
+func (s rewriter) SendMsg(m any) error { return s.ServerStream.SendMsg(s.g.rewritten(m)) }
 
 func (g *Gateway) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	if err := g.before(s.Context(), info.FullMethod); err != nil {
 		return failed(err)
 	}
-	return handle(srv, s)
+	return handle(srv, rewriter{s, g})
 }
 
 func (g *Gateway) find(name string) (*adminv1.Namespace, error) {

@@ -1,12 +1,19 @@
 package completion_test
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/metadata"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/clitest"
+	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
 )
 
 func TestEveryShellGetsAScript(t *testing.T) {
@@ -88,5 +95,63 @@ func TestCommandsAndKindsComplete(t *testing.T) {
 		if out := r.OK(c.args...); !strings.Contains(out, c.want) {
 			t.Errorf("%q gave %q, want %q in it", c.args, out, c.want)
 		}
+	}
+}
+
+// A shell that asks again is told what it was told, for five seconds.
+func TestNamesAreAskedForOnceInFiveSeconds(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	now := iostreams.TestTime()
+	r.Prepare = func(f *cli.Factory) { f.Clock = clock.NewFake(now) }
+	tab := func(want string, calls int, args ...string) {
+		t.Helper()
+		if out := r.OK(append([]string{"__complete"}, args...)...); !strings.HasPrefix(out, want) {
+			t.Errorf("%q: got %q, want %q", args, out, want)
+		}
+		if got := len(r.Gateway.Calls()); got != calls {
+			t.Errorf("%q: %d calls, want %d", args, got, calls)
+		}
+	}
+	tab("kv\t", 1, "namespace", "describe", "")
+	tab("kv\t", 1, "namespace", "describe", "k")
+	tab("local\t", 2, "backend", "describe", "")            // other names
+	tab("kv\t", 3, "namespace", "describe", "-n", "kv", "") // another command line
+	tab("kv\t", 4, "namespace", "describe", "-n", "")       // another argument
+	tab("mail\t", 6, "queue", "info", "")                   // of two calls
+	r.Gateway.Change(func(s *clitest.State) { *s.Namespaces = (*s.Namespaces)[1:] })
+	now = now.Add(4999 * time.Millisecond)
+	tab("kv\t", 6, "namespace", "describe", "")
+	now = now.Add(time.Millisecond)
+	tab("scratch\t", 7, "namespace", "describe", "")
+	files, _ := filepath.Glob(filepath.Join(r.Dir, ".cache", "prism", "completion", "*"))
+	if len(files) == 0 {
+		t.Fatal("nothing is kept")
+	}
+	for _, f := range files { // a cache that is broken is none
+		if err := os.WriteFile(f, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tab("scratch\t", 8, "namespace", "describe", "")
+	r.Env["XDG_CACHE_HOME"] = os.DevNull
+	tab("scratch\t", 9, "namespace", "describe", "")
+	tab("scratch\t", 10, "namespace", "describe", "")
+}
+
+// A gateway that takes connections and says nothing holds nobody up.
+func TestASilentGatewayHoldsAShellUpForHalfASecond(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	silent := make(chan struct{})
+	t.Cleanup(func() { close(silent) })
+	r.Gateway.Fail = func(string, metadata.MD) error { <-silent; return nil }
+	start := time.Now()
+	got := r.Run("__complete", "namespace", "describe", "")
+	if took := time.Since(start); took < 450*time.Millisecond || took > 3*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if got.Code != 0 || got.Out != ":4\n" || strings.Contains(got.ErrOut, "error") {
+		t.Errorf("got %+v", got)
 	}
 }

@@ -2,7 +2,6 @@ package dev
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -60,6 +59,7 @@ func newList(f *cli.Factory, run func(context.Context, *listOptions) error) *cob
 	o := &listOptions{}
 	cmd := &cobra.Command{
 		Use:     "list",
+		Aliases: []string{"ls"},
 		Short:   "List all projects of this machine",
 		Long:    "Lists every folder of yours for which dev up ran, wherever you are, and asks each supervisor for\nits state, all at once and each with a deadline.",
 		Example: "  prismctl dev list\n  prismctl dev list -o json --jq '.[] | select(.state == \"ready\") | .folder'",
@@ -80,7 +80,7 @@ func runList(_ context.Context, o *listOptions) error {
 	}
 	for _, st := range all {
 		for _, w := range st.Warnings {
-			o.Out.Note(fmt.Sprintf("%s: %s", st.ID, w))
+			o.Out.Note("%s: %s", st.ID, w)
 		}
 	}
 	return cli.PrintList(o.Out, projects(), all, "no project was ever started on this machine; prismctl dev up starts one")

@@ -81,11 +81,11 @@ func runCreate(ctx context.Context, o *createOptions) error {
 		return cli.PrintOne(o.Out, secretKind(), r)
 	}
 	if o.Out.Quiet() { // the id alone would lose the secret for good
-		_, err := fmt.Fprintln(o.IO.Out, r.GetSecret())
+		_, err := fmt.Fprintln(o.IO.Out, iostreams.Escape(r.GetSecret()))
 		return err
 	}
 	o.Out.Note("created key %s for %s; its secret is shown this once:", iostreams.Escape(r.GetKey().GetKeyId()), iostreams.Escape(r.GetKey().GetPrincipal()))
-	if _, err := fmt.Fprintln(o.IO.Out, r.GetSecret()); err != nil {
+	if _, err := fmt.Fprintln(o.IO.Out, iostreams.Escape(r.GetSecret())); err != nil {
 		return err
 	}
 	o.Out.Note("next: keep it in a file that only you may read, and name the file with --token-file")

@@ -21,7 +21,7 @@ type scanOptions struct {
 	cli.Door[scanner]
 
 	Prefix, Start, End string
-	Reverse, All, Keys bool
+	Reverse, Keys      bool
 }
 
 // usual is how many keys are shown unless a flag says otherwise.
@@ -49,7 +49,6 @@ func newScan(f *cli.Factory, run func(context.Context, *scanOptions) error) *cob
 	flags.StringVar(&o.End, "end", "", "up to this `KEY`, which is not shown")
 	flags.BoolVar(&o.Reverse, "reverse", false, "from the last to the first")
 	flags.BoolVar(&o.Keys, "keys", false, "without the values")
-	flags.BoolVar(&o.All, "all", false, "all there are, whatever --limit says")
 	cli.SetDefault(cmd, "start", "the first")
 	cli.SetDefault(cmd, "end", "the last")
 	cli.SetDefault(cmd, "limit", usual)
@@ -62,49 +61,45 @@ func runScan(ctx context.Context, o *scanOptions) error {
 	if err != nil {
 		return err
 	}
-	limit := o.Out.Limit
-	if o.All {
-		limit = 0
-	}
 	list := cli.NewList(o.Out, kind(), "there are no such keys in "+ns+"; prismctl kv set KEY VALUE makes one")
-	more, err := cli.Pages(ctx, limit, o.pages(c, ns, list))
+	more, err := cli.PagesAhead(ctx, o.Out.Fetch(), o.pages(c, ns), func(entries []entry) error {
+		for _, e := range entries {
+			if err := list.Add(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return explain(err, ns, "")
 	}
 	if err := list.Close(); err != nil {
 		return err
 	}
-	o.Out.MoreHint(more, list.Len(), "--all, or --limit N,")
+	o.Out.MoreHint(more, list.Len())
 	return nil
 }
 
-// pages fetches one page into list.
-func (o *scanOptions) pages(c scanner, ns string, list *cli.List[entry]) func(context.Context, string, int32) (int, string, error) {
+// pages fetches one page.
+func (o *scanOptions) pages(c scanner, ns string) func(context.Context, string, int32) (cli.Page[entry], error) {
 	if o.Keys {
-		return func(ctx context.Context, cursor string, size int32) (int, string, error) {
+		return func(ctx context.Context, cursor string, size int32) (p cli.Page[entry], err error) {
 			page, err := c.ScanKeys(ctx, &keyvaluev1.ScanKeysRequest{Namespace: ns, Prefix: o.Prefix, Start: o.Start, End: o.End, Reverse: o.Reverse, Limit: size, Cursor: cursor})
-			if err != nil {
-				return 0, "", err
-			}
 			for _, k := range page.GetKeys() {
-				e := entry{namespace: ns, Entry: &keyvaluev1.Entry{Key: k.GetKey(), Version: k.GetVersion(), ExpiresAtMs: k.ExpiresAtMs}, size: k.GetSizeBytes(), noValue: true}
-				if err := list.Add(e); err != nil {
-					return 0, "", err
-				}
+				e := &keyvaluev1.Entry{Key: k.GetKey(), Version: k.GetVersion(), ExpiresAtMs: k.ExpiresAtMs}
+				p.Items = append(p.Items, entry{namespace: ns, Entry: e, size: k.GetSizeBytes(), noValue: true})
 			}
-			return len(page.GetKeys()), page.GetCursor(), nil
+			p.Next = page.GetCursor()
+			return p, err
 		}
 	}
-	return func(ctx context.Context, cursor string, size int32) (int, string, error) {
+	return func(ctx context.Context, cursor string, size int32) (p cli.Page[entry], err error) {
 		page, err := c.Scan(ctx, &keyvaluev1.ScanRequest{Namespace: ns, Prefix: o.Prefix, Start: o.Start, End: o.End, Reverse: o.Reverse, Limit: size, Cursor: cursor})
-		if err != nil {
-			return 0, "", err
+		p.Items = make([]entry, len(page.GetEntries()))
+		for i, e := range page.GetEntries() {
+			p.Items[i] = newEntry(ns, e)
 		}
-		for _, e := range page.GetEntries() {
-			if err := list.Add(newEntry(ns, e)); err != nil {
-				return 0, "", err
-			}
-		}
-		return len(page.GetEntries()), page.GetCursor(), nil
+		p.Next = page.GetCursor()
+		return p, err
 	}
 }

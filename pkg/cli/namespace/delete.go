@@ -109,6 +109,9 @@ func follow(
 			err := prism.New(prism.ReasonFailedPrecond, "%s namespace %s failed: %s", what, name, op.GetMessage())
 			return op, cli.WithFix(err, "prismctl namespace describe %s", name)
 		}
+		if op.GetOperationId() == "" { // nobody could be asked about it
+			return op, cli.WithFix(prism.New(prism.ReasonInternal, "the gateway's answer names no operation"), "prismctl version tells whether it is of another version")
+		}
 		timer := c.NewTimer(pollEvery)
 		select {
 		case <-ctx.Done():

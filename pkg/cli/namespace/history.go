@@ -63,6 +63,6 @@ func runHistory(ctx context.Context, o *historyOptions) error {
 	if err := list.Close(); err != nil {
 		return err
 	}
-	o.Out.MoreHint(more, list.Len(), "--limit N")
+	o.Out.MoreHint(more, list.Len())
 	return nil
 }

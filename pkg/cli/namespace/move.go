@@ -86,10 +86,10 @@ func runMove(ctx context.Context, o *moveOptions) error {
 		return cli.NotFoundFix(o.fix(err), seeList)
 	}
 	for _, note := range r.GetNotes() {
-		fmt.Fprintln(o.IO.ErrOut, "note: "+iostreams.Escape(note))
+		o.Out.Note("note: %s", note)
 	}
 	if fewer := r.GetFewer(); len(fewer) > 0 {
-		fmt.Fprintln(o.IO.ErrOut, "note: it will lack "+iostreams.Escape(strings.Join(fewer, ", ")))
+		o.Out.Note("note: it will lack %s", strings.Join(fewer, ", "))
 	}
 	op, next := r.GetOperation(), "prismctl namespace describe "+o.Name
 	switch {

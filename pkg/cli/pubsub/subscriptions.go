@@ -80,7 +80,7 @@ func runSubscriptions(ctx context.Context, o *subscriptionsOptions) error {
 	if err := cli.PrintList(o.Out, subscriptionKind(), list, "nobody is subscribed; prismctl pubsub tail PATTERN does"); err != nil {
 		return err
 	}
-	o.Out.MoreHint(more, len(list), "--limit N")
+	o.Out.MoreHint(more, len(list))
 	return nil
 }
 

@@ -59,6 +59,6 @@ func runList(ctx context.Context, o *listOptions) error {
 	if err := list.Close(); err != nil {
 		return err
 	}
-	o.Out.MoreHint(more, list.Len(), "--limit N")
+	o.Out.MoreHint(more, list.Len())
 	return nil
 }

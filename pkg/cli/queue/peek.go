@@ -21,7 +21,6 @@ type peekOptions struct {
 	Queue, State string
 	From         string
 	Partition    int32
-	All          bool
 }
 
 var states = map[string]queuev1.MessageState{
@@ -86,7 +85,6 @@ func newDLQ(f *cli.Factory, run func(context.Context, *peekOptions) error) *cobr
 
 func addPage(f *cli.Factory, cmd *cobra.Command, o *peekOptions) {
 	o.Out = cli.AddListOutput(f, cmd, peekedKind().Info())
-	cmd.Flags().BoolVar(&o.All, "all", false, "all there are, whatever --limit says")
 	cli.SetDefault(cmd, "limit", usual)
 	_ = cmd.Flags().Lookup("limit").Value.Set(usual)
 }
@@ -101,9 +99,6 @@ func runPeek(ctx context.Context, o *peekOptions) error {
 		return err
 	}
 	limit := o.Out.Limit
-	if o.All {
-		limit = 0
-	}
 	list, more := cli.NewList(o.Out, peekedKind(), "no message of "+o.Queue+" is "+o.State+"; prismctl queue info "+o.Queue+" counts them"), ""
 	asLog := o.Changed("from") || o.Changed("partition") // which only a log has
 	if !asLog {
@@ -130,7 +125,7 @@ func runPeek(ctx context.Context, o *peekOptions) error {
 	if err := list.Close(); err != nil {
 		return err
 	}
-	o.Out.MoreHint(more, list.Len(), "--all, or --limit N,")
+	o.Out.MoreHint(more, list.Len())
 	return nil
 }
 

@@ -136,6 +136,9 @@ func Signals(ctx context.Context, exit func(int)) (context.Context, func()) {
 // Process is Main for a process of its own: its streams, its folder, its
 // signals. cmd/prismctl ends with what it returns.
 func Process(build cli.Build) int {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // a command lives for moments: it has little to collect
+	}
 	f := cli.NewFactory(iostreams.System(), build)
 	f.Place = cli.SystemPlace()
 	f.Place.Dev = dev.Context

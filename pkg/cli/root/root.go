@@ -2,6 +2,7 @@
 package root
 
 import (
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,6 +103,9 @@ func New(f *cli.Factory, nouns []Noun) *cobra.Command {
 			f.Globals.Output = "" // what Run guessed was no flag
 		}
 		completing := strings.HasPrefix(c.Name(), cobra.ShellCompRequestCmd) // must be silent, whatever the files say
+		if !completing {
+			cli.WarnDeprecated(f, c)
+		}
 		if err := f.Apply(!completing && !cli.WithoutFiles(c)); err != nil || completing {
 			return err
 		}
@@ -142,6 +146,8 @@ func completeFlags(f *cli.Factory, cmd *cobra.Command) {
 		"context":   anywhere(cli.CompleteContexts(f)),
 		"output":    fixed("table", "wide", "json", "jsonl", "yaml", "name", "csv", "jsonpath=", "go-template=", "custom-columns="),
 		"color":     fixed("auto", "always", "never"),
+
+		"time-format": fixed(cli.TimesRelative, cli.TimesUTC, cli.TimesLocal, cli.TimesUnix),
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for a flag that is not there
 	}
@@ -151,6 +157,7 @@ func completeFlags(f *cli.Factory, cmd *cobra.Command) {
 func prepare(cmd *cobra.Command) {
 	cmd.DisableFlagsInUseLine = true
 	cmd.Flags().BoolP("help", "h", false, "show help")
+	cmd.Flags().SetOutput(io.Discard) // WarnDeprecated says it in our words
 	if cmd.Args == nil {
 		cmd.Args = cli.NoArgs
 	}

@@ -107,8 +107,9 @@ fields that end in _ms, _us or _bytes.
   --jq EXPRESSION       filter the JSON, without jq being installed
   --no-headers          no line of column names
   --sort-by FIELD       sort; -FIELD for the reverse
-  --limit N             at most N
-  --utc                 absolute times in tables
+  --limit N             at most N; --all for all there are
+  --time-format FORMAT  times in tables: relative, utc, local or unix
+  --utc                 the same as --time-format utc
 
 Data goes to standard output, everything else to standard error, so that
 prismctl namespace list -o json 2>/dev/null | jq . always works.

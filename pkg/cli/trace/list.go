@@ -43,7 +43,7 @@ func newList(f *cli.Factory, run func(context.Context, *listOptions) error) *cob
 	cli.AddWatch(f, cmd, o.Out)
 	cmd.Flags().BoolVar(&o.Errors, "errors", false, "only those with an error")
 	cmd.Flags().BoolVar(&o.Slow, "slow", false, "only those that were slow")
-	cli.SetDefault(cmd, "limit", "100; 0: all")
+	cli.SetDefault(cmd, "limit", "100")
 	_ = cmd.Flags().Lookup("limit").Value.Set("100")
 	return cmd
 }
@@ -71,7 +71,7 @@ func runList(ctx context.Context, o *listOptions) error {
 		return err
 	}
 	if r.GetMore() {
-		o.Out.MoreHint("more", list.Len(), "--limit N, or --limit 0")
+		o.Out.MoreHint("more", list.Len())
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func printTree(o *cli.Output, t trace, link string) error {
 		width = max(width, displaywidth.String(r.left))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s  %s, %s\n", p.Bold("trace"), t.GetTraceId(), cli.Plural(len(t.GetSpans()), "span"), cli.Duration(span(t)))
+	fmt.Fprintf(&b, "%s %s  %s, %s\n", p.Bold("trace"), iostreams.Escape(t.GetTraceId()), cli.Plural(len(t.GetSpans()), "span"), cli.Duration(span(t)))
 	for _, r := range rows {
 		pad := strings.Repeat(" ", width-displaywidth.String(r.left))
 		fmt.Fprintf(&b, "%s%s  %8s", r.left, pad, cli.Duration(time.Duration(r.span.DurationUs)*time.Microsecond))
@@ -48,7 +48,7 @@ func printTree(o *cli.Output, t trace, link string) error {
 		fmt.Fprintf(&b, "%s%s\n", r.more, p.Faint(strings.Join(list, " ")))
 	}
 	if link != "" {
-		fmt.Fprintf(&b, "open: %s\n", link)
+		fmt.Fprintf(&b, "open: %s\n", o.IO.Link(iostreams.Out, link, link))
 	}
 	page := o.IO.Pager()
 	if _, err := page.Write([]byte(b.String())); err != nil {

@@ -256,7 +256,7 @@ func runAggregate(ctx context.Context, o *aggregateOptions) error {
 		return err
 	}
 	if len(rows) < len(r.GetRows()) {
-		o.Out.MoreHint("more", len(rows), "--limit 0")
+		o.Out.MoreHint("more", len(rows))
 	}
 	if o.Globals.Chatty() {
 		fmt.Fprintf(o.Out.IO.ErrOut, "read: %s\n", r.GetSource())

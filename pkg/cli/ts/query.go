@@ -21,7 +21,7 @@ type queryOptions struct {
 	cli.Door[querier]
 
 	selection
-	Descending, All bool
+	Descending bool
 }
 
 // usual is how many events are shown unless a flag says otherwise.
@@ -45,7 +45,6 @@ seen enough (head) ends it. What -o jsonl prints can be given to ts append.`,
 	o.Out = cli.AddListOutput(f, cmd, eventKind().Info())
 	o.addTo(cmd)
 	cmd.Flags().BoolVar(&o.Descending, "descending", false, "the newest first")
-	cmd.Flags().BoolVar(&o.All, "all", false, "all there are, whatever --limit says")
 	cli.SetDefault(cmd, "limit", usual)
 	_ = cmd.Flags().Lookup("limit").Value.Set(usual)
 	return cmd
@@ -59,9 +58,6 @@ func runQuery(ctx context.Context, o *queryOptions) error {
 	c, ns, err := o.Enter(ctx)
 	if err != nil {
 		return err
-	}
-	if o.All {
-		o.Out.Limit = 0
 	}
 	req := &timeseriesv1.StreamQueryRequest{Namespace: ns, Selection: which, Descending: o.Descending}
 	limit := o.Out.Fetch()
@@ -95,6 +91,6 @@ func runQuery(ctx context.Context, o *queryOptions) error {
 	if err := s.Follow(ctx); err != nil {
 		return err
 	}
-	o.Out.MoreHint(more, list.Len(), "--all, or --limit N,")
+	o.Out.MoreHint(more, list.Len())
 	return nil
 }
