@@ -61,6 +61,7 @@ const (
 	ReasonUnavailable        Reason = "UNAVAILABLE"
 	ReasonDraining           Reason = "DRAINING"
 	ReasonMoved              Reason = "MOVED"
+	ReasonMaintenance        Reason = "MAINTENANCE"
 
 	ReasonDeadlineExceeded Reason = "DEADLINE_EXCEEDED"
 	ReasonCancelled        Reason = "CANCELLED"
@@ -136,6 +137,7 @@ var infos = []Info{
 	{ReasonDraining, 503, 2, "UNAVAILABLE", true, 50 * time.Millisecond, "the gateway is about to stop", "try again: another process takes over"},
 	{ReasonMoved, 503, 3, "UNAVAILABLE", true, 0, "the namespace moved to another backend", "try again"},
 	{ReasonOverloaded, 503, 4, "RESOURCE_EXHAUSTED", true, 100 * time.Millisecond, "the gateway has more work than it can do in time", "slow down"},
+	{ReasonMaintenance, 503, 5, "UNAVAILABLE", true, 10 * time.Second, "an operator lets the gateway refuse such calls for a while", "try again later; prismctl maintenance status says until when"},
 	{ReasonDeadlineExceeded, 504, 1, "DEADLINE_EXCEEDED", false, 0, "the deadline passed before the answer", "allow more time with --timeout"},
 
 	{ReasonDiskFull, 507, 1, "RESOURCE_EXHAUSTED", true, time.Second, "the disk of the backend is full", "free some space; no restart is needed"},

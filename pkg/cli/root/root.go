@@ -89,6 +89,7 @@ func Nouns() []Noun {
 
 // New makes the tree.
 func New(f *cli.Factory, nouns []Noun) *cobra.Command {
+	f.Tree = func(f *cli.Factory) *cobra.Command { return New(f, nouns) }
 	cmd := cli.Group("prismctl", "Operate Prism, the data gateway", "", "")
 	cmd.Long = "prismctl operates Prism, a gateway that gives applications one API for every kind of data store."
 	cmd.Example = "  prismctl dev up\n  prismctl kv set greeting hello"

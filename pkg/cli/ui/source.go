@@ -24,16 +24,6 @@ const maxRows = 1000
 // reconnectTime is how long a question waits for a connection that was lost.
 const reconnectTime = 500 * time.Millisecond
 
-// client is what the page needs of the admin API.
-type client interface {
-	GetStatus(context.Context, *adminv1.GetStatusRequest, ...grpc.CallOption) (*adminv1.GetStatusResponse, error)
-	GetStats(context.Context, *adminv1.GetStatsRequest, ...grpc.CallOption) (*adminv1.GetStatsResponse, error)
-	ListNamespaces(context.Context, *adminv1.ListNamespacesRequest, ...grpc.CallOption) (*adminv1.ListNamespacesResponse, error)
-	GetNamespace(context.Context, *adminv1.GetNamespaceRequest, ...grpc.CallOption) (*adminv1.GetNamespaceResponse, error)
-	ListBackends(context.Context, *adminv1.ListBackendsRequest, ...grpc.CallOption) (*adminv1.ListBackendsResponse, error)
-	ListSessions(context.Context, *adminv1.ListSessionsRequest, ...grpc.CallOption) (*adminv1.ListSessionsResponse, error)
-}
-
 // link is a connection that waits longer and longer before it tries again, and
 // can be told not to.
 type link interface {
@@ -42,11 +32,12 @@ type link interface {
 	WaitForStateChange(context.Context, connectivity.State) bool
 }
 
-// A source answers the overview from the admin API. It is asked once at a time.
+// A source answers the pages from the admin API.
 type source struct {
-	client  client
+	client  adminv1.AdminServiceClient
 	link    link // nil: the connection looks after itself
 	address string
+	run     func(ctx context.Context, args []string, in string, say func(string)) (string, error)
 	f       *cli.Factory // for what is asked elsewhere than of the admin API
 
 	once sync.Once // guards the connection to the data API
@@ -74,7 +65,7 @@ func newSource(ctx context.Context, f *cli.Factory) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{client: adminv1.NewAdminServiceClient(conn), address: t.Admin, f: f}
+	s := &source{client: adminv1.NewAdminServiceClient(conn), address: t.Admin, run: f.Execute, f: f}
 	s.link, _ = conn.(link)
 	return s, nil
 }

@@ -116,7 +116,7 @@ func TestOneColumnIsOneInterval(t *testing.T) {
 	m, c := opened(look(0, 0), look(1, 10), answer{err: errors.New("away")})
 	step(m, m.Init())
 	pass(m, c, 1)
-	count := func() int { return len(m.series[gaugeRequests].Columns(1, chartAll)) }
+	count := func() int { return len(m.charts.Columns(0, chartAll)) }
 	if count() != 1 {
 		t.Fatalf("%d columns", count())
 	}

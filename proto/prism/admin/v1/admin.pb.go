@@ -1844,7 +1844,9 @@ type Backend struct {
 	// Whether acked survives a power cut.
 	Durable bool `protobuf:"varint,26,opt,name=durable,proto3" json:"durable,omitempty"`
 	// Added by an operator, not declared.
-	Added         bool `protobuf:"varint,27,opt,name=added,proto3" json:"added,omitempty"`
+	Added bool `protobuf:"varint,27,opt,name=added,proto3" json:"added,omitempty"`
+	// That act on it now.
+	Faults        []*Fault `protobuf:"bytes,28,rep,name=faults,proto3" json:"faults,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2066,6 +2068,13 @@ func (x *Backend) GetAdded() bool {
 		return x.Added
 	}
 	return false
+}
+
+func (x *Backend) GetFaults() []*Fault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
 }
 
 type MissingCapability struct {
@@ -3191,6 +3200,1113 @@ func (x *TerminateSessionResponse) GetPendingOperations() int32 {
 	return 0
 }
 
+type TraceSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: all sessions.
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Empty: all namespaces.
+	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Only calls that took at least so long.
+	MinLatencyUs int64 `protobuf:"varint,3,opt,name=min_latency_us,json=minLatencyUs,proto3" json:"min_latency_us,omitempty"`
+	// Only calls that failed.
+	Errors        bool `protobuf:"varint,4,opt,name=errors,proto3" json:"errors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceSessionRequest) Reset() {
+	*x = TraceSessionRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceSessionRequest) ProtoMessage() {}
+
+func (x *TraceSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceSessionRequest.ProtoReflect.Descriptor instead.
+func (*TraceSessionRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *TraceSessionRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *TraceSessionRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *TraceSessionRequest) GetMinLatencyUs() int64 {
+	if x != nil {
+		return x.MinLatencyUs
+	}
+	return 0
+}
+
+func (x *TraceSessionRequest) GetErrors() bool {
+	if x != nil {
+		return x.Errors
+	}
+	return false
+}
+
+type TraceSessionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order in which they ended.
+	Calls []*TracedCall `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	// Calls since the beginning that were not told, because this stream was not
+	// read in time.
+	Dropped       int64 `protobuf:"varint,2,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceSessionResponse) Reset() {
+	*x = TraceSessionResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceSessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceSessionResponse) ProtoMessage() {}
+
+func (x *TraceSessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceSessionResponse.ProtoReflect.Descriptor instead.
+func (*TraceSessionResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *TraceSessionResponse) GetCalls() []*TracedCall {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+func (x *TraceSessionResponse) GetDropped() int64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+// A call that has ended: a unary call, a stream as a whole, an operation of a
+// Pipeline, or a batch of StreamEvents.
+type TracedCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it began, since 1970.
+	TimeUs    int64 `protobuf:"varint,1,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"`
+	LatencyUs int64 `protobuf:"varint,2,opt,name=latency_us,json=latencyUs,proto3" json:"latency_us,omitempty"`
+	// "prism.keyvalue.v1.KeyValueService/Get", an operation of a frame too.
+	Method    string `protobuf:"bytes,3,opt,name=method,proto3" json:"method,omitempty"`
+	SessionId string `protobuf:"bytes,4,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Principal string `protobuf:"bytes,5,opt,name=principal,proto3" json:"principal,omitempty"`
+	Namespace string `protobuf:"bytes,6,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The key, topic or queue that it named, the first if there were several, cut
+	// to 64 bytes; never a value.
+	Subject string `protobuf:"bytes,7,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Of a batch; otherwise 1.
+	Operations int32 `protobuf:"varint,8,opt,name=operations,proto3" json:"operations,omitempty"`
+	// The reason of its error; empty: it worked.
+	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Of the messages, or of the keys and values of an operation of a frame; of a
+	// stream as a whole 0.
+	ReceivedBytes int64  `protobuf:"varint,10,opt,name=received_bytes,json=receivedBytes,proto3" json:"received_bytes,omitempty"`
+	SentBytes     int64  `protobuf:"varint,11,opt,name=sent_bytes,json=sentBytes,proto3" json:"sent_bytes,omitempty"`
+	TraceId       string `protobuf:"bytes,12,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TracedCall) Reset() {
+	*x = TracedCall{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TracedCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TracedCall) ProtoMessage() {}
+
+func (x *TracedCall) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TracedCall.ProtoReflect.Descriptor instead.
+func (*TracedCall) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *TracedCall) GetTimeUs() int64 {
+	if x != nil {
+		return x.TimeUs
+	}
+	return 0
+}
+
+func (x *TracedCall) GetLatencyUs() int64 {
+	if x != nil {
+		return x.LatencyUs
+	}
+	return 0
+}
+
+func (x *TracedCall) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *TracedCall) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *TracedCall) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *TracedCall) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *TracedCall) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *TracedCall) GetOperations() int32 {
+	if x != nil {
+		return x.Operations
+	}
+	return 0
+}
+
+func (x *TracedCall) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TracedCall) GetReceivedBytes() int64 {
+	if x != nil {
+		return x.ReceivedBytes
+	}
+	return 0
+}
+
+func (x *TracedCall) GetSentBytes() int64 {
+	if x != nil {
+		return x.SentBytes
+	}
+	return 0
+}
+
+func (x *TracedCall) GetTraceId() string {
+	if x != nil {
+		return x.TraceId
+	}
+	return ""
+}
+
+// Something done to one backend on purpose.
+type Fault struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	FaultId string                 `protobuf:"bytes,1,opt,name=fault_id,json=faultId,proto3" json:"fault_id,omitempty"`
+	Backend string                 `protobuf:"bytes,2,opt,name=backend,proto3" json:"backend,omitempty"`
+	// "read", "write" or "all": the calls that it meets.
+	Calls string `protobuf:"bytes,3,opt,name=calls,proto3" json:"calls,omitempty"`
+	// How much longer they take: so long, up to jitter more or less.
+	LatencyUs int64 `protobuf:"varint,4,opt,name=latency_us,json=latencyUs,proto3" json:"latency_us,omitempty"`
+	JitterUs  int64 `protobuf:"varint,5,opt,name=jitter_us,json=jitterUs,proto3" json:"jitter_us,omitempty"`
+	// The share of them that fails, 0 to 1, and the reason that they fail with.
+	ErrorShare  float64 `protobuf:"fixed64,6,opt,name=error_share,json=errorShare,proto3" json:"error_share,omitempty"`
+	Reason      string  `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	StartedAtMs int64   `protobuf:"varint,8,opt,name=started_at_ms,json=startedAtMs,proto3" json:"started_at_ms,omitempty"`
+	// It ends by itself.
+	EndsAtMs int64 `protobuf:"varint,9,opt,name=ends_at_ms,json=endsAtMs,proto3" json:"ends_at_ms,omitempty"`
+	// Who asked for it.
+	Actor string `protobuf:"bytes,10,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Calls that it has made slower, and that it has failed.
+	Slowed        int64 `protobuf:"varint,11,opt,name=slowed,proto3" json:"slowed,omitempty"`
+	Failed        int64 `protobuf:"varint,12,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fault) Reset() {
+	*x = Fault{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fault) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fault) ProtoMessage() {}
+
+func (x *Fault) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fault.ProtoReflect.Descriptor instead.
+func (*Fault) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Fault) GetFaultId() string {
+	if x != nil {
+		return x.FaultId
+	}
+	return ""
+}
+
+func (x *Fault) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+func (x *Fault) GetCalls() string {
+	if x != nil {
+		return x.Calls
+	}
+	return ""
+}
+
+func (x *Fault) GetLatencyUs() int64 {
+	if x != nil {
+		return x.LatencyUs
+	}
+	return 0
+}
+
+func (x *Fault) GetJitterUs() int64 {
+	if x != nil {
+		return x.JitterUs
+	}
+	return 0
+}
+
+func (x *Fault) GetErrorShare() float64 {
+	if x != nil {
+		return x.ErrorShare
+	}
+	return 0
+}
+
+func (x *Fault) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Fault) GetStartedAtMs() int64 {
+	if x != nil {
+		return x.StartedAtMs
+	}
+	return 0
+}
+
+func (x *Fault) GetEndsAtMs() int64 {
+	if x != nil {
+		return x.EndsAtMs
+	}
+	return 0
+}
+
+func (x *Fault) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Fault) GetSlowed() int64 {
+	if x != nil {
+		return x.Slowed
+	}
+	return 0
+}
+
+func (x *Fault) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+type AddFaultRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Backend string                 `protobuf:"bytes,1,opt,name=backend,proto3" json:"backend,omitempty"`
+	// Empty: "all".
+	Calls string `protobuf:"bytes,2,opt,name=calls,proto3" json:"calls,omitempty"`
+	// At most a minute; the jitter at most the latency.
+	LatencyUs  int64   `protobuf:"varint,3,opt,name=latency_us,json=latencyUs,proto3" json:"latency_us,omitempty"`
+	JitterUs   int64   `protobuf:"varint,4,opt,name=jitter_us,json=jitterUs,proto3" json:"jitter_us,omitempty"`
+	ErrorShare float64 `protobuf:"fixed64,5,opt,name=error_share,json=errorShare,proto3" json:"error_share,omitempty"`
+	// Empty: BACKEND_UNAVAILABLE. One of it, DEADLINE_EXCEEDED, OVERLOADED,
+	// DISK_FULL, INTERNAL.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How long it lasts: at most an hour.
+	DurationMs int64 `protobuf:"varint,7,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	// Check and answer what would be, change nothing.
+	DryRun        bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddFaultRequest) Reset() {
+	*x = AddFaultRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddFaultRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddFaultRequest) ProtoMessage() {}
+
+func (x *AddFaultRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddFaultRequest.ProtoReflect.Descriptor instead.
+func (*AddFaultRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *AddFaultRequest) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+func (x *AddFaultRequest) GetCalls() string {
+	if x != nil {
+		return x.Calls
+	}
+	return ""
+}
+
+func (x *AddFaultRequest) GetLatencyUs() int64 {
+	if x != nil {
+		return x.LatencyUs
+	}
+	return 0
+}
+
+func (x *AddFaultRequest) GetJitterUs() int64 {
+	if x != nil {
+		return x.JitterUs
+	}
+	return 0
+}
+
+func (x *AddFaultRequest) GetErrorShare() float64 {
+	if x != nil {
+		return x.ErrorShare
+	}
+	return 0
+}
+
+func (x *AddFaultRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AddFaultRequest) GetDurationMs() int64 {
+	if x != nil {
+		return x.DurationMs
+	}
+	return 0
+}
+
+func (x *AddFaultRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type AddFaultResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fault         *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddFaultResponse) Reset() {
+	*x = AddFaultResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddFaultResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddFaultResponse) ProtoMessage() {}
+
+func (x *AddFaultResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddFaultResponse.ProtoReflect.Descriptor instead.
+func (*AddFaultResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *AddFaultResponse) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+type ListFaultsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: of all backends.
+	Backend       string `protobuf:"bytes,1,opt,name=backend,proto3" json:"backend,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFaultsRequest) Reset() {
+	*x = ListFaultsRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFaultsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFaultsRequest) ProtoMessage() {}
+
+func (x *ListFaultsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFaultsRequest.ProtoReflect.Descriptor instead.
+func (*ListFaultsRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ListFaultsRequest) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+type ListFaultsResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Faults []*Fault               `protobuf:"bytes,1,rep,name=faults,proto3" json:"faults,omitempty"`
+	// Whether AddFault is allowed here.
+	Enabled       bool `protobuf:"varint,2,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFaultsResponse) Reset() {
+	*x = ListFaultsResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFaultsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFaultsResponse) ProtoMessage() {}
+
+func (x *ListFaultsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFaultsResponse.ProtoReflect.Descriptor instead.
+func (*ListFaultsResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ListFaultsResponse) GetFaults() []*Fault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
+func (x *ListFaultsResponse) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+type RemoveFaultRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FaultId       string                 `protobuf:"bytes,1,opt,name=fault_id,json=faultId,proto3" json:"fault_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveFaultRequest) Reset() {
+	*x = RemoveFaultRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveFaultRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveFaultRequest) ProtoMessage() {}
+
+func (x *RemoveFaultRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveFaultRequest.ProtoReflect.Descriptor instead.
+func (*RemoveFaultRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *RemoveFaultRequest) GetFaultId() string {
+	if x != nil {
+		return x.FaultId
+	}
+	return ""
+}
+
+type RemoveFaultResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fault         *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveFaultResponse) Reset() {
+	*x = RemoveFaultResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveFaultResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveFaultResponse) ProtoMessage() {}
+
+func (x *RemoveFaultResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveFaultResponse.ProtoReflect.Descriptor instead.
+func (*RemoveFaultResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *RemoveFaultResponse) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+// What this gateway refuses on purpose.
+type Maintenance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "writes" or "all".
+	Refuses string `protobuf:"bytes,1,opt,name=refuses,proto3" json:"refuses,omitempty"`
+	// What callers are told.
+	Message     string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	StartedAtMs int64  `protobuf:"varint,3,opt,name=started_at_ms,json=startedAtMs,proto3" json:"started_at_ms,omitempty"`
+	// 0: when it is switched off.
+	EndsAtMs int64 `protobuf:"varint,4,opt,name=ends_at_ms,json=endsAtMs,proto3" json:"ends_at_ms,omitempty"`
+	// Who asked for it.
+	Actor string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Calls, and operations of frames, that were refused.
+	Refused       int64 `protobuf:"varint,6,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Maintenance) Reset() {
+	*x = Maintenance{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Maintenance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Maintenance) ProtoMessage() {}
+
+func (x *Maintenance) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Maintenance.ProtoReflect.Descriptor instead.
+func (*Maintenance) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *Maintenance) GetRefuses() string {
+	if x != nil {
+		return x.Refuses
+	}
+	return ""
+}
+
+func (x *Maintenance) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Maintenance) GetStartedAtMs() int64 {
+	if x != nil {
+		return x.StartedAtMs
+	}
+	return 0
+}
+
+func (x *Maintenance) GetEndsAtMs() int64 {
+	if x != nil {
+		return x.EndsAtMs
+	}
+	return 0
+}
+
+func (x *Maintenance) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Maintenance) GetRefused() int64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+type SetMaintenanceModeRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Enabled bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// Empty: "writes".
+	Refuses string `protobuf:"bytes,2,opt,name=refuses,proto3" json:"refuses,omitempty"`
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// When it ends by itself; 0: never.
+	DurationMs int64 `protobuf:"varint,4,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	// Check and answer what would be, change nothing.
+	DryRun        bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetMaintenanceModeRequest) Reset() {
+	*x = SetMaintenanceModeRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetMaintenanceModeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetMaintenanceModeRequest) ProtoMessage() {}
+
+func (x *SetMaintenanceModeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetMaintenanceModeRequest.ProtoReflect.Descriptor instead.
+func (*SetMaintenanceModeRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *SetMaintenanceModeRequest) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *SetMaintenanceModeRequest) GetRefuses() string {
+	if x != nil {
+		return x.Refuses
+	}
+	return ""
+}
+
+func (x *SetMaintenanceModeRequest) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *SetMaintenanceModeRequest) GetDurationMs() int64 {
+	if x != nil {
+		return x.DurationMs
+	}
+	return 0
+}
+
+func (x *SetMaintenanceModeRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type SetMaintenanceModeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent: nothing is refused.
+	Maintenance    *Maintenance `protobuf:"bytes,1,opt,name=maintenance,proto3" json:"maintenance,omitempty"`
+	ActiveSessions int64        `protobuf:"varint,2,opt,name=active_sessions,json=activeSessions,proto3" json:"active_sessions,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SetMaintenanceModeResponse) Reset() {
+	*x = SetMaintenanceModeResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetMaintenanceModeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetMaintenanceModeResponse) ProtoMessage() {}
+
+func (x *SetMaintenanceModeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetMaintenanceModeResponse.ProtoReflect.Descriptor instead.
+func (*SetMaintenanceModeResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *SetMaintenanceModeResponse) GetMaintenance() *Maintenance {
+	if x != nil {
+		return x.Maintenance
+	}
+	return nil
+}
+
+func (x *SetMaintenanceModeResponse) GetActiveSessions() int64 {
+	if x != nil {
+		return x.ActiveSessions
+	}
+	return 0
+}
+
+type DrainConnectionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: all namespaces.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// How long the streams have to end; 0: 30 s.
+	TimeoutMs int64 `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	// Answer what would be, change nothing.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainConnectionsRequest) Reset() {
+	*x = DrainConnectionsRequest{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainConnectionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainConnectionsRequest) ProtoMessage() {}
+
+func (x *DrainConnectionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainConnectionsRequest.ProtoReflect.Descriptor instead.
+func (*DrainConnectionsRequest) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *DrainConnectionsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *DrainConnectionsRequest) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *DrainConnectionsRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type DrainConnectionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Follow it with GetOperation. Absent in a dry run.
+	Operation *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	// Streams that were open, and that have ended since.
+	InitialCount   int64 `protobuf:"varint,2,opt,name=initial_count,json=initialCount,proto3" json:"initial_count,omitempty"`
+	DrainedCount   int64 `protobuf:"varint,3,opt,name=drained_count,json=drainedCount,proto3" json:"drained_count,omitempty"`
+	RemainingCount int64 `protobuf:"varint,4,opt,name=remaining_count,json=remainingCount,proto3" json:"remaining_count,omitempty"`
+	Complete       bool  `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DrainConnectionsResponse) Reset() {
+	*x = DrainConnectionsResponse{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainConnectionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainConnectionsResponse) ProtoMessage() {}
+
+func (x *DrainConnectionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainConnectionsResponse.ProtoReflect.Descriptor instead.
+func (*DrainConnectionsResponse) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *DrainConnectionsResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+func (x *DrainConnectionsResponse) GetInitialCount() int64 {
+	if x != nil {
+		return x.InitialCount
+	}
+	return 0
+}
+
+func (x *DrainConnectionsResponse) GetDrainedCount() int64 {
+	if x != nil {
+		return x.DrainedCount
+	}
+	return 0
+}
+
+func (x *DrainConnectionsResponse) GetRemainingCount() int64 {
+	if x != nil {
+		return x.RemainingCount
+	}
+	return 0
+}
+
+func (x *DrainConnectionsResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
 type Key struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	KeyId string                 `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
@@ -3210,7 +4326,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3222,7 +4338,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3235,7 +4351,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Key) GetKeyId() string {
@@ -3307,7 +4423,7 @@ type CreateKeyRequest struct {
 
 func (x *CreateKeyRequest) Reset() {
 	*x = CreateKeyRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3319,7 +4435,7 @@ func (x *CreateKeyRequest) String() string {
 func (*CreateKeyRequest) ProtoMessage() {}
 
 func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3332,7 +4448,7 @@ func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *CreateKeyRequest) GetPrincipal() string {
@@ -3373,7 +4489,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3385,7 +4501,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3398,7 +4514,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -3424,7 +4540,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3436,7 +4552,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3449,7 +4565,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListKeysRequest) GetIncludeRevoked() bool {
@@ -3468,7 +4584,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3480,7 +4596,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3493,7 +4609,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -3512,7 +4628,7 @@ type RevokeKeyRequest struct {
 
 func (x *RevokeKeyRequest) Reset() {
 	*x = RevokeKeyRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3524,7 +4640,7 @@ func (x *RevokeKeyRequest) String() string {
 func (*RevokeKeyRequest) ProtoMessage() {}
 
 func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3537,7 +4653,7 @@ func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeKeyRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RevokeKeyRequest) GetKeyId() string {
@@ -3556,7 +4672,7 @@ type RevokeKeyResponse struct {
 
 func (x *RevokeKeyResponse) Reset() {
 	*x = RevokeKeyResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3568,7 +4684,7 @@ func (x *RevokeKeyResponse) String() string {
 func (*RevokeKeyResponse) ProtoMessage() {}
 
 func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3581,7 +4697,7 @@ func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeKeyResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RevokeKeyResponse) GetKey() *Key {
@@ -3613,7 +4729,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3625,7 +4741,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3638,7 +4754,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *AuditRecord) GetId() int64 {
@@ -3733,7 +4849,7 @@ type ListAuditRequest struct {
 
 func (x *ListAuditRequest) Reset() {
 	*x = ListAuditRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3745,7 +4861,7 @@ func (x *ListAuditRequest) String() string {
 func (*ListAuditRequest) ProtoMessage() {}
 
 func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3758,7 +4874,7 @@ func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ListAuditRequest) GetActor() string {
@@ -3820,7 +4936,7 @@ type ListAuditResponse struct {
 
 func (x *ListAuditResponse) Reset() {
 	*x = ListAuditResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3832,7 +4948,7 @@ func (x *ListAuditResponse) String() string {
 func (*ListAuditResponse) ProtoMessage() {}
 
 func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3845,7 +4961,7 @@ func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ListAuditResponse) GetRecords() []*AuditRecord {
@@ -3870,7 +4986,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3882,7 +4998,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3895,7 +5011,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 type GetStatusResponse struct {
@@ -3922,14 +5038,18 @@ type GetStatusResponse struct {
 	// The last configuration that was refused, while the one before is in force.
 	ConfigProblem string `protobuf:"bytes,19,opt,name=config_problem,json=configProblem,proto3" json:"config_problem,omitempty"`
 	// The caller, as the gateway knows it.
-	Principal     string `protobuf:"bytes,20,opt,name=principal,proto3" json:"principal,omitempty"`
+	Principal string `protobuf:"bytes,20,opt,name=principal,proto3" json:"principal,omitempty"`
+	// Absent: nothing is refused.
+	Maintenance *Maintenance `protobuf:"bytes,21,opt,name=maintenance,proto3" json:"maintenance,omitempty"`
+	// Whether AddFault is allowed here.
+	FaultsEnabled bool `protobuf:"varint,22,opt,name=faults_enabled,json=faultsEnabled,proto3" json:"faults_enabled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3941,7 +5061,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3954,7 +5074,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -4097,6 +5217,20 @@ func (x *GetStatusResponse) GetPrincipal() string {
 	return ""
 }
 
+func (x *GetStatusResponse) GetMaintenance() *Maintenance {
+	if x != nil {
+		return x.Maintenance
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetFaultsEnabled() bool {
+	if x != nil {
+		return x.FaultsEnabled
+	}
+	return false
+}
+
 type GetStatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -4105,7 +5239,7 @@ type GetStatsRequest struct {
 
 func (x *GetStatsRequest) Reset() {
 	*x = GetStatsRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +5251,7 @@ func (x *GetStatsRequest) String() string {
 func (*GetStatsRequest) ProtoMessage() {}
 
 func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4130,7 +5264,7 @@ func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetStatsRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 type GetStatsResponse struct {
@@ -4144,7 +5278,7 @@ type GetStatsResponse struct {
 
 func (x *GetStatsResponse) Reset() {
 	*x = GetStatsResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4156,7 +5290,7 @@ func (x *GetStatsResponse) String() string {
 func (*GetStatsResponse) ProtoMessage() {}
 
 func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4169,7 +5303,7 @@ func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetStatsResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *GetStatsResponse) GetTimeMs() int64 {
@@ -4206,7 +5340,7 @@ type MethodStats struct {
 
 func (x *MethodStats) Reset() {
 	*x = MethodStats{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4218,7 +5352,7 @@ func (x *MethodStats) String() string {
 func (*MethodStats) ProtoMessage() {}
 
 func (x *MethodStats) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4231,7 +5365,7 @@ func (x *MethodStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MethodStats.ProtoReflect.Descriptor instead.
 func (*MethodStats) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *MethodStats) GetMethod() string {
@@ -4275,7 +5409,7 @@ type NamespaceStats struct {
 
 func (x *NamespaceStats) Reset() {
 	*x = NamespaceStats{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4287,7 +5421,7 @@ func (x *NamespaceStats) String() string {
 func (*NamespaceStats) ProtoMessage() {}
 
 func (x *NamespaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4300,7 +5434,7 @@ func (x *NamespaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceStats.ProtoReflect.Descriptor instead.
 func (*NamespaceStats) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *NamespaceStats) GetNamespace() string {
@@ -4351,7 +5485,7 @@ type LatencyHistogram struct {
 
 func (x *LatencyHistogram) Reset() {
 	*x = LatencyHistogram{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4363,7 +5497,7 @@ func (x *LatencyHistogram) String() string {
 func (*LatencyHistogram) ProtoMessage() {}
 
 func (x *LatencyHistogram) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4376,7 +5510,7 @@ func (x *LatencyHistogram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LatencyHistogram.ProtoReflect.Descriptor instead.
 func (*LatencyHistogram) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *LatencyHistogram) GetBoundsUs() []int64 {
@@ -4403,7 +5537,7 @@ func (x *LatencyHistogram) GetSumUs() int64 {
 type Operation struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	OperationId string                 `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
-	// "namespace.delete", "namespace.move", "namespace.leave".
+	// "namespace.delete", "namespace.move", "namespace.leave", "drain".
 	Kind        string         `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	Resource    string         `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
 	State       OperationState `protobuf:"varint,4,opt,name=state,proto3,enum=prism.admin.v1.OperationState" json:"state,omitempty"`
@@ -4411,14 +5545,16 @@ type Operation struct {
 	StartedAtMs int64          `protobuf:"varint,6,opt,name=started_at_ms,json=startedAtMs,proto3" json:"started_at_ms,omitempty"`
 	EndedAtMs   int64          `protobuf:"varint,7,opt,name=ended_at_ms,json=endedAtMs,proto3" json:"ended_at_ms,omitempty"`
 	// Of a move that is running in this gateway.
-	Move          *MoveProgress `protobuf:"bytes,8,opt,name=move,proto3" json:"move,omitempty"`
+	Move *MoveProgress `protobuf:"bytes,8,opt,name=move,proto3" json:"move,omitempty"`
+	// Of a drain.
+	Drain         *DrainProgress `protobuf:"bytes,9,opt,name=drain,proto3" json:"drain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4430,7 +5566,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4443,7 +5579,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Operation) GetOperationId() string {
@@ -4502,6 +5638,65 @@ func (x *Operation) GetMove() *MoveProgress {
 	return nil
 }
 
+func (x *Operation) GetDrain() *DrainProgress {
+	if x != nil {
+		return x.Drain
+	}
+	return nil
+}
+
+type DrainProgress struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	InitialCount   int64                  `protobuf:"varint,1,opt,name=initial_count,json=initialCount,proto3" json:"initial_count,omitempty"`
+	RemainingCount int64                  `protobuf:"varint,2,opt,name=remaining_count,json=remainingCount,proto3" json:"remaining_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DrainProgress) Reset() {
+	*x = DrainProgress{}
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainProgress) ProtoMessage() {}
+
+func (x *DrainProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainProgress.ProtoReflect.Descriptor instead.
+func (*DrainProgress) Descriptor() ([]byte, []int) {
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *DrainProgress) GetInitialCount() int64 {
+	if x != nil {
+		return x.InitialCount
+	}
+	return 0
+}
+
+func (x *DrainProgress) GetRemainingCount() int64 {
+	if x != nil {
+		return x.RemainingCount
+	}
+	return 0
+}
+
 // How far a move is. Counts begin anew when the gateway is restarted.
 type MoveProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4528,7 +5723,7 @@ type MoveProgress struct {
 
 func (x *MoveProgress) Reset() {
 	*x = MoveProgress{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4540,7 +5735,7 @@ func (x *MoveProgress) String() string {
 func (*MoveProgress) ProtoMessage() {}
 
 func (x *MoveProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4553,7 +5748,7 @@ func (x *MoveProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveProgress.ProtoReflect.Descriptor instead.
 func (*MoveProgress) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *MoveProgress) GetPhase() string {
@@ -4642,7 +5837,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4654,7 +5849,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4667,7 +5862,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *GetOperationRequest) GetOperationId() string {
@@ -4686,7 +5881,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4698,7 +5893,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4711,7 +5906,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *GetOperationResponse) GetOperation() *Operation {
@@ -4744,7 +5939,7 @@ type Span struct {
 
 func (x *Span) Reset() {
 	*x = Span{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4756,7 +5951,7 @@ func (x *Span) String() string {
 func (*Span) ProtoMessage() {}
 
 func (x *Span) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4769,7 +5964,7 @@ func (x *Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Span.ProtoReflect.Descriptor instead.
 func (*Span) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Span) GetSpanId() string {
@@ -4846,7 +6041,7 @@ type Trace struct {
 
 func (x *Trace) Reset() {
 	*x = Trace{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4858,7 +6053,7 @@ func (x *Trace) String() string {
 func (*Trace) ProtoMessage() {}
 
 func (x *Trace) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4871,7 +6066,7 @@ func (x *Trace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trace.ProtoReflect.Descriptor instead.
 func (*Trace) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Trace) GetTraceId() string {
@@ -4897,7 +6092,7 @@ type GetTraceRequest struct {
 
 func (x *GetTraceRequest) Reset() {
 	*x = GetTraceRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4909,7 +6104,7 @@ func (x *GetTraceRequest) String() string {
 func (*GetTraceRequest) ProtoMessage() {}
 
 func (x *GetTraceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4922,7 +6117,7 @@ func (x *GetTraceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTraceRequest.ProtoReflect.Descriptor instead.
 func (*GetTraceRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *GetTraceRequest) GetTraceId() string {
@@ -4941,7 +6136,7 @@ type GetTraceResponse struct {
 
 func (x *GetTraceResponse) Reset() {
 	*x = GetTraceResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4953,7 +6148,7 @@ func (x *GetTraceResponse) String() string {
 func (*GetTraceResponse) ProtoMessage() {}
 
 func (x *GetTraceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4966,7 +6161,7 @@ func (x *GetTraceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTraceResponse.ProtoReflect.Descriptor instead.
 func (*GetTraceResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *GetTraceResponse) GetTrace() *Trace {
@@ -4989,7 +6184,7 @@ type ListTracesRequest struct {
 
 func (x *ListTracesRequest) Reset() {
 	*x = ListTracesRequest{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5001,7 +6196,7 @@ func (x *ListTracesRequest) String() string {
 func (*ListTracesRequest) ProtoMessage() {}
 
 func (x *ListTracesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5014,7 +6209,7 @@ func (x *ListTracesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTracesRequest.ProtoReflect.Descriptor instead.
 func (*ListTracesRequest) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ListTracesRequest) GetErrors() bool {
@@ -5049,7 +6244,7 @@ type ListTracesResponse struct {
 
 func (x *ListTracesResponse) Reset() {
 	*x = ListTracesResponse{}
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5061,7 +6256,7 @@ func (x *ListTracesResponse) String() string {
 func (*ListTracesResponse) ProtoMessage() {}
 
 func (x *ListTracesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_prism_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_prism_admin_v1_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5074,7 +6269,7 @@ func (x *ListTracesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTracesResponse.ProtoReflect.Descriptor instead.
 func (*ListTracesResponse) Descriptor() ([]byte, []int) {
-	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_prism_admin_v1_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ListTracesResponse) GetTraces() []*Trace {
@@ -5227,7 +6422,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\atime_ms\x18\x02 \x01(\x03R\x06timeMs\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xb8\b\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xe7\b\n" +
 	"\aBackend\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06driver\x18\x02 \x01(\tR\x06driver\x123\n" +
@@ -5263,7 +6458,8 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\rlast_error_ms\x18\x18 \x01(\x03R\vlastErrorMs\x12;\n" +
 	"\amissing\x18\x19 \x03(\v2!.prism.admin.v1.MissingCapabilityR\amissing\x12\x18\n" +
 	"\adurable\x18\x1a \x01(\bR\adurable\x12\x14\n" +
-	"\x05added\x18\x1b \x01(\bR\x05added\x1a8\n" +
+	"\x05added\x18\x1b \x01(\bR\x05added\x12-\n" +
+	"\x06faults\x18\x1c \x03(\v2\x15.prism.admin.v1.FaultR\x06faults\x1a8\n" +
 	"\n" +
 	"FactsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -5349,7 +6545,108 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\x04\xa8\xd4\x18\n" +
 	"R\x06reason\"I\n" +
 	"\x18TerminateSessionResponse\x12-\n" +
-	"\x12pending_operations\x18\x01 \x01(\x05R\x11pendingOperations\"\x80\x02\n" +
+	"\x12pending_operations\x18\x01 \x01(\x05R\x11pendingOperations\"\xa2\x01\n" +
+	"\x13TraceSessionRequest\x12#\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tB\x04\xa8\xd4\x18\n" +
+	"R\tsessionId\x12\"\n" +
+	"\tnamespace\x18\x02 \x01(\tB\x04\xa8\xd4\x18\x01R\tnamespace\x12*\n" +
+	"\x0emin_latency_us\x18\x03 \x01(\x03B\x04\xa8\xd4\x18\x04R\fminLatencyUs\x12\x16\n" +
+	"\x06errors\x18\x04 \x01(\bR\x06errors\"b\n" +
+	"\x14TraceSessionResponse\x120\n" +
+	"\x05calls\x18\x01 \x03(\v2\x1a.prism.admin.v1.TracedCallR\x05calls\x12\x18\n" +
+	"\adropped\x18\x02 \x01(\x03R\adropped\"\xea\x02\n" +
+	"\n" +
+	"TracedCall\x12\x17\n" +
+	"\atime_us\x18\x01 \x01(\x03R\x06timeUs\x12\x1d\n" +
+	"\n" +
+	"latency_us\x18\x02 \x01(\x03R\tlatencyUs\x12\x16\n" +
+	"\x06method\x18\x03 \x01(\tR\x06method\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x04 \x01(\tR\tsessionId\x12\x1c\n" +
+	"\tprincipal\x18\x05 \x01(\tR\tprincipal\x12\x1c\n" +
+	"\tnamespace\x18\x06 \x01(\tR\tnamespace\x12\x18\n" +
+	"\asubject\x18\a \x01(\tR\asubject\x12\x1e\n" +
+	"\n" +
+	"operations\x18\b \x01(\x05R\n" +
+	"operations\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\x12%\n" +
+	"\x0ereceived_bytes\x18\n" +
+	" \x01(\x03R\rreceivedBytes\x12\x1d\n" +
+	"\n" +
+	"sent_bytes\x18\v \x01(\x03R\tsentBytes\x12\x19\n" +
+	"\btrace_id\x18\f \x01(\tR\atraceId\"\xcf\x02\n" +
+	"\x05Fault\x12\x19\n" +
+	"\bfault_id\x18\x01 \x01(\tR\afaultId\x12\x18\n" +
+	"\abackend\x18\x02 \x01(\tR\abackend\x12\x14\n" +
+	"\x05calls\x18\x03 \x01(\tR\x05calls\x12\x1d\n" +
+	"\n" +
+	"latency_us\x18\x04 \x01(\x03R\tlatencyUs\x12\x1b\n" +
+	"\tjitter_us\x18\x05 \x01(\x03R\bjitterUs\x12\x1f\n" +
+	"\verror_share\x18\x06 \x01(\x01R\n" +
+	"errorShare\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\"\n" +
+	"\rstarted_at_ms\x18\b \x01(\x03R\vstartedAtMs\x12\x1c\n" +
+	"\n" +
+	"ends_at_ms\x18\t \x01(\x03R\bendsAtMs\x12\x14\n" +
+	"\x05actor\x18\n" +
+	" \x01(\tR\x05actor\x12\x16\n" +
+	"\x06slowed\x18\v \x01(\x03R\x06slowed\x12\x16\n" +
+	"\x06failed\x18\f \x01(\x03R\x06failed\"\x80\x02\n" +
+	"\x0fAddFaultRequest\x12\"\n" +
+	"\abackend\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\abackend\x12\x14\n" +
+	"\x05calls\x18\x02 \x01(\tR\x05calls\x12\x1d\n" +
+	"\n" +
+	"latency_us\x18\x03 \x01(\x03R\tlatencyUs\x12\x1b\n" +
+	"\tjitter_us\x18\x04 \x01(\x03R\bjitterUs\x12\x1f\n" +
+	"\verror_share\x18\x05 \x01(\x01R\n" +
+	"errorShare\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12%\n" +
+	"\vduration_ms\x18\a \x01(\x03B\x04\xb0\xd4\x18\x01R\n" +
+	"durationMs\x12\x17\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRun\"?\n" +
+	"\x10AddFaultResponse\x12+\n" +
+	"\x05fault\x18\x01 \x01(\v2\x15.prism.admin.v1.FaultR\x05fault\"3\n" +
+	"\x11ListFaultsRequest\x12\x1e\n" +
+	"\abackend\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x01R\abackend\"]\n" +
+	"\x12ListFaultsResponse\x12-\n" +
+	"\x06faults\x18\x01 \x03(\v2\x15.prism.admin.v1.FaultR\x06faults\x12\x18\n" +
+	"\aenabled\x18\x02 \x01(\bR\aenabled\"9\n" +
+	"\x12RemoveFaultRequest\x12#\n" +
+	"\bfault_id\x18\x01 \x01(\tB\b\xa8\xd4\x18\n" +
+	"\xb0\xd4\x18\x01R\afaultId\"B\n" +
+	"\x13RemoveFaultResponse\x12+\n" +
+	"\x05fault\x18\x01 \x01(\v2\x15.prism.admin.v1.FaultR\x05fault\"\xb3\x01\n" +
+	"\vMaintenance\x12\x18\n" +
+	"\arefuses\x18\x01 \x01(\tR\arefuses\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\"\n" +
+	"\rstarted_at_ms\x18\x03 \x01(\x03R\vstartedAtMs\x12\x1c\n" +
+	"\n" +
+	"ends_at_ms\x18\x04 \x01(\x03R\bendsAtMs\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\x12\x18\n" +
+	"\arefused\x18\x06 \x01(\x03R\arefused\"\xaf\x01\n" +
+	"\x19SetMaintenanceModeRequest\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x18\n" +
+	"\arefuses\x18\x02 \x01(\tR\arefuses\x12\x1e\n" +
+	"\amessage\x18\x03 \x01(\tB\x04\xa8\xd4\x18\n" +
+	"R\amessage\x12%\n" +
+	"\vduration_ms\x18\x04 \x01(\x03B\x04\xa8\xd4\x18\x04R\n" +
+	"durationMs\x12\x17\n" +
+	"\adry_run\x18\x05 \x01(\bR\x06dryRun\"\x84\x01\n" +
+	"\x1aSetMaintenanceModeResponse\x12=\n" +
+	"\vmaintenance\x18\x01 \x01(\v2\x1b.prism.admin.v1.MaintenanceR\vmaintenance\x12'\n" +
+	"\x0factive_sessions\x18\x02 \x01(\x03R\x0eactiveSessions\"{\n" +
+	"\x17DrainConnectionsRequest\x12\"\n" +
+	"\tnamespace\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x01R\tnamespace\x12#\n" +
+	"\n" +
+	"timeout_ms\x18\x02 \x01(\x03B\x04\xa8\xd4\x18\vR\ttimeoutMs\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\xe2\x01\n" +
+	"\x18DrainConnectionsResponse\x127\n" +
+	"\toperation\x18\x01 \x01(\v2\x19.prism.admin.v1.OperationR\toperation\x12#\n" +
+	"\rinitial_count\x18\x02 \x01(\x03R\finitialCount\x12#\n" +
+	"\rdrained_count\x18\x03 \x01(\x03R\fdrainedCount\x12'\n" +
+	"\x0fremaining_count\x18\x04 \x01(\x03R\x0eremainingCount\x12\x1a\n" +
+	"\bcomplete\x18\x05 \x01(\bR\bcomplete\"\x80\x02\n" +
 	"\x03Key\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1c\n" +
 	"\tprincipal\x18\x02 \x01(\tR\tprincipal\x12\x14\n" +
@@ -5408,7 +6705,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x11ListAuditResponse\x125\n" +
 	"\arecords\x18\x01 \x03(\v2\x1b.prism.admin.v1.AuditRecordR\arecords\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\x12\n" +
-	"\x10GetStatusRequest\"\xf7\x04\n" +
+	"\x10GetStatusRequest\"\xdd\x05\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06commit\x18\x02 \x01(\tR\x06commit\x12\x1d\n" +
@@ -5436,7 +6733,9 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"cpuSeconds\x12\x10\n" +
 	"\x03pid\x18\x12 \x01(\x03R\x03pid\x12%\n" +
 	"\x0econfig_problem\x18\x13 \x01(\tR\rconfigProblem\x12\x1c\n" +
-	"\tprincipal\x18\x14 \x01(\tR\tprincipal\"\x11\n" +
+	"\tprincipal\x18\x14 \x01(\tR\tprincipal\x12=\n" +
+	"\vmaintenance\x18\x15 \x01(\v2\x1b.prism.admin.v1.MaintenanceR\vmaintenance\x12%\n" +
+	"\x0efaults_enabled\x18\x16 \x01(\bR\rfaultsEnabled\"\x11\n" +
 	"\x0fGetStatsRequest\"\xa2\x01\n" +
 	"\x10GetStatsResponse\x12\x17\n" +
 	"\atime_ms\x18\x01 \x01(\x03R\x06timeMs\x125\n" +
@@ -5458,7 +6757,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x10LatencyHistogram\x12\x1b\n" +
 	"\tbounds_us\x18\x01 \x03(\x03R\bboundsUs\x12\x16\n" +
 	"\x06counts\x18\x02 \x03(\x03R\x06counts\x12\x15\n" +
-	"\x06sum_us\x18\x03 \x01(\x03R\x05sumUs\"\xa4\x02\n" +
+	"\x06sum_us\x18\x03 \x01(\x03R\x05sumUs\"\xd9\x02\n" +
 	"\tOperation\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
@@ -5467,7 +6766,11 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\"\n" +
 	"\rstarted_at_ms\x18\x06 \x01(\x03R\vstartedAtMs\x12\x1e\n" +
 	"\vended_at_ms\x18\a \x01(\x03R\tendedAtMs\x120\n" +
-	"\x04move\x18\b \x01(\v2\x1c.prism.admin.v1.MoveProgressR\x04move\"\xcd\x02\n" +
+	"\x04move\x18\b \x01(\v2\x1c.prism.admin.v1.MoveProgressR\x04move\x123\n" +
+	"\x05drain\x18\t \x01(\v2\x1d.prism.admin.v1.DrainProgressR\x05drain\"]\n" +
+	"\rDrainProgress\x12#\n" +
+	"\rinitial_count\x18\x01 \x01(\x03R\finitialCount\x12'\n" +
+	"\x0fremaining_count\x18\x02 \x01(\x03R\x0eremainingCount\"\xcd\x02\n" +
 	"\fMoveProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x18\n" +
 	"\apercent\x18\x02 \x01(\x05R\apercent\x12\x1d\n" +
@@ -5535,7 +6838,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17OPERATION_STATE_RUNNING\x10\x01\x12\x18\n" +
 	"\x14OPERATION_STATE_DONE\x10\x02\x12\x1a\n" +
-	"\x16OPERATION_STATE_FAILED\x10\x032\xc1\x14\n" +
+	"\x16OPERATION_STATE_FAILED\x10\x032\xaa\x19\n" +
 	"\fAdminService\x12i\n" +
 	"\x0eListNamespaces\x12%.prism.admin.v1.ListNamespacesRequest\x1a&.prism.admin.v1.ListNamespacesResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12c\n" +
 	"\fGetNamespace\x12#.prism.admin.v1.GetNamespaceRequest\x1a$.prism.admin.v1.GetNamespaceResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12l\n" +
@@ -5556,7 +6859,14 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\fListSessions\x12#.prism.admin.v1.ListSessionsRequest\x1a$.prism.admin.v1.ListSessionsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12]\n" +
 	"\n" +
 	"GetSession\x12!.prism.admin.v1.GetSessionRequest\x1a\".prism.admin.v1.GetSessionResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12o\n" +
-	"\x10TerminateSession\x12'.prism.admin.v1.TerminateSessionRequest\x1a(.prism.admin.v1.TerminateSessionResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x06\x12Z\n" +
+	"\x10TerminateSession\x12'.prism.admin.v1.TerminateSessionRequest\x1a(.prism.admin.v1.TerminateSessionResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x06\x12e\n" +
+	"\fTraceSession\x12#.prism.admin.v1.TraceSessionRequest\x1a$.prism.admin.v1.TraceSessionResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x060\x01\x12W\n" +
+	"\bAddFault\x12\x1f.prism.admin.v1.AddFaultRequest\x1a .prism.admin.v1.AddFaultResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x06\x12]\n" +
+	"\n" +
+	"ListFaults\x12!.prism.admin.v1.ListFaultsRequest\x1a\".prism.admin.v1.ListFaultsResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12`\n" +
+	"\vRemoveFault\x12\".prism.admin.v1.RemoveFaultRequest\x1a#.prism.admin.v1.RemoveFaultResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x06\x12u\n" +
+	"\x12SetMaintenanceMode\x12).prism.admin.v1.SetMaintenanceModeRequest\x1a*.prism.admin.v1.SetMaintenanceModeResponse\"\b\x88\xce\x18\x04\x90\xce\x18\x06\x12o\n" +
+	"\x10DrainConnections\x12'.prism.admin.v1.DrainConnectionsRequest\x1a(.prism.admin.v1.DrainConnectionsResponse\"\b\x88\xce\x18\x04\x90\xce\x18\x06\x12Z\n" +
 	"\tCreateKey\x12 .prism.admin.v1.CreateKeyRequest\x1a!.prism.admin.v1.CreateKeyResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12W\n" +
 	"\bListKeys\x12\x1f.prism.admin.v1.ListKeysRequest\x1a .prism.admin.v1.ListKeysResponse\"\b\x88\xce\x18\x01\x90\xce\x18\x04\x12Z\n" +
 	"\tRevokeKey\x12 .prism.admin.v1.RevokeKeyRequest\x1a!.prism.admin.v1.RevokeKeyResponse\"\b\x88\xce\x18\x03\x90\xce\x18\x05\x12Z\n" +
@@ -5581,7 +6891,7 @@ func file_prism_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_prism_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
+var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 93)
 var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(NamespaceState)(0),                  // 0: prism.admin.v1.NamespaceState
 	(HealthState)(0),                     // 1: prism.admin.v1.HealthState
@@ -5632,39 +6942,55 @@ var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(*GetSessionResponse)(nil),           // 46: prism.admin.v1.GetSessionResponse
 	(*TerminateSessionRequest)(nil),      // 47: prism.admin.v1.TerminateSessionRequest
 	(*TerminateSessionResponse)(nil),     // 48: prism.admin.v1.TerminateSessionResponse
-	(*Key)(nil),                          // 49: prism.admin.v1.Key
-	(*CreateKeyRequest)(nil),             // 50: prism.admin.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),            // 51: prism.admin.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),              // 52: prism.admin.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),             // 53: prism.admin.v1.ListKeysResponse
-	(*RevokeKeyRequest)(nil),             // 54: prism.admin.v1.RevokeKeyRequest
-	(*RevokeKeyResponse)(nil),            // 55: prism.admin.v1.RevokeKeyResponse
-	(*AuditRecord)(nil),                  // 56: prism.admin.v1.AuditRecord
-	(*ListAuditRequest)(nil),             // 57: prism.admin.v1.ListAuditRequest
-	(*ListAuditResponse)(nil),            // 58: prism.admin.v1.ListAuditResponse
-	(*GetStatusRequest)(nil),             // 59: prism.admin.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),            // 60: prism.admin.v1.GetStatusResponse
-	(*GetStatsRequest)(nil),              // 61: prism.admin.v1.GetStatsRequest
-	(*GetStatsResponse)(nil),             // 62: prism.admin.v1.GetStatsResponse
-	(*MethodStats)(nil),                  // 63: prism.admin.v1.MethodStats
-	(*NamespaceStats)(nil),               // 64: prism.admin.v1.NamespaceStats
-	(*LatencyHistogram)(nil),             // 65: prism.admin.v1.LatencyHistogram
-	(*Operation)(nil),                    // 66: prism.admin.v1.Operation
-	(*MoveProgress)(nil),                 // 67: prism.admin.v1.MoveProgress
-	(*GetOperationRequest)(nil),          // 68: prism.admin.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),         // 69: prism.admin.v1.GetOperationResponse
-	(*Span)(nil),                         // 70: prism.admin.v1.Span
-	(*Trace)(nil),                        // 71: prism.admin.v1.Trace
-	(*GetTraceRequest)(nil),              // 72: prism.admin.v1.GetTraceRequest
-	(*GetTraceResponse)(nil),             // 73: prism.admin.v1.GetTraceResponse
-	(*ListTracesRequest)(nil),            // 74: prism.admin.v1.ListTracesRequest
-	(*ListTracesResponse)(nil),           // 75: prism.admin.v1.ListTracesResponse
-	nil,                                  // 76: prism.admin.v1.Backend.FactsEntry
-	nil,                                  // 77: prism.admin.v1.Backend.ErrorsByReasonEntry
-	nil,                                  // 78: prism.admin.v1.AddBackendRequest.OptionsEntry
-	nil,                                  // 79: prism.admin.v1.Span.AttributesEntry
-	(v1.SessionStatus)(0),                // 80: prism.session.v1.SessionStatus
-	(*v1.SessionMetrics)(nil),            // 81: prism.session.v1.SessionMetrics
+	(*TraceSessionRequest)(nil),          // 49: prism.admin.v1.TraceSessionRequest
+	(*TraceSessionResponse)(nil),         // 50: prism.admin.v1.TraceSessionResponse
+	(*TracedCall)(nil),                   // 51: prism.admin.v1.TracedCall
+	(*Fault)(nil),                        // 52: prism.admin.v1.Fault
+	(*AddFaultRequest)(nil),              // 53: prism.admin.v1.AddFaultRequest
+	(*AddFaultResponse)(nil),             // 54: prism.admin.v1.AddFaultResponse
+	(*ListFaultsRequest)(nil),            // 55: prism.admin.v1.ListFaultsRequest
+	(*ListFaultsResponse)(nil),           // 56: prism.admin.v1.ListFaultsResponse
+	(*RemoveFaultRequest)(nil),           // 57: prism.admin.v1.RemoveFaultRequest
+	(*RemoveFaultResponse)(nil),          // 58: prism.admin.v1.RemoveFaultResponse
+	(*Maintenance)(nil),                  // 59: prism.admin.v1.Maintenance
+	(*SetMaintenanceModeRequest)(nil),    // 60: prism.admin.v1.SetMaintenanceModeRequest
+	(*SetMaintenanceModeResponse)(nil),   // 61: prism.admin.v1.SetMaintenanceModeResponse
+	(*DrainConnectionsRequest)(nil),      // 62: prism.admin.v1.DrainConnectionsRequest
+	(*DrainConnectionsResponse)(nil),     // 63: prism.admin.v1.DrainConnectionsResponse
+	(*Key)(nil),                          // 64: prism.admin.v1.Key
+	(*CreateKeyRequest)(nil),             // 65: prism.admin.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),            // 66: prism.admin.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),              // 67: prism.admin.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),             // 68: prism.admin.v1.ListKeysResponse
+	(*RevokeKeyRequest)(nil),             // 69: prism.admin.v1.RevokeKeyRequest
+	(*RevokeKeyResponse)(nil),            // 70: prism.admin.v1.RevokeKeyResponse
+	(*AuditRecord)(nil),                  // 71: prism.admin.v1.AuditRecord
+	(*ListAuditRequest)(nil),             // 72: prism.admin.v1.ListAuditRequest
+	(*ListAuditResponse)(nil),            // 73: prism.admin.v1.ListAuditResponse
+	(*GetStatusRequest)(nil),             // 74: prism.admin.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),            // 75: prism.admin.v1.GetStatusResponse
+	(*GetStatsRequest)(nil),              // 76: prism.admin.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),             // 77: prism.admin.v1.GetStatsResponse
+	(*MethodStats)(nil),                  // 78: prism.admin.v1.MethodStats
+	(*NamespaceStats)(nil),               // 79: prism.admin.v1.NamespaceStats
+	(*LatencyHistogram)(nil),             // 80: prism.admin.v1.LatencyHistogram
+	(*Operation)(nil),                    // 81: prism.admin.v1.Operation
+	(*DrainProgress)(nil),                // 82: prism.admin.v1.DrainProgress
+	(*MoveProgress)(nil),                 // 83: prism.admin.v1.MoveProgress
+	(*GetOperationRequest)(nil),          // 84: prism.admin.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),         // 85: prism.admin.v1.GetOperationResponse
+	(*Span)(nil),                         // 86: prism.admin.v1.Span
+	(*Trace)(nil),                        // 87: prism.admin.v1.Trace
+	(*GetTraceRequest)(nil),              // 88: prism.admin.v1.GetTraceRequest
+	(*GetTraceResponse)(nil),             // 89: prism.admin.v1.GetTraceResponse
+	(*ListTracesRequest)(nil),            // 90: prism.admin.v1.ListTracesRequest
+	(*ListTracesResponse)(nil),           // 91: prism.admin.v1.ListTracesResponse
+	nil,                                  // 92: prism.admin.v1.Backend.FactsEntry
+	nil,                                  // 93: prism.admin.v1.Backend.ErrorsByReasonEntry
+	nil,                                  // 94: prism.admin.v1.AddBackendRequest.OptionsEntry
+	nil,                                  // 95: prism.admin.v1.Span.AttributesEntry
+	(v1.SessionStatus)(0),                // 96: prism.session.v1.SessionStatus
+	(*v1.SessionMetrics)(nil),            // 97: prism.session.v1.SessionMetrics
 }
 var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	4,  // 0: prism.admin.v1.NamespaceSpec.needs:type_name -> prism.admin.v1.Needs
@@ -5680,97 +7006,118 @@ var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	8,  // 10: prism.admin.v1.CreateNamespaceResponse.namespace:type_name -> prism.admin.v1.Namespace
 	3,  // 11: prism.admin.v1.UpdateNamespaceRequest.spec:type_name -> prism.admin.v1.NamespaceSpec
 	8,  // 12: prism.admin.v1.UpdateNamespaceResponse.namespace:type_name -> prism.admin.v1.Namespace
-	66, // 13: prism.admin.v1.DeleteNamespaceResponse.operation:type_name -> prism.admin.v1.Operation
-	66, // 14: prism.admin.v1.MoveNamespaceResponse.operation:type_name -> prism.admin.v1.Operation
-	66, // 15: prism.admin.v1.AbortMoveResponse.operation:type_name -> prism.admin.v1.Operation
+	81, // 13: prism.admin.v1.DeleteNamespaceResponse.operation:type_name -> prism.admin.v1.Operation
+	81, // 14: prism.admin.v1.MoveNamespaceResponse.operation:type_name -> prism.admin.v1.Operation
+	81, // 15: prism.admin.v1.AbortMoveResponse.operation:type_name -> prism.admin.v1.Operation
 	26, // 16: prism.admin.v1.ListNamespaceHistoryResponse.events:type_name -> prism.admin.v1.NamespaceEvent
 	1,  // 17: prism.admin.v1.Backend.health:type_name -> prism.admin.v1.HealthState
-	76, // 18: prism.admin.v1.Backend.facts:type_name -> prism.admin.v1.Backend.FactsEntry
-	77, // 19: prism.admin.v1.Backend.errors_by_reason:type_name -> prism.admin.v1.Backend.ErrorsByReasonEntry
+	92, // 18: prism.admin.v1.Backend.facts:type_name -> prism.admin.v1.Backend.FactsEntry
+	93, // 19: prism.admin.v1.Backend.errors_by_reason:type_name -> prism.admin.v1.Backend.ErrorsByReasonEntry
 	28, // 20: prism.admin.v1.Backend.missing:type_name -> prism.admin.v1.MissingCapability
-	27, // 21: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
-	27, // 22: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
-	27, // 23: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
-	37, // 24: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	78, // 25: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
-	27, // 26: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
-	37, // 27: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	80, // 28: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
-	81, // 29: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
-	42, // 30: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
-	42, // 31: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
-	49, // 32: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
-	49, // 33: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
-	49, // 34: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
-	56, // 35: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
-	63, // 36: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
-	64, // 37: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
-	65, // 38: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	65, // 39: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	2,  // 40: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
-	67, // 41: prism.admin.v1.Operation.move:type_name -> prism.admin.v1.MoveProgress
-	66, // 42: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
-	79, // 43: prism.admin.v1.Span.attributes:type_name -> prism.admin.v1.Span.AttributesEntry
-	70, // 44: prism.admin.v1.Trace.spans:type_name -> prism.admin.v1.Span
-	71, // 45: prism.admin.v1.GetTraceResponse.trace:type_name -> prism.admin.v1.Trace
-	71, // 46: prism.admin.v1.ListTracesResponse.traces:type_name -> prism.admin.v1.Trace
-	10, // 47: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
-	12, // 48: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
-	14, // 49: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
-	16, // 50: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
-	18, // 51: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
-	20, // 52: prism.admin.v1.AdminService.MoveNamespace:input_type -> prism.admin.v1.MoveNamespaceRequest
-	22, // 53: prism.admin.v1.AdminService.AbortMove:input_type -> prism.admin.v1.AbortMoveRequest
-	24, // 54: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
-	29, // 55: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
-	31, // 56: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
-	33, // 57: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
-	35, // 58: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
-	38, // 59: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
-	40, // 60: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
-	43, // 61: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
-	45, // 62: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
-	47, // 63: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
-	50, // 64: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
-	52, // 65: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
-	54, // 66: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
-	57, // 67: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
-	59, // 68: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
-	61, // 69: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
-	68, // 70: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
-	72, // 71: prism.admin.v1.AdminService.GetTrace:input_type -> prism.admin.v1.GetTraceRequest
-	74, // 72: prism.admin.v1.AdminService.ListTraces:input_type -> prism.admin.v1.ListTracesRequest
-	11, // 73: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
-	13, // 74: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
-	15, // 75: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
-	17, // 76: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
-	19, // 77: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
-	21, // 78: prism.admin.v1.AdminService.MoveNamespace:output_type -> prism.admin.v1.MoveNamespaceResponse
-	23, // 79: prism.admin.v1.AdminService.AbortMove:output_type -> prism.admin.v1.AbortMoveResponse
-	25, // 80: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
-	30, // 81: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
-	32, // 82: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
-	34, // 83: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
-	36, // 84: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
-	39, // 85: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
-	41, // 86: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
-	44, // 87: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
-	46, // 88: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
-	48, // 89: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
-	51, // 90: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
-	53, // 91: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
-	55, // 92: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
-	58, // 93: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
-	60, // 94: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
-	62, // 95: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
-	69, // 96: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
-	73, // 97: prism.admin.v1.AdminService.GetTrace:output_type -> prism.admin.v1.GetTraceResponse
-	75, // 98: prism.admin.v1.AdminService.ListTraces:output_type -> prism.admin.v1.ListTracesResponse
-	73, // [73:99] is the sub-list for method output_type
-	47, // [47:73] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	52, // 21: prism.admin.v1.Backend.faults:type_name -> prism.admin.v1.Fault
+	27, // 22: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
+	27, // 23: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	27, // 24: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
+	37, // 25: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	94, // 26: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
+	27, // 27: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	37, // 28: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	96, // 29: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
+	97, // 30: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
+	42, // 31: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
+	42, // 32: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
+	51, // 33: prism.admin.v1.TraceSessionResponse.calls:type_name -> prism.admin.v1.TracedCall
+	52, // 34: prism.admin.v1.AddFaultResponse.fault:type_name -> prism.admin.v1.Fault
+	52, // 35: prism.admin.v1.ListFaultsResponse.faults:type_name -> prism.admin.v1.Fault
+	52, // 36: prism.admin.v1.RemoveFaultResponse.fault:type_name -> prism.admin.v1.Fault
+	59, // 37: prism.admin.v1.SetMaintenanceModeResponse.maintenance:type_name -> prism.admin.v1.Maintenance
+	81, // 38: prism.admin.v1.DrainConnectionsResponse.operation:type_name -> prism.admin.v1.Operation
+	64, // 39: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
+	64, // 40: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
+	64, // 41: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
+	71, // 42: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
+	59, // 43: prism.admin.v1.GetStatusResponse.maintenance:type_name -> prism.admin.v1.Maintenance
+	78, // 44: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
+	79, // 45: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
+	80, // 46: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	80, // 47: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	2,  // 48: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
+	83, // 49: prism.admin.v1.Operation.move:type_name -> prism.admin.v1.MoveProgress
+	82, // 50: prism.admin.v1.Operation.drain:type_name -> prism.admin.v1.DrainProgress
+	81, // 51: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
+	95, // 52: prism.admin.v1.Span.attributes:type_name -> prism.admin.v1.Span.AttributesEntry
+	86, // 53: prism.admin.v1.Trace.spans:type_name -> prism.admin.v1.Span
+	87, // 54: prism.admin.v1.GetTraceResponse.trace:type_name -> prism.admin.v1.Trace
+	87, // 55: prism.admin.v1.ListTracesResponse.traces:type_name -> prism.admin.v1.Trace
+	10, // 56: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
+	12, // 57: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
+	14, // 58: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
+	16, // 59: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
+	18, // 60: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
+	20, // 61: prism.admin.v1.AdminService.MoveNamespace:input_type -> prism.admin.v1.MoveNamespaceRequest
+	22, // 62: prism.admin.v1.AdminService.AbortMove:input_type -> prism.admin.v1.AbortMoveRequest
+	24, // 63: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
+	29, // 64: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
+	31, // 65: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
+	33, // 66: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
+	35, // 67: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
+	38, // 68: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
+	40, // 69: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
+	43, // 70: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
+	45, // 71: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
+	47, // 72: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
+	49, // 73: prism.admin.v1.AdminService.TraceSession:input_type -> prism.admin.v1.TraceSessionRequest
+	53, // 74: prism.admin.v1.AdminService.AddFault:input_type -> prism.admin.v1.AddFaultRequest
+	55, // 75: prism.admin.v1.AdminService.ListFaults:input_type -> prism.admin.v1.ListFaultsRequest
+	57, // 76: prism.admin.v1.AdminService.RemoveFault:input_type -> prism.admin.v1.RemoveFaultRequest
+	60, // 77: prism.admin.v1.AdminService.SetMaintenanceMode:input_type -> prism.admin.v1.SetMaintenanceModeRequest
+	62, // 78: prism.admin.v1.AdminService.DrainConnections:input_type -> prism.admin.v1.DrainConnectionsRequest
+	65, // 79: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
+	67, // 80: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
+	69, // 81: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
+	72, // 82: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
+	74, // 83: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
+	76, // 84: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
+	84, // 85: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
+	88, // 86: prism.admin.v1.AdminService.GetTrace:input_type -> prism.admin.v1.GetTraceRequest
+	90, // 87: prism.admin.v1.AdminService.ListTraces:input_type -> prism.admin.v1.ListTracesRequest
+	11, // 88: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
+	13, // 89: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
+	15, // 90: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
+	17, // 91: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
+	19, // 92: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
+	21, // 93: prism.admin.v1.AdminService.MoveNamespace:output_type -> prism.admin.v1.MoveNamespaceResponse
+	23, // 94: prism.admin.v1.AdminService.AbortMove:output_type -> prism.admin.v1.AbortMoveResponse
+	25, // 95: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
+	30, // 96: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
+	32, // 97: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
+	34, // 98: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
+	36, // 99: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
+	39, // 100: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
+	41, // 101: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
+	44, // 102: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
+	46, // 103: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
+	48, // 104: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
+	50, // 105: prism.admin.v1.AdminService.TraceSession:output_type -> prism.admin.v1.TraceSessionResponse
+	54, // 106: prism.admin.v1.AdminService.AddFault:output_type -> prism.admin.v1.AddFaultResponse
+	56, // 107: prism.admin.v1.AdminService.ListFaults:output_type -> prism.admin.v1.ListFaultsResponse
+	58, // 108: prism.admin.v1.AdminService.RemoveFault:output_type -> prism.admin.v1.RemoveFaultResponse
+	61, // 109: prism.admin.v1.AdminService.SetMaintenanceMode:output_type -> prism.admin.v1.SetMaintenanceModeResponse
+	63, // 110: prism.admin.v1.AdminService.DrainConnections:output_type -> prism.admin.v1.DrainConnectionsResponse
+	66, // 111: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
+	68, // 112: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
+	70, // 113: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
+	73, // 114: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
+	75, // 115: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
+	77, // 116: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
+	85, // 117: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
+	89, // 118: prism.admin.v1.AdminService.GetTrace:output_type -> prism.admin.v1.GetTraceResponse
+	91, // 119: prism.admin.v1.AdminService.ListTraces:output_type -> prism.admin.v1.ListTracesResponse
+	88, // [88:120] is the sub-list for method output_type
+	56, // [56:88] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_prism_admin_v1_admin_proto_init() }
@@ -5784,7 +7131,7 @@ func file_prism_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_prism_admin_v1_admin_proto_rawDesc), len(file_prism_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   77,
+			NumMessages:   93,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -39,6 +39,12 @@ const (
 	AdminService_ListSessions_FullMethodName         = "/prism.admin.v1.AdminService/ListSessions"
 	AdminService_GetSession_FullMethodName           = "/prism.admin.v1.AdminService/GetSession"
 	AdminService_TerminateSession_FullMethodName     = "/prism.admin.v1.AdminService/TerminateSession"
+	AdminService_TraceSession_FullMethodName         = "/prism.admin.v1.AdminService/TraceSession"
+	AdminService_AddFault_FullMethodName             = "/prism.admin.v1.AdminService/AddFault"
+	AdminService_ListFaults_FullMethodName           = "/prism.admin.v1.AdminService/ListFaults"
+	AdminService_RemoveFault_FullMethodName          = "/prism.admin.v1.AdminService/RemoveFault"
+	AdminService_SetMaintenanceMode_FullMethodName   = "/prism.admin.v1.AdminService/SetMaintenanceMode"
+	AdminService_DrainConnections_FullMethodName     = "/prism.admin.v1.AdminService/DrainConnections"
 	AdminService_CreateKey_FullMethodName            = "/prism.admin.v1.AdminService/CreateKey"
 	AdminService_ListKeys_FullMethodName             = "/prism.admin.v1.AdminService/ListKeys"
 	AdminService_RevokeKey_FullMethodName            = "/prism.admin.v1.AdminService/RevokeKey"
@@ -87,6 +93,27 @@ type AdminServiceClient interface {
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	GetSession(ctx context.Context, in *GetSessionRequest, opts ...grpc.CallOption) (*GetSessionResponse, error)
 	TerminateSession(ctx context.Context, in *TerminateSessionRequest, opts ...grpc.CallOption) (*TerminateSessionResponse, error)
+	// TraceSession tells of calls as they end: those of a session, of a namespace,
+	// or all. The first message comes at once and is empty; what has ended before
+	// it is not told. It ends, with OK, when its session has.
+	TraceSession(ctx context.Context, in *TraceSessionRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceSessionResponse], error)
+	// AddFault makes one backend slow, or failing, for a while, so that it can be
+	// seen what becomes of those who use it. A gateway whose configuration does
+	// not say "faults: true" refuses it: FAILED_PRECONDITION.
+	AddFault(ctx context.Context, in *AddFaultRequest, opts ...grpc.CallOption) (*AddFaultResponse, error)
+	// ListFaults answers the faults that act, the oldest first.
+	ListFaults(ctx context.Context, in *ListFaultsRequest, opts ...grpc.CallOption) (*ListFaultsResponse, error)
+	// RemoveFault ends a fault before its time.
+	RemoveFault(ctx context.Context, in *RemoveFaultRequest, opts ...grpc.CallOption) (*RemoveFaultResponse, error)
+	// SetMaintenanceMode lets this gateway refuse data calls, all or those that
+	// write, until it is switched off or its end has come: reason MAINTENANCE.
+	// GetStatus tells how it stands.
+	SetMaintenanceMode(ctx context.Context, in *SetMaintenanceModeRequest, opts ...grpc.CallOption) (*SetMaintenanceModeResponse, error)
+	// DrainConnections ends the open streams of a namespace, or of all, each with
+	// DRAINING and a position to go on from. Until they have ended no new streams
+	// of it are let in; other namespaces, and calls that are no streams, notice
+	// nothing.
+	DrainConnections(ctx context.Context, in *DrainConnectionsRequest, opts ...grpc.CallOption) (*DrainConnectionsResponse, error)
 	// CreateKey answers the secret of the key once; only its hash is kept.
 	CreateKey(ctx context.Context, in *CreateKeyRequest, opts ...grpc.CallOption) (*CreateKeyResponse, error)
 	ListKeys(ctx context.Context, in *ListKeysRequest, opts ...grpc.CallOption) (*ListKeysResponse, error)
@@ -284,6 +311,75 @@ func (c *adminServiceClient) TerminateSession(ctx context.Context, in *Terminate
 	return out, nil
 }
 
+func (c *adminServiceClient) TraceSession(ctx context.Context, in *TraceSessionRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceSessionResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[0], AdminService_TraceSession_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[TraceSessionRequest, TraceSessionResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_TraceSessionClient = grpc.ServerStreamingClient[TraceSessionResponse]
+
+func (c *adminServiceClient) AddFault(ctx context.Context, in *AddFaultRequest, opts ...grpc.CallOption) (*AddFaultResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddFaultResponse)
+	err := c.cc.Invoke(ctx, AdminService_AddFault_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListFaults(ctx context.Context, in *ListFaultsRequest, opts ...grpc.CallOption) (*ListFaultsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFaultsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListFaults_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RemoveFault(ctx context.Context, in *RemoveFaultRequest, opts ...grpc.CallOption) (*RemoveFaultResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveFaultResponse)
+	err := c.cc.Invoke(ctx, AdminService_RemoveFault_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) SetMaintenanceMode(ctx context.Context, in *SetMaintenanceModeRequest, opts ...grpc.CallOption) (*SetMaintenanceModeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetMaintenanceModeResponse)
+	err := c.cc.Invoke(ctx, AdminService_SetMaintenanceMode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) DrainConnections(ctx context.Context, in *DrainConnectionsRequest, opts ...grpc.CallOption) (*DrainConnectionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DrainConnectionsResponse)
+	err := c.cc.Invoke(ctx, AdminService_DrainConnections_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) CreateKey(ctx context.Context, in *CreateKeyRequest, opts ...grpc.CallOption) (*CreateKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateKeyResponse)
@@ -411,6 +507,27 @@ type AdminServiceServer interface {
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error)
 	TerminateSession(context.Context, *TerminateSessionRequest) (*TerminateSessionResponse, error)
+	// TraceSession tells of calls as they end: those of a session, of a namespace,
+	// or all. The first message comes at once and is empty; what has ended before
+	// it is not told. It ends, with OK, when its session has.
+	TraceSession(*TraceSessionRequest, grpc.ServerStreamingServer[TraceSessionResponse]) error
+	// AddFault makes one backend slow, or failing, for a while, so that it can be
+	// seen what becomes of those who use it. A gateway whose configuration does
+	// not say "faults: true" refuses it: FAILED_PRECONDITION.
+	AddFault(context.Context, *AddFaultRequest) (*AddFaultResponse, error)
+	// ListFaults answers the faults that act, the oldest first.
+	ListFaults(context.Context, *ListFaultsRequest) (*ListFaultsResponse, error)
+	// RemoveFault ends a fault before its time.
+	RemoveFault(context.Context, *RemoveFaultRequest) (*RemoveFaultResponse, error)
+	// SetMaintenanceMode lets this gateway refuse data calls, all or those that
+	// write, until it is switched off or its end has come: reason MAINTENANCE.
+	// GetStatus tells how it stands.
+	SetMaintenanceMode(context.Context, *SetMaintenanceModeRequest) (*SetMaintenanceModeResponse, error)
+	// DrainConnections ends the open streams of a namespace, or of all, each with
+	// DRAINING and a position to go on from. Until they have ended no new streams
+	// of it are let in; other namespaces, and calls that are no streams, notice
+	// nothing.
+	DrainConnections(context.Context, *DrainConnectionsRequest) (*DrainConnectionsResponse, error)
 	// CreateKey answers the secret of the key once; only its hash is kept.
 	CreateKey(context.Context, *CreateKeyRequest) (*CreateKeyResponse, error)
 	ListKeys(context.Context, *ListKeysRequest) (*ListKeysResponse, error)
@@ -488,6 +605,24 @@ func (UnimplementedAdminServiceServer) GetSession(context.Context, *GetSessionRe
 }
 func (UnimplementedAdminServiceServer) TerminateSession(context.Context, *TerminateSessionRequest) (*TerminateSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TerminateSession not implemented")
+}
+func (UnimplementedAdminServiceServer) TraceSession(*TraceSessionRequest, grpc.ServerStreamingServer[TraceSessionResponse]) error {
+	return status.Error(codes.Unimplemented, "method TraceSession not implemented")
+}
+func (UnimplementedAdminServiceServer) AddFault(context.Context, *AddFaultRequest) (*AddFaultResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddFault not implemented")
+}
+func (UnimplementedAdminServiceServer) ListFaults(context.Context, *ListFaultsRequest) (*ListFaultsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFaults not implemented")
+}
+func (UnimplementedAdminServiceServer) RemoveFault(context.Context, *RemoveFaultRequest) (*RemoveFaultResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveFault not implemented")
+}
+func (UnimplementedAdminServiceServer) SetMaintenanceMode(context.Context, *SetMaintenanceModeRequest) (*SetMaintenanceModeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetMaintenanceMode not implemented")
+}
+func (UnimplementedAdminServiceServer) DrainConnections(context.Context, *DrainConnectionsRequest) (*DrainConnectionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DrainConnections not implemented")
 }
 func (UnimplementedAdminServiceServer) CreateKey(context.Context, *CreateKeyRequest) (*CreateKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateKey not implemented")
@@ -843,6 +978,107 @@ func _AdminService_TerminateSession_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_TraceSession_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(TraceSessionRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServiceServer).TraceSession(m, &grpc.GenericServerStream[TraceSessionRequest, TraceSessionResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_TraceSessionServer = grpc.ServerStreamingServer[TraceSessionResponse]
+
+func _AdminService_AddFault_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddFaultRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).AddFault(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_AddFault_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).AddFault(ctx, req.(*AddFaultRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListFaults_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFaultsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListFaults(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListFaults_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListFaults(ctx, req.(*ListFaultsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RemoveFault_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveFaultRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RemoveFault(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RemoveFault_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RemoveFault(ctx, req.(*RemoveFaultRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_SetMaintenanceMode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetMaintenanceModeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).SetMaintenanceMode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_SetMaintenanceMode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).SetMaintenanceMode(ctx, req.(*SetMaintenanceModeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_DrainConnections_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DrainConnectionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).DrainConnections(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_DrainConnections_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).DrainConnections(ctx, req.(*DrainConnectionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_CreateKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateKeyRequest)
 	if err := dec(in); err != nil {
@@ -1081,6 +1317,26 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AdminService_TerminateSession_Handler,
 		},
 		{
+			MethodName: "AddFault",
+			Handler:    _AdminService_AddFault_Handler,
+		},
+		{
+			MethodName: "ListFaults",
+			Handler:    _AdminService_ListFaults_Handler,
+		},
+		{
+			MethodName: "RemoveFault",
+			Handler:    _AdminService_RemoveFault_Handler,
+		},
+		{
+			MethodName: "SetMaintenanceMode",
+			Handler:    _AdminService_SetMaintenanceMode_Handler,
+		},
+		{
+			MethodName: "DrainConnections",
+			Handler:    _AdminService_DrainConnections_Handler,
+		},
+		{
 			MethodName: "CreateKey",
 			Handler:    _AdminService_CreateKey_Handler,
 		},
@@ -1117,6 +1373,12 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AdminService_ListTraces_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "TraceSession",
+			Handler:       _AdminService_TraceSession_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "prism/admin/v1/admin.proto",
 }
