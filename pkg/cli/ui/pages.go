@@ -17,7 +17,7 @@ func pages(s *source) []page.Factory {
 		backends.ListFactory(backendSource{s}), backends.OneFactory(backendSource{s}),
 		sessions.ListFactory(sessionSource{s}), sessions.OneFactory(sessionSource{s}),
 		audit.Factory(auditSource{s}),
-	}, dataPages(s)...)
+	}, append(dataPages(s), devPages(s)...)...)
 }
 
 func pageNames() []string {

@@ -239,7 +239,7 @@ func (m *Model) Hits() (chosen, of int) { return m.hit + 1, len(m.hits) }
 func (m *Model) Problem() error { return m.problem }
 
 // atOnce is how many lines are searched before the screen is drawn again.
-const atOnce = 15_000
+const atOnce = 5_000
 
 func (m *Model) find() {
 	m.hits, m.hit, m.unread = nil, -1, 0
