@@ -4,10 +4,10 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -23,6 +23,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/telemetry"
 	"github.com/prism-data-layer/prism/pkg/wire"
+	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 )
 
 // A Road lets operators in.
@@ -31,8 +32,11 @@ type Road struct {
 	Control *control.Store
 	Metrics *telemetry.Metrics
 	Traces  *telemetry.Tracer // nil: none are kept
+	Calls   *telemetry.Calls
 	Clock   clock.Clock
 	Log     *slog.Logger
+	// Draining is closed when streams must end.
+	Draining <-chan struct{}
 
 	methods map[string]*wire.Method
 }
@@ -62,10 +66,8 @@ func (r *Road) walk(ctx context.Context, req any, info *grpc.UnaryServerInfo, ha
 	start := r.Clock.Now()
 	note := r.Traces.Begin(ctx, start, first(ctx, wire.RequestID), first(ctx, wire.Traceparent))
 	ctx = note
-	record := control.AuditRecord{
-		Time: start, Method: info.FullMethod[1:], Resource: resourceOf(req), Decision: "denied", Peer: peerOf(ctx),
-		RequestID: telemetry.RequestID(ctx), TraceID: telemetry.TraceID(ctx),
-	}
+	record := entryOf(ctx, start, info.FullMethod)
+	record.Resource = resourceOf(req)
 	who, err := r.enter(ctx, info.FullMethod, req)
 	record.Actor = who.Name()
 	if err == nil {
@@ -73,6 +75,14 @@ func (r *Road) walk(ctx context.Context, req any, info *grpc.UnaryServerInfo, ha
 		resp, err = r.handle(context.WithValue(ctx, principalKey{}, who), req, handler)
 	}
 	return resp, r.leave(note, record, start, err)
+}
+
+// entryOf begins the audit record of a call.
+func entryOf(ctx context.Context, start time.Time, fullMethod string) control.AuditRecord {
+	return control.AuditRecord{
+		Time: start, Method: fullMethod[1:], Decision: "denied", Peer: peerOf(ctx),
+		RequestID: telemetry.RequestID(ctx), TraceID: telemetry.TraceID(ctx),
+	}
 }
 
 // enter proves who calls and that the role allows it.
@@ -99,21 +109,27 @@ func actionOf(m *wire.Method) prism.Action {
 }
 
 func (r *Road) handle(ctx context.Context, req any, handler grpc.UnaryHandler) (resp any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.Log.ErrorContext(ctx, "panic in a handler", "panic", p, "stack", string(debug.Stack()))
-			resp, err = nil, prism.Internal(nil)
-		}
-	}()
-	return handler(ctx, req)
+	err = r.contain(ctx, func() (err error) {
+		resp, err = handler(ctx, req)
+		return err
+	})
+	return resp, err
 }
 
 // leave writes the audit record before the answer: a call that cannot be
 // recorded is not answered as if it was.
 func (r *Road) leave(ctx *telemetry.Call, record control.AuditRecord, start time.Time, err error) error {
-	took := r.Clock.Now().Sub(start)
-	end := telemetry.Ending{Method: record.Method, Took: took}
-	record.Latency, record.Result = took, "OK"
+	err = r.count(ctx, &record, telemetry.Ending{Method: record.Method, Took: r.Clock.Now().Sub(start)}, err)
+	if auditErr := r.audit(ctx, record); auditErr != nil && err == nil {
+		err = wire.ToStatus(auditErr).Err()
+	}
+	return err
+}
+
+// count adds a call that has ended to the figures and to its record, and turns
+// err into the status that the caller gets.
+func (r *Road) count(ctx *telemetry.Call, record *control.AuditRecord, end telemetry.Ending, err error) error {
+	record.Latency, record.Result = end.Took, "OK"
 	code := codes.OK
 	if err != nil {
 		e := *prism.From(err)
@@ -127,13 +143,15 @@ func (r *Road) leave(ctx *telemetry.Call, record control.AuditRecord, start time
 		}
 		err = wire.ToStatus(&e).Err()
 	}
-	r.Metrics.Method(record.Method).Observe(code, took)
+	r.Metrics.Method(record.Method).Observe(code, end.Took)
 	ctx.Finish(end)
-	if auditErr := r.Control.Audit(context.WithoutCancel(ctx), record); auditErr != nil {
-		r.Log.ErrorContext(ctx, "cannot write the audit record", "error", auditErr)
-		if err == nil {
-			err = wire.ToStatus(auditErr).Err()
-		}
+	return err
+}
+
+func (r *Road) audit(ctx context.Context, record control.AuditRecord) error {
+	err := r.Control.Audit(context.WithoutCancel(ctx), record)
+	if err != nil {
+		r.Log.ErrorContext(ctx, "cannot write the audit record", "error", err)
 	}
 	return err
 }
@@ -141,6 +159,8 @@ func (r *Road) leave(ctx *telemetry.Call, record control.AuditRecord, start time
 // resourceOf names what a request is about, for the audit record.
 func resourceOf(req any) string {
 	switch r := req.(type) {
+	case *adminv1.TraceSessionRequest:
+		return cmp.Or(r.GetSessionId(), r.GetNamespace())
 	case interface{ GetName() string }:
 		return r.GetName()
 	case interface{ GetSessionId() string }:
@@ -151,6 +171,12 @@ func resourceOf(req any) string {
 		return r.GetPrincipal()
 	case interface{ GetOperationId() string }:
 		return r.GetOperationId()
+	case interface{ GetBackend() string }:
+		return r.GetBackend()
+	case interface{ GetFaultId() string }:
+		return r.GetFaultId()
+	case interface{ GetNamespace() string }:
+		return r.GetNamespace()
 	}
 	return specName(req)
 }

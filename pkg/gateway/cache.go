@@ -46,11 +46,14 @@ func onCache[Req interface{ GetNamespace() string }, Resp any](
 		return resp, err
 	}
 	defer c.finish(&err)
+	c.about(req)
 	st, err := c.target.Cache()
 	if err != nil {
 		return resp, err
 	}
-	return do(c.bound(), st, &c)
+	resp, err = do(c.bound(), st, &c)
+	c.answered(resp)
+	return resp, err
 }
 
 // mutate gives an operation its receipt and runs it.

@@ -196,6 +196,7 @@ func (in *ingest) leave() {
 func (in *ingest) answer(id uint64, n int, start time.Time, resp *timeseriesv1.AppendEventsResponse, err error) {
 	in.c.road.Metrics.Namespace(in.c.target.Namespace()).Observe(0, requestsOf(n), err != nil, in.c.road.Clock.Now().Sub(start))
 	in.c.running.Add(int64(n), 0, 0)
+	in.tell(n, start, err)
 	result := &timeseriesv1.BatchResult{Id: id, Result: &timeseriesv1.BatchResult_Appended{Appended: resp}}
 	if err != nil {
 		result.Result = &timeseriesv1.BatchResult_Error{Error: itemError(err)}

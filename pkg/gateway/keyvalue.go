@@ -58,6 +58,7 @@ func (k *keyValue) walk(ctx context.Context, m *method, req interface{ GetNamesp
 	if c, err = k.road.enter(ctx, m, ns); err != nil {
 		return c, nil, err
 	}
+	c.about(req)
 	if kv, err = c.target.KeyValue(); err != nil {
 		return c, nil, c.leave(err)
 	}
@@ -84,7 +85,9 @@ func on[Req interface{ GetNamespace() string }, Resp any](
 		return resp, err
 	}
 	defer c.finish(&err)
-	return do(c.bound(), kv, &c, req)
+	resp, err = do(c.bound(), kv, &c, req)
+	c.answered(resp)
+	return resp, err
 }
 
 // one is a unary call that is one operation: op decodes it, answer encodes. It
@@ -116,7 +119,9 @@ func one[Req interface{ GetNamespace() string }, Resp any](
 	if err != nil {
 		return resp, err
 	}
-	return answer(kv, &r), nil
+	resp = answer(kv, &r)
+	c.answered(resp)
+	return resp, nil
 }
 
 // once gives a mutation its receipt: from the caller's key, or from the id that

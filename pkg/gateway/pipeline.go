@@ -256,9 +256,13 @@ func (p *pipeline[O, R]) part(
 	results, err := p.take(ctx, b)
 	took := p.road.Clock.Now().Sub(start)
 	failed := err != nil
+	heard := p.road.Calls.Heard()
 	for i := range ops {
 		if err != nil {
 			p.note(note, &ops[i], err, took, end)
+			if heard {
+				p.tell(note, &ops[i], p.keyOf(b.list[i]), start, took, 0, err)
+			}
 			resp.Results = append(resp.Results, failedResult(err))
 			continue
 		}
@@ -271,6 +275,9 @@ func (p *pipeline[O, R]) part(
 		}
 		size += n
 		p.note(note, &ops[i], bad, took, end)
+		if heard {
+			p.tell(note, &ops[i], p.keyOf(b.list[i]), start, took, n, bad)
+		}
 		if bad != nil {
 			failed = true
 			resp.Results = append(resp.Results, failedResult(bad))

@@ -47,11 +47,14 @@ func onPubSub[Req interface{ GetNamespace() string }, Resp any](
 		return resp, err
 	}
 	defer c.finish(&err)
+	c.about(req)
 	ps, err := c.target.PubSub()
 	if err != nil {
 		return resp, err
 	}
-	return do(c.bound(), ps, &c, req)
+	resp, err = do(c.bound(), ps, &c, req)
+	c.answered(resp)
+	return resp, err
 }
 
 func (p *pubSub) Publish(ctx context.Context, r *pubsubv1.PublishRequest) (*pubsubv1.PublishResponse, error) {
@@ -135,6 +138,7 @@ func (p *pubSub) Subscribe(r *pubsubv1.SubscribeRequest, st grpc.ServerStreaming
 	if err != nil {
 		return err
 	}
+	c.about(r)
 	var position string // to resume from: one that this gateway gave
 	err = p.follow(&c, r, st, &position)
 	return c.leaveStream(err, position)

@@ -255,6 +255,7 @@ func (l *logs) Subscribe(r *queuev1.SubscribeRequest, st grpc.ServerStreamingSer
 	if err != nil {
 		return err
 	}
+	c.about(r)
 	resume := "" // only a group that was joined can be joined again
 	err = l.member(&c, r, st, &resume)
 	return c.leaveStream(err, resume)
@@ -309,6 +310,7 @@ func (l *logs) Read(r *queuev1.ReadRequest, st grpc.ServerStreamingServer[queuev
 	if err != nil {
 		return err
 	}
+	c.about(r)
 	var position string // to resume from: one that this gateway gave
 	err = l.follow(&c, r, st, &position)
 	return c.leaveStream(err, position)

@@ -32,6 +32,7 @@ type Road struct {
 	Router   *route.Router
 	Metrics  *telemetry.Metrics
 	Traces   *telemetry.Tracer // nil: none are kept
+	Calls    *telemetry.Calls  // nil: nobody listens to them
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Draining <-chan struct{} // closed when long streams must end
@@ -47,8 +48,9 @@ type call struct {
 	running session.Call
 	target  route.Target
 	start   time.Time
-	note    *telemetry.Call // the context to work in: what is noted of the call
-	limit   *deadline       // nil: the caller brought one
+	note    *telemetry.Call      // the context to work in: what is noted of the call
+	limit   *deadline            // nil: the caller brought one
+	heard   *telemetry.EndedCall // nil: nobody listened when it began
 }
 
 // bound returns the context to work in, with a deadline.
@@ -159,6 +161,9 @@ func (c *call) done(on prism.Namespace, ns string, took time.Duration, err error
 	if err == nil {
 		c.method.meter.Observe(codes.OK, took)
 		c.note.Finish(end)
+		if c.road.Calls.Heard() {
+			c.tell(&end, ns)
+		}
 		return nil
 	}
 	e := *causeOf(err)
@@ -171,6 +176,9 @@ func (c *call) done(on prism.Namespace, ns string, took time.Duration, err error
 	c.log(ns, &e, took)
 	end.Reason = e.Reason
 	c.note.Finish(end)
+	if c.road.Calls.Heard() {
+		c.tell(&end, ns)
+	}
 	if position != "" {
 		return wire.ToStatusResume(&e, position).Err()
 	}

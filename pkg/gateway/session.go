@@ -47,10 +47,13 @@ func self[Req proto.Message, Resp any](ctx context.Context, r *Road, m *method, 
 		return resp, err
 	}
 	defer c.finish(&err)
+	c.about(req)
 	if err := wire.Validate(req); err != nil {
 		return resp, err
 	}
-	return do(c.note, c.session, req)
+	resp, err = do(c.note, c.session, req)
+	c.answered(resp)
+	return resp, err
 }
 
 // features are what this gateway offers beyond the plain calls.

@@ -179,6 +179,7 @@ func (t *timeSeries) StreamQuery(r *timeseriesv1.StreamQueryRequest, st grpc.Ser
 	if err != nil {
 		return err
 	}
+	c.about(r)
 	var position string // to resume from: one that this gateway gave
 	err = t.stream(&c, r, st, &position)
 	return c.leaveStream(err, position)

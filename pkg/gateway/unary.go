@@ -18,9 +18,12 @@ func unary[S any, Req interface{ GetNamespace() string }, Resp any](
 		return resp, err
 	}
 	defer c.finish(&err)
+	c.about(req)
 	store, err := as(c.target)
 	if err != nil {
 		return resp, err
 	}
-	return do(c.bound(), store, &c, req)
+	resp, err = do(c.bound(), store, &c, req)
+	c.answered(resp)
+	return resp, err
 }

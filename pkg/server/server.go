@@ -76,6 +76,7 @@ type Server struct {
 
 	metrics  *telemetry.Metrics
 	traces   *telemetry.Tracer // nil: none are kept
+	calls    *telemetry.Calls
 	export   *telemetry.Export // nil: nothing is sent
 	control  *control.Store
 	auth     *auth.Authenticator
@@ -103,7 +104,7 @@ type Server struct {
 func New(ctx context.Context, o Options) (_ *Server, err error) {
 	s := &Server{
 		o: o, clock: o.Clock, log: o.Log, draining: make(chan struct{}),
-		listeners: map[string]net.Listener{}, inForce: o.Config, stopWork: func() {},
+		listeners: map[string]net.Listener{}, inForce: o.Config, stopWork: func() {}, calls: new(telemetry.Calls),
 	}
 	if s.clock == nil {
 		s.clock = clock.Real()
@@ -142,16 +143,16 @@ func (s *Server) openStores(ctx context.Context) (err error) {
 		MaxTotal: int(c.Limits.MaxSessions), MaxPerPrincipal: int(c.Limits.MaxSessions),
 	}, s.clock, s.log)
 	s.router = route.New(route.Options{Drivers: s.o.Drivers, Dir: s.dir, Secret: secret, Clock: s.clock, Log: s.log})
-	road := &admin.Road{Auth: s.auth, Control: s.control, Metrics: s.metrics, Traces: s.traces, Clock: s.clock, Log: s.log}
+	road := &admin.Road{Auth: s.auth, Control: s.control, Metrics: s.metrics, Traces: s.traces, Calls: s.calls, Clock: s.clock, Log: s.log, Draining: s.draining}
 	s.admin = admin.New(road, s.sessions, s.router, admin.Server{Status: s.status, Backend: s.addedBackend})
 	s.configs = admin.NewConfigs(s.control)
 	s.gauges()
 
 	limits := limitsOf(c)
 	s.health = health.NewServer()
-	guard := grpc.StreamInterceptor(s.around)
+	guard := grpc.ChainStreamInterceptor(s.around)
 	s.data = grpc.NewServer(append(limits.options(), guard)...)
-	s.ops = grpc.NewServer(append(limits.options(), guard, grpc.UnaryInterceptor(road.Interceptor()))...)
+	s.ops = grpc.NewServer(append(limits.options(), guard, grpc.UnaryInterceptor(road.Interceptor()), grpc.ChainStreamInterceptor(road.StreamInterceptor()))...)
 	if err := s.router.OpenBackends(ctx, backendsOf(c)); err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func (s *Server) putInForce(ctx context.Context) error {
 // serveOptions puts the services on their ports.
 func (s *Server) serveOptions(context.Context) error {
 	road := &gateway.Road{
-		Auth: s.auth, Sessions: s.sessions, Router: s.router, Metrics: s.metrics, Traces: s.traces, Clock: s.clock, Log: s.log,
+		Auth: s.auth, Sessions: s.sessions, Router: s.router, Metrics: s.metrics, Traces: s.traces, Calls: s.calls, Clock: s.clock, Log: s.log,
 		Draining: s.draining, Deadline: s.o.Config.Limits.DefaultDeadline,
 	}
 	gateway.RegisterKeyValue(s.data, road)
