@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"slices"
+
 	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/page/audit"
 	"github.com/prism-data-layer/prism/tui/page/backends"
@@ -17,7 +19,7 @@ func pages(s *source) []page.Factory {
 		backends.ListFactory(backendSource{s}), backends.OneFactory(backendSource{s}),
 		sessions.ListFactory(sessionSource{s}), sessions.OneFactory(sessionSource{s}),
 		audit.Factory(auditSource{s}),
-	}, append(dataPages(s), devPages(s)...)...)
+	}, slices.Concat(dataPages(s), devPages(s), loadtestPages(s))...)
 }
 
 func pageNames() []string {

@@ -3,7 +3,6 @@ package loadtest
 import (
 	"context"
 	"fmt"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -53,7 +52,7 @@ func New(e page.Env, s Runs) *Model {
 		Empty: []string{"no load test was saved", "run one: " + e.Line("loadtest", "run", "kv", "--save", "first")},
 		Table: table.New(
 			table.Column{Title: "NAME", Min: 12, Max: 40},
-			table.Column{Title: "RESULT", Min: 9, Max: 10},
+			table.Column{Title: "RESULT", Min: 9, Max: 12},
 			table.Column{Title: "WORKLOAD", Min: 8, Max: 20, Drop: 4},
 			table.Column{Title: "TARGET", Min: 7, Right: true, Drop: 3},
 			table.Column{Title: "RATE", Min: 7, Right: true},
@@ -151,6 +150,3 @@ func (m *Model) Do(a keys.Action) tea.Cmd {
 	}
 	return page.Do(m.Env.Printed(m.source, text.Clean(m.base+" and "+row.ID), "loadtest", "compare", m.base, row.ID))
 }
-
-// Beat tells the time: files do not change by the second.
-func (m *Model) Beat(now time.Time) tea.Cmd { return m.Split.Beat(now) }
