@@ -15,7 +15,7 @@ export TOOLS VERSION
 TARGETS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 FUZZTIME ?= 30s
 
-.PHONY: help build dev test test-faults test-containers containers fuzz lint format generate matrix cover bench release cross tools clean
+.PHONY: help build dev test test-faults test-containers containers fuzz lint format generate matrix cover bench pictures release cross tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench: build ## print the table of speed and memory beside what people know (min
 	go build -trimpath -o bin/prism-bench ./test/bench
 	cd test/real/nats && go build -o $(CURDIR)/bin/nats-server github.com/nats-io/nats-server/v2
 	bin/prism-bench -bin bin -md docs/bench.md
+
+pictures: build ## make the pictures and reports in docs/ from real runs
+	tools/pictures-ui.sh
 
 release: ## build the programs for six targets into dist/, with checksums
 	@rm -rf dist && mkdir -p dist

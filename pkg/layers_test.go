@@ -40,11 +40,12 @@ session             → auth
 session/*           → session
 control             → auth session pattern sqlitefile
 sqlitefile          → nothing
-route               → auth session plan control data data/* pattern driver driver/around guard telemetry
+route               → auth session plan control data data/* pattern driver driver/around guard fault telemetry
 gateway             → proto/prism/*/v1 wire wire/frame telemetry auth session route data/*
-admin               → proto/prism/*/v1 wire telemetry auth session route control plan driver
+admin               → proto/prism/*/v1 wire telemetry auth session route control plan driver fault
 plan                → driver pattern
 guard               → driver driver/around telemetry
+fault               → driver driver/around
 data                → driver
 data/*              → driver data
 pattern             → driver
@@ -129,7 +130,7 @@ google.golang.org/grpc               → proto/prism/*/v1 wire gateway admin ser
 const bare = `prism clock auth session driver driver/around data data/* route tui/keys`
 
 // prismctlKnowsNot lists what must not be linked into prismctl: the wire is a wall.
-const prismctlKnowsNot = `driver driver/* data data/* pattern pattern/* gateway admin route session control server guard plan`
+const prismctlKnowsNot = `driver driver/* data data/* pattern pattern/* gateway admin route session control server guard fault plan`
 
 const module = "github.com/prism-data-layer/prism"
 

@@ -56,7 +56,7 @@ func (r *reading) press(key, chars string) tea.Cmd {
 		r.text.Type(key, chars)
 		return nil
 	}
-	switch b, _ := viewer.Keys().Find(key); {
+	switch b, _ := r.m.opts.Keys.On(viewer.Keys()).Find(key); {
 	case key == "esc" && r.text.Back():
 	case key == "esc" || key == "q":
 		r.m.close(r)

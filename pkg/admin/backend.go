@@ -72,7 +72,7 @@ func backendOf(b route.BackendStatus) *adminv1.Backend {
 	for reason, n := range b.Figures.Errors {
 		out.ErrorsByReason[string(reason)] = n
 	}
-	out.Missing = missingOf(b)
+	out.Missing, out.Faults = missingOf(b), faultsOf(b.Injected)
 	return out
 }
 

@@ -28,6 +28,7 @@ type Gateway struct {
 	Sessions   Sessions       `yaml:"sessions" doc:"How long sessions live."`
 	Drain      Drain          `yaml:"drain" doc:"How the gateway stops."`
 	Log        Log            `yaml:"log" doc:"What the gateway writes to its standard error."`
+	Faults     bool           `yaml:"faults" default:"false" doc:"Whether operators may do harm to backends for a while, with prismctl fault: never in production."`
 	Telemetry  Telemetry      `yaml:"telemetry" doc:"Which traces are kept, and where traces, metrics and logs are sent."`
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/driver/around"
+	"github.com/prism-data-layer/prism/pkg/fault"
 	"github.com/prism-data-layer/prism/pkg/guard"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/telemetry"
@@ -30,8 +31,9 @@ type Backend struct {
 // A backend is an opened one.
 type backend struct {
 	Backend
-	set   driver.Set
-	guard *guard.Guard
+	set    driver.Set
+	guard  *guard.Guard
+	faults *fault.Injector // nil: none are allowed
 
 	trial sync.Mutex // one at a time
 
@@ -96,6 +98,12 @@ func (r *Router) open(ctx context.Context, b Backend) (*backend, error) {
 		set = r.wrap(b.Name, set)
 	}
 	be := &backend{Backend: b, guard: guard.New(b.Name, b.Guard, r.clock)}
+	if r.faults {
+		be.faults = fault.New(b.Name, r.clock, func(f fault.Fault) {
+			r.log.Info("a fault has ended", "backend", f.Backend, "fault", f.ID, "slowed", f.Slowed, "failed", f.Failed)
+		})
+		set = be.faults.Wrap(set)
+	}
 	be.set = around.Wrap(be.guard.Wrap(set), spans{b.Name, b.Driver})
 	return be, nil
 }
@@ -182,6 +190,7 @@ type BackendStatus struct {
 	Latency      time.Duration // of the last probe
 	Durability   string        // what acked means now
 	Durable      bool
+	Injected     []fault.Fault // that act on it
 	guard.Figures
 }
 
@@ -193,7 +202,7 @@ func (r *Router) Status(name string) (BackendStatus, error) {
 	}
 	s := BackendStatus{
 		Backend: be.Backend, Info: be.set.Info, Capabilities: be.set.Names(),
-		Namespaces: r.namespacesOn(be), Figures: be.guard.Figures(),
+		Namespaces: r.namespacesOn(be), Figures: be.guard.Figures(), Injected: be.injected(),
 	}
 	be.mu.Lock()
 	defer be.mu.Unlock()
@@ -222,7 +231,7 @@ func (r *Router) BackendStats() (stats []telemetry.BackendStats) {
 			Backend: be.Name, Up: h.State == driver.Healthy || h.State == driver.Degraded,
 			Breaker: int(f.Breaker), Opened: f.Opened, InFlight: f.InFlight,
 			Rejected: map[string]int64{"breaker": f.Refused, "limit": f.Overloaded},
-			Errors:   f.Errors, Classes: f.Classes, Facts: h.Facts,
+			Errors:   f.Errors, Classes: f.Classes, Facts: h.Facts, Faults: len(be.injected()),
 		})
 	}
 	return stats

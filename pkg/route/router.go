@@ -35,6 +35,7 @@ type Router struct {
 	trials  prism.Namespace  // where backends are tried
 	streams *pubsub.Registry // of all namespaces and their versions
 	wrap    func(backend string, s driver.Set) driver.Set
+	faults  bool
 
 	table atomic.Pointer[map[string]*namespace]
 
@@ -52,13 +53,15 @@ type Options struct {
 	// Wrap may change an opened backend before its guard is put around it. Nil:
 	// it is taken as it is.
 	Wrap func(backend string, s driver.Set) driver.Set
+	// Faults lets operators do harm to backends; see package fault.
+	Faults bool
 }
 
 // New returns a Router without backends and namespaces.
 func New(o Options) *Router {
 	r := &Router{
 		drivers: o.Drivers, dir: o.Dir, clock: o.Clock, log: o.Log,
-		sealer: data.NewSealer(o.Secret), trials: trialNamespace(o.Secret), wrap: o.Wrap,
+		sealer: data.NewSealer(o.Secret), trials: trialNamespace(o.Secret), wrap: o.Wrap, faults: o.Faults,
 		backends: map[string]*backend{}, streams: pubsub.NewRegistry(),
 	}
 	r.table.Store(&map[string]*namespace{})

@@ -87,6 +87,7 @@ func parse(args []string, stdout, stderr io.Writer, b Build) (o Options, done bo
 	data := f.String("data", "", "the `address` of the data API, instead of the one in the file")
 	ops := f.String("admin", "", "the `address` of the admin API")
 	metrics := f.String("metrics", "", "the `address` of metrics, health and profiles")
+	faults := f.Bool("faults", false, "let operators do harm to backends (prismctl fault), whatever the file says")
 	check := f.Bool("check", false, "check the configuration and stop")
 	version := f.Bool("version", false, "print the version and stop")
 	switch err := f.Parse(args); {
@@ -119,6 +120,7 @@ func parse(args []string, stdout, stderr io.Writer, b Build) (o Options, done bo
 			}
 		}
 	}
+	o.Config.Faults = o.Config.Faults || *faults
 	if t := &o.Config.Telemetry.OTLP; t.Endpoint == "" {
 		t.Endpoint = os.Getenv(config.EnvOTLP)
 	}

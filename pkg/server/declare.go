@@ -98,6 +98,7 @@ func (s *Server) change(ctx context.Context, next *config.Gateway) error {
 		{"listen.metrics", s.inForce.Listen.Metrics, next.Listen.Metrics},
 		{"data_dir", s.inForce.DataDir, next.DataDir},
 		{"auth.mode", s.inForce.Auth.Mode, next.Auth.Mode},
+		{"faults", s.inForce.Faults, next.Faults},
 	} {
 		if fixed.was != fixed.now {
 			s.log.Warn("this change takes effect at the next start", "setting", fixed.name, "in_force", fixed.was, "declared", fixed.now)

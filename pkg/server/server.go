@@ -142,7 +142,7 @@ func (s *Server) openStores(ctx context.Context) (err error) {
 		Idle: c.Sessions.Idle, Max: c.Sessions.Max, Heartbeat: c.Sessions.Heartbeat, Grace: c.Sessions.Grace,
 		MaxTotal: int(c.Limits.MaxSessions), MaxPerPrincipal: int(c.Limits.MaxSessions),
 	}, s.clock, s.log)
-	s.router = route.New(route.Options{Drivers: s.o.Drivers, Dir: s.dir, Secret: secret, Clock: s.clock, Log: s.log})
+	s.router = route.New(route.Options{Drivers: s.o.Drivers, Dir: s.dir, Secret: secret, Clock: s.clock, Log: s.log, Faults: c.Faults})
 	road := &admin.Road{Auth: s.auth, Control: s.control, Metrics: s.metrics, Traces: s.traces, Calls: s.calls, Clock: s.clock, Log: s.log, Draining: s.draining}
 	s.admin = admin.New(road, s.sessions, s.router, admin.Server{Status: s.status, Backend: s.addedBackend})
 	s.configs = admin.NewConfigs(s.control)
@@ -296,6 +296,7 @@ func (s *Server) status() *adminv1.GetStatusResponse {
 		StartedAtMs: s.started.UnixMilli(), DataAddress: s.Addr("data"), AdminAddress: s.Addr("admin"), MetricsAddress: s.Addr("metrics"),
 		RssBytes: rss, CpuSeconds: cpu, Goroutines: int64(runtime.NumGoroutine()), Pid: int64(os.Getpid()),
 	}
+	st.FaultsEnabled = s.router.FaultsAllowed()
 	if p := s.problem.Load(); p != nil {
 		st.ConfigProblem = *p
 	}

@@ -75,6 +75,7 @@ type BackendStats struct {
 	Errors   map[prism.Reason]int64
 	Classes  []BackendClass
 	Facts    map[string]string // of its last probe; those of its pool are told
+	Faults   int               // put on it on purpose, that act
 }
 
 // A BackendClass is the calls of one class: how many, and how long those took
@@ -102,6 +103,8 @@ var (
 		"Calls of a backend that have ended, by model and whether they write.", []string{"backend", "class"}, nil)
 	backendSecondsDesc = prometheus.NewDesc("prism_backend_duration_seconds",
 		"How long calls of a backend took, by model and whether they write. Of a store that never waits: a sample.", []string{"backend", "class"}, nil)
+	backendFaultsDesc = prometheus.NewDesc("prism_backend_faults",
+		"Faults that an operator has put on a backend and that act.", []string{"backend"}, nil)
 	backendPoolDesc = prometheus.NewDesc("prism_backend_pool",
 		"The pool of connections to a backend, as its last probe told: size, in_use, timeouts.", []string{"backend", "what"}, nil)
 )
@@ -114,7 +117,7 @@ type backendCollector func() []BackendStats
 func (backendCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		backendUpDesc, backendBreakerDesc, backendOpenedDesc, backendInFlightDesc,
-		backendRejectedDesc, backendErrorsDesc, backendCallsDesc, backendSecondsDesc, backendPoolDesc,
+		backendRejectedDesc, backendErrorsDesc, backendCallsDesc, backendSecondsDesc, backendPoolDesc, backendFaultsDesc,
 	} {
 		ch <- d
 	}
@@ -128,6 +131,7 @@ func (f backendCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- gauge(backendUpDesc, up, b.Backend)
 		ch <- gauge(backendBreakerDesc, float64(b.Breaker), b.Backend)
+		ch <- gauge(backendFaultsDesc, float64(b.Faults), b.Backend)
 		ch <- counter(backendOpenedDesc, b.Opened, b.Backend)
 		ch <- gauge(backendInFlightDesc, float64(b.InFlight), b.Backend)
 		for cause, n := range b.Rejected {

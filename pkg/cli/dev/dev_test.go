@@ -221,7 +221,7 @@ func TestPlanIsPrintedAndNothingIsMade(t *testing.T) {
 settings built-in settings
 data     /home/ann/.prism/data
 state    ID
-start    prismd: /home/ann/bin/prismd --data-dir /home/ann/.prism/data
+start    prismd: /home/ann/bin/prismd --data-dir /home/ann/.prism/data --faults
 listen   data     127.0.0.1:8980 (the default of listen.data)
 listen   admin    127.0.0.1:8981 (the default of listen.admin)
 listen   metrics  127.0.0.1:9090 (the default of listen.metrics)

@@ -87,7 +87,7 @@ func (pl *plan) addGateway(o *upOptions) error {
 	}
 	probe := &probe{admin: func() string { return tokenIn(pl.data) }}
 	spec := supervise.Spec{
-		Name: gateway, Path: pl.program, Args: []string{"--data-dir", pl.data}, Dir: pl.Root, Listen: listen,
+		Name: gateway, Path: pl.program, Args: []string{"--data-dir", pl.data, "--faults"}, Dir: pl.Root, Listen: listen,
 		Ready: supervise.Probe{Name: "a write read back through the data API", Check: probe.check},
 		Stop:  pl.gateway.Drain.Timeout + 2*time.Second,
 	}

@@ -37,7 +37,6 @@ type source struct {
 	client  adminv1.AdminServiceClient
 	link    link // nil: the connection looks after itself
 	address string
-	run     func(ctx context.Context, args []string, in string, say func(string)) (string, error)
 	f       *cli.Factory // for what is asked elsewhere than of the admin API
 
 	once sync.Once // guards the connection to the data API
@@ -65,7 +64,7 @@ func newSource(ctx context.Context, f *cli.Factory) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{client: adminv1.NewAdminServiceClient(conn), address: t.Admin, run: f.Execute, f: f}
+	s := &source{client: adminv1.NewAdminServiceClient(conn), address: t.Admin, f: f}
 	s.link, _ = conn.(link)
 	return s, nil
 }

@@ -10,7 +10,7 @@ import (
 
 // Run runs a command line of prismctl on the same gateway: what a page does.
 func (s *source) Run(ctx context.Context, args []string, in string, say func(string)) (string, error) {
-	return s.run(ctx, args, in, say)
+	return s.f.Execute(ctx, args, in, say)
 }
 
 // together runs the parts of a question side by side, and answers the first

@@ -382,8 +382,8 @@ func (m *Model) line(th theme.Theme, r Row, widths []int, selected bool) string 
 	return strings.TrimRight(b.String(), " ")
 }
 
-// At is the row that the cursor is on, of those that are shown.
-func (m *Model) At() int { return m.cursor }
-
 // Left is how many rows there are below the cursor.
 func (m *Model) Left() int { return len(m.shown) - 1 - m.cursor }
+
+// At is the row that the cursor is on, of those that are shown.
+func (m *Model) At() int { return m.cursor }

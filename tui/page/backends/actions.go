@@ -96,7 +96,7 @@ func heal(e page.Env, s Source, b Backend) tea.Cmd {
 // fault asks for what is to go wrong.
 func fault(e page.Env, s Source, b Backend) page.Form {
 	args := func(v map[string]string) []string {
-		a := []string{"fault", "add", b.Name, "--duration", v["duration"]}
+		a := []string{"fault", "add", "--backend", b.Name, "--for", v["for"]}
 		for _, f := range []struct{ flag, normal string }{{"latency", ""}, {"jitter", ""}, {"errors", ""}, {"reason", "BACKEND_UNAVAILABLE"}, {"calls", "all"}} {
 			if x := v[f.flag]; x != "" && x != f.normal {
 				a = append(a, "--"+f.flag, x)
@@ -116,11 +116,11 @@ func fault(e page.Env, s Source, b Backend) page.Form {
 				Options: []string{"BACKEND_UNAVAILABLE", "DEADLINE_EXCEEDED", "OVERLOADED", "DISK_FULL", "INTERNAL"},
 			},
 			{Name: "calls", Label: "Calls", Help: "which calls it meets", Value: "all", Options: []string{"all", "read", "write"}},
-			{Name: "duration", Label: "For", Help: "it ends by itself, after an hour at the latest", Value: "1m", Required: true},
+			{Name: "for", Label: "For", Help: "it ends by itself, after an hour at the latest", Value: "1m", Required: true},
 		},
 		Check: func(v map[string]string) map[string]string {
 			problems := map[string]string{}
-			for _, f := range []string{"latency", "jitter", "duration"} {
+			for _, f := range []string{"latency", "jitter", "for"} {
 				if v[f] != "" && !duration.MatchString(v[f]) {
 					problems[f] = "write a number and a unit, such as 200ms or 1m"
 				}

@@ -278,15 +278,15 @@ func TestFaultsAreMadeAndEnded(t *testing.T) {
 	g := &gateway{}
 	p := opened(t, g, "backend", "local")
 	f := does(t, p, "f").(page.Form)
-	v := map[string]string{"latency": "200ms", "jitter": "50ms", "errors": "10%", "reason": "BACKEND_UNAVAILABLE", "calls": "read", "duration": "1m"}
-	want := "prismctl fault add local --duration 1m --latency 200ms --jitter 50ms --errors 10% --calls read"
+	v := map[string]string{"latency": "200ms", "jitter": "50ms", "errors": "10%", "reason": "BACKEND_UNAVAILABLE", "calls": "read", "for": "1m"}
+	want := "prismctl fault add --backend local --for 1m --latency 200ms --jitter 50ms --errors 10% --calls read"
 	if got := f.Command(v); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if _, err := f.Do(t.Context(), v, nil); err != nil || "prismctl "+strings.Join(g.ran[0], " ") != want {
 		t.Errorf("ran %q, %v", g.ran, err)
 	}
-	if p := f.Check(map[string]string{"duration": "long"}); len(p) != 2 {
+	if p := f.Check(map[string]string{"for": "long"}); len(p) != 2 {
 		t.Errorf("problems: %v", p)
 	}
 	if got := does(t, p, "F").(toast.Msg); !strings.Contains(got.Text, "no fault acts") {

@@ -79,7 +79,7 @@ func edit(s Source, name string) page.Edit {
 	return page.Edit{
 		Name: name + ".yaml",
 		Text: func(ctx context.Context) (string, error) {
-			return s.Run(ctx, []string{"export", "namespace", name}, "", nil)
+			return s.Run(ctx, []string{"export", "namespace", name, "-o", "yaml"}, "", nil)
 		},
 		Apply: func(ctx context.Context, text string) (string, error) {
 			return s.Run(ctx, []string{"apply", "-f", "-"}, text, nil)

@@ -164,7 +164,7 @@ func TestEditingIsExportAndApply(t *testing.T) {
 	if _, err := e.Text(t.Context()); err != nil || e.Name != "orders.yaml" {
 		t.Error(err, e.Name)
 	}
-	if _, err := e.Apply(t.Context(), "kind: Namespace\n"); err != nil || g.stdin != "kind: Namespace\n" || fmt.Sprint(g.ran) != "[[export namespace orders] [apply -f -]]" {
+	if _, err := e.Apply(t.Context(), "kind: Namespace\n"); err != nil || g.stdin != "kind: Namespace\n" || fmt.Sprint(g.ran) != "[[export namespace orders -o yaml] [apply -f -]]" {
 		t.Errorf("%q with %q, %v", g.ran, g.stdin, err)
 	}
 }

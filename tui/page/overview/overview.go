@@ -14,6 +14,8 @@ import (
 	"github.com/prism-data-layer/prism/tui/component/problem"
 	"github.com/prism-data-layer/prism/tui/component/rates"
 	"github.com/prism-data-layer/prism/tui/component/text"
+	"github.com/prism-data-layer/prism/tui/component/toast"
+	"github.com/prism-data-layer/prism/tui/keys"
 	"github.com/prism-data-layer/prism/tui/page"
 )
 
@@ -64,6 +66,27 @@ func (m *Model) Gateway() string {
 		return ""
 	}
 	return text.Clean(m.last.State + " " + m.last.Version)
+}
+
+// actOpen opens the page of what the cursor is on.
+const actOpen keys.Action = "open"
+
+// Keys is what keys do on the page.
+func (m *Model) Keys() keys.Table {
+	own := keys.Table{{Action: actOpen, Keys: []string{"enter"}, Label: "open", Help: "look at the namespace, the backend or the session under the cursor"}}
+	return append(own, m.Board.Keys()...)
+}
+
+// Do performs an action of Keys.
+func (m *Model) Do(a keys.Action) tea.Cmd {
+	if a != actOpen {
+		return m.Board.Do(a)
+	}
+	r, ok := m.Stack.Focused().Table.Selected()
+	if !ok {
+		return toast.Warn("there is nothing under the cursor")
+	}
+	return page.Do(page.Go{Name: m.parts[m.Stack.Focus].noun, Arg: r.ID})
 }
 
 // Beat tells the time; the page asks again when it is due.

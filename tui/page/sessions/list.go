@@ -48,12 +48,20 @@ func ListFactory(s Source) page.Factory {
 
 // list is the page of all.
 type list struct {
-	*page.Board[*List]
+	*page.Board[*shown]
 	source Source
 	reach  page.Reach
 	query  atomic.Pointer[Query] // questions and the form read and write it
 	pane   *pane.Pane
 	of     map[string]Session
+}
+
+// shown is a list as rows: ten thousand take longer to write than a key may.
+type shown struct {
+	rows   []table.Row
+	of     map[string]Session
+	counts map[string]int
+	more   int64
 }
 
 func newList(e page.Env, s Source) *list {
@@ -72,7 +80,13 @@ func newList(e page.Env, s Source) *list {
 		),
 	}}
 	m.narrow(Query{})
-	m.Board = page.NewBoard(e, func(ctx context.Context) (*List, error) { return s.Sessions(ctx, *m.query.Load(), m.reach.Rows()) }, m.take, m.pane)
+	m.Board = page.NewBoard(e, func(ctx context.Context) (*shown, error) {
+		l, err := s.Sessions(ctx, *m.query.Load(), m.reach.Rows())
+		if err != nil {
+			return nil, err
+		}
+		return rowsOf(e, l), nil
+	}, m.take, m.pane)
 	m.name()
 	m.Item = func() (page.Item, bool) {
 		r, ok := m.pane.Table.Selected()
@@ -196,21 +210,23 @@ func (m *list) follow() tea.Cmd {
 	return m.Live.Hurry()
 }
 
-func (m *list) take(l *List) {
-	m.of = make(map[string]Session, len(l.Sessions))
-	rows := make([]table.Row, 0, len(l.Sessions))
-	counts := map[string]int{}
+func (m *list) take(x *shown) {
+	m.of, m.pane.More = x.of, x.more
+	m.pane.Tally(x.counts)
+	m.pane.Table.SetRows(x.rows)
+}
+
+func rowsOf(e page.Env, l *List) *shown {
+	x := &shown{rows: make([]table.Row, 0, len(l.Sessions)), of: make(map[string]Session, len(l.Sessions)), counts: map[string]int{}, more: l.More}
 	for _, s := range l.Sessions {
-		m.of[s.ID] = s
-		counts[strings.ReplaceAll(s.Status, "_", " ")]++
-		rows = append(rows, table.Row{ID: s.ID, Command: m.Env.Line("session", "describe", s.ID), Cells: []table.Cell{
+		x.of[s.ID] = s
+		x.counts[strings.ReplaceAll(s.Status, "_", " ")]++
+		x.rows = append(x.rows, table.Row{ID: s.ID, Command: e.Line("session", "describe", s.ID), Cells: []table.Cell{
 			cell.Words(s.ID), cell.Words(s.Principal), cell.State(s.Status), cell.Words(scope(s)), cell.Words(s.Client),
 			cell.Since(s.Created, l.Now), cell.Since(s.Active, l.Now), cell.Number(s.Requests), cell.Number(s.Streams),
 		}})
 	}
-	m.pane.More = l.More
-	m.pane.Tally(counts)
-	m.pane.Table.SetRows(rows)
+	return x
 }
 
 func scope(s Session) string {
