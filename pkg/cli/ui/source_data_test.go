@@ -76,7 +76,7 @@ func TestKeysAreSetAndDeletedFromThePage(t *testing.T) {
 	s.Keys("n", "ctrl+u").Type("a-new-key").Keys("tab").Type("its value").Keys("ctrl+s").Wants("set a-new-key")
 	s.Pass(3).Keys("g").Pass(2).Keys("g").Wants("a-new-key", "its value")
 	s.Keys("t").Type("90s").Keys("ctrl+s").Wants("expires in 1m30s")
-	s.Keys("esc", "x").Wants("Delete a-new-key?").Keys("y").Pass(1)
+	s.Pass(4).Keys("x").Wants("Delete a-new-key?").Keys("y").Pass(1)
 	rig.Gateway.Change(func(st *clitest.State) {
 		if _, there := st.Data["kv"]["a-new-key"]; there {
 			t.Error("the key is still there")
