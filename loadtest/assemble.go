@@ -19,6 +19,7 @@ func (r *runner) report() *report.Report {
 		Options:     r.workload.Options(),
 		Plan:        r.asked(),
 		Command:     r.plan.Command,
+		RunID:       r.plan.RunID,
 		StartedAt:   r.start.UTC(),
 		Aborted:     r.abortReason != "",
 		AbortReason: r.abortReason,
@@ -30,6 +31,9 @@ func (r *runner) report() *report.Report {
 		},
 		Errors:   r.failures.list(),
 		Timeline: r.collector.points,
+		Blocks:   r.collector.blocks.list(),
+		Streams:  r.streams.report(),
+		Events:   r.events.done,
 	}
 	if out.Timeline == nil {
 		out.Timeline = []report.Point{}
@@ -131,6 +135,7 @@ func operation(name string, t *tally, out *report.Report, d time.Duration) repor
 		Missed:        t.missed,
 		ErrorPct:      share(t.failed, t.ok+t.failed),
 		ThroughputRPS: perSecond(t.inTime, d),
+		Items:         items(t),
 		SentBytes:     t.sent,
 		ReceivedBytes: t.received,
 		Response:      report.NewLatency(t.response),
@@ -141,6 +146,14 @@ func operation(name string, t *tally, out *report.Report, d time.Duration) repor
 		o.FailedService = &l
 	}
 	return o
+}
+
+// items says nothing where each request carries one.
+func items(t *tally) uint64 {
+	if t.items == t.ok {
+		return 0
+	}
+	return t.items
 }
 
 func (r *runner) health(out *report.Report, total *sheet) {

@@ -8,9 +8,8 @@ import (
 
 const (
 	// watchEvery is the pace of snapshots.
-	watchEvery = 250 * time.Millisecond
-	// Without anyone watching, the timeline's interval is often enough.
-	timelineEvery = time.Second
+	watchEvery    = 250 * time.Millisecond
+	timelineEvery = time.Second // of a run that is long enough
 	// timelinePoints bounds the timeline of a long run.
 	timelinePoints = 600
 )
@@ -24,6 +23,7 @@ type collector struct {
 	recent   *report.Histogram // … since the last look
 	interval *report.Histogram // … in the current point of the timeline
 	points   []report.Point
+	blocks   blocks
 	every    time.Duration
 
 	okBefore, failedBefore uint64        // at the start of the current point
@@ -37,14 +37,27 @@ type collector struct {
 }
 
 func newCollector(r *runner, operations int) *collector {
-	// The interval is a whole number of seconds.
 	length := r.end - r.plan.WarmUp
-	every := timelineEvery * max(1, (length+timelinePoints*timelineEvery-1)/(timelinePoints*timelineEvery))
+	every := interval(length)
 	return &collector{
 		r: r, every: every, total: newSheet(operations),
 		all: report.NewHistogram(), recent: report.NewHistogram(), interval: report.NewHistogram(),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
+}
+
+// interval of the timeline: short enough that a short run has a shape too, and
+// a whole number of seconds in a long one.
+func interval(length time.Duration) time.Duration {
+	switch {
+	case length <= 2*time.Second:
+		return 100 * time.Millisecond
+	case length <= 15*time.Second:
+		return watchEvery
+	case length <= 30*time.Second:
+		return 2 * watchEvery
+	}
+	return timelineEvery * max(1, (length+timelinePoints*timelineEvery-1)/(timelinePoints*timelineEvery))
 }
 
 // begin starts looking. The runner's start is set.
@@ -67,9 +80,9 @@ func (c *collector) measure() {
 
 func (c *collector) loop() {
 	defer close(c.done)
-	tick := timelineEvery
+	tick := min(c.every, timelineEvery)
 	if c.r.plan.Progress != nil {
-		tick = watchEvery
+		tick = min(tick, watchEvery)
 	}
 	for now := c.r.now(); ; now = c.r.now() {
 		t := c.r.plan.Clock.NewTimer(c.next(now, tick) - now)
@@ -101,10 +114,11 @@ func (c *collector) next(now, tick time.Duration) time.Duration {
 func (c *collector) look(now time.Duration) {
 	c.gather()
 	ok, failed := c.total.finished()
-	if c.measuring && now-c.pointStart >= c.every {
+	// A look that came late must not make the next one too early.
+	if c.measuring && now-c.pointStart >= c.every*9/10 {
 		c.point(now, ok, failed)
 	}
-	if c.r.plan.Progress != nil && now-c.lookedAt >= watchEvery/2 {
+	if c.r.plan.Progress != nil && now-c.lookedAt >= watchEvery-10*time.Millisecond {
 		c.r.plan.Progress(c.snapshot(now, ok, failed))
 		c.recent.Reset()
 	}
@@ -131,13 +145,16 @@ func (c *collector) point(now time.Duration, ok, failed uint64) {
 	}
 	c.points = append(c.points, report.Point{
 		AtS:           (now - c.r.plan.WarmUp).Seconds(),
+		TargetRPS:     c.r.schedule.Rate((c.pointStart + now) / 2),
 		OK:            ok - c.okBefore,
 		Failed:        failed - c.failedBefore,
 		ThroughputRPS: float64(ok-c.okBefore) / length,
 		P50Ms:         report.Millis(c.interval.At(50)),
+		P95Ms:         report.Millis(c.interval.At(95)),
 		P99Ms:         report.Millis(c.interval.At(99)),
 		MaxMs:         report.Millis(c.interval.Max()),
 	})
+	c.blocks.add(length, ok-c.okBefore, failed-c.failedBefore, c.interval)
 	c.interval.Reset()
 	c.pointStart, c.okBefore, c.failedBefore = now, ok, failed
 }
@@ -158,6 +175,20 @@ func (c *collector) snapshot(now time.Duration, ok, failed uint64) report.Snapsh
 		Total:     report.Watched(c.all),
 		Recent:    report.Watched(c.recent),
 		Lag:       report.Watched(c.total.lag),
+
+		Workload: r.workload.Name(),
+		Load:     r.asked().Load(),
+		WarmUp:   r.plan.WarmUp,
+		Length:   r.length(),
+		Streams:  r.streams.watched(),
+		Errors:   r.failures.top(5),
+		Faults:   r.events.now(),
+	}
+	for i, name := range r.workload.Operations() {
+		t := &c.total.ops[i]
+		s.Operations = append(s.Operations, report.OperationSnapshot{
+			Name: name, OK: t.ok, Failed: t.failed, RPS: perSecond(t.ok, now-r.plan.WarmUp), Total: report.Watched(t.response),
+		})
 	}
 	answers := ok + failed + r.warmOK.Load() + r.warmFailed.Load()
 	if d := (now - c.lookedAt).Seconds(); d > 0 {

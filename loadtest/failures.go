@@ -67,6 +67,12 @@ func describe(operation string, err error) report.Error {
 	return row
 }
 
+// top are the n most frequent.
+func (f *failures) top(n int) []report.Error {
+	all := f.list()
+	return all[:min(n, len(all))]
+}
+
 // list gives the kinds, most frequent first.
 func (f *failures) list() []report.Error {
 	f.mu.Lock()

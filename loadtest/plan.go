@@ -6,7 +6,9 @@
 package loadtest
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prism-data-layer/prism/loadtest/pace"
@@ -56,7 +58,9 @@ type Plan struct {
 	Precise        bool   // start to within microseconds, for a good part of a core
 	AllowShortfall bool   // achieving less than 95 % of the rate is no failure
 	Thresholds     []report.Threshold
+	Events         []Event
 
+	RunID       string            // for the report: a word of the run's own
 	Command     string            // for the report: what runs this test again
 	Environment map[string]string // for the report: versions of what is tested
 
@@ -67,8 +71,16 @@ type Plan struct {
 	Clock clock.Clock
 }
 
+// An Event is done to what is tested during the run, such as a fault.
+type Event struct {
+	Name    string
+	At, For time.Duration // from the start of the measurement; it lasts to the end at most
+	Begin   func(ctx context.Context) error
+	End     func(ctx context.Context) error // called once begun, however the run ends; nil: nothing to do
+}
+
 // normal gives the plan with its defaults, or what is wrong with it.
-func (p Plan) normal(operations []string) (Plan, error) {
+func (p Plan) normal(names []string) (Plan, error) {
 	if p.Closed < 0 {
 		return p, prism.InvalidField("closed", "must not be negative")
 	}
@@ -111,18 +123,19 @@ func (p Plan) normal(operations []string) (Plan, error) {
 	if p.Clock == nil {
 		p.Clock = clock.Real()
 	}
-	return p, checkThresholds(p.Thresholds, operations)
+	for i, e := range p.Events {
+		if e.At < 0 || e.For <= 0 || e.Begin == nil {
+			return p, prism.InvalidField(fmt.Sprintf("events[%d]", i), "must begin at 0 or later, last, and do something")
+		}
+	}
+	return p, checkThresholds(p.Thresholds, names)
 }
 
 // checkThresholds refuses a threshold about an operation that is not in the
 // test before the test is run, not after.
-func checkThresholds(ts []report.Threshold, operations []string) error {
+func checkThresholds(ts []report.Threshold, names []string) error {
 	for _, t := range ts {
-		known := t.Operation == ""
-		for _, o := range operations {
-			known = known || o == t.Operation
-		}
-		if !known {
+		if t.Operation != "" && !slices.Contains(names, t.Operation) {
 			return prism.InvalidField("threshold", fmt.Sprintf("%s: the test has no operation %q", t, t.Operation))
 		}
 	}

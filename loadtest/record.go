@@ -22,6 +22,7 @@ type sheet struct {
 type tally struct {
 	ok, failed, missed uint64
 	inTime             uint64 // of ok: answered before the end of the measurement
+	items              uint64 // that ok carried
 	sent, received     uint64
 	response, service  *report.Histogram
 	failedService      *report.Histogram // made when something fails
@@ -51,6 +52,7 @@ func (t *tally) merge(from *tally) {
 	t.failed += from.failed
 	t.missed += from.missed
 	t.inTime += from.inTime
+	t.items += from.items
 	t.sent += from.sent
 	t.received += from.received
 	t.response.Merge(from.response)
@@ -144,6 +146,7 @@ func (s *shard) record(o Outcome, t timing) {
 		return
 	}
 	op.ok++
+	op.items += uint64(max(o.Items, 1))
 	if t.inTime {
 		op.inTime++
 	}

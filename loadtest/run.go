@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,11 @@ import (
 // means that nothing was measured: a wrong plan, or a store that could not be
 // filled.
 func Run(ctx context.Context, p Plan, w Workload) (*report.Report, error) {
-	p, err := p.normal(w.Operations())
+	names := w.Operations()
+	if rec, ok := w.(Receiver); ok {
+		names = slices.Concat(names, rec.Streams())
+	}
+	p, err := p.normal(names)
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +34,9 @@ func Run(ctx context.Context, p Plan, w Workload) (*report.Report, error) {
 	}
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
+	}
+	if err := r.streams.listen(ctx); err != nil {
+		return nil, fmt.Errorf("receive for workload %s: %w", w.Name(), err)
 	}
 	r.run(ctx)
 	return r.report(), nil
@@ -70,6 +78,8 @@ type runner struct {
 	errorCount atomic.Uint64
 
 	shards    []*shard
+	streams   *streams
+	events    *events
 	failures  *failures
 	collector *collector
 }
@@ -104,6 +114,7 @@ func newRunner(p Plan, w Workload) (*runner, error) {
 		r.shards = append(r.shards, &shard{sheet: newSheet(operations), spare: newSheet(operations)})
 	}
 	r.counter, _ = w.(Counter)
+	r.streams, r.events = newStreams(r), newEvents(r)
 	r.collector = newCollector(r, operations)
 	return r, nil
 }
@@ -143,6 +154,8 @@ func (r *runner) run(ctx context.Context) {
 	r.before = usageNow()
 	r.start = r.plan.Clock.Now()
 	r.collector.begin()
+	r.streams.begin()
+	r.events.begin(ctx)
 	if r.plan.Closed > 0 {
 		r.closedLoop(ctx, calls)
 	} else {
@@ -150,6 +163,8 @@ func (r *runner) run(ctx context.Context) {
 		close(r.queue)
 	}
 	r.drain(ctx)
+	r.events.end()
+	r.streams.end(ctx)
 	r.after = usageNow()
 	r.collector.finish()
 }
@@ -308,6 +323,9 @@ func (r *runner) settle(calls context.Context, s *shard, o Outcome, t timing) {
 	}
 	if o.Err != nil && !t.cut {
 		r.failures.add(r.workload.Operations()[o.Operation], o.Err)
+	}
+	if o.Err == nil {
+		r.streams.sent(o.Operation)
 	}
 	t.inTime = t.done <= r.plan.WarmUp+r.length()
 	s.record(o, t)

@@ -481,11 +481,14 @@ func TestProgressIsSeenFourTimesASecondAndEndsWithDone(t *testing.T) {
 		if middle.TargetRPS != 1000 || middle.InFlight < 9 || middle.InFlight > 11 || middle.Recent.Max != 10*time.Millisecond || middle.Remaining <= 0 {
 			t.Errorf("in the middle: %+v", middle)
 		}
+		if o := last.Operations[0]; o.Name != "op" || o.OK != 2000 || o.Total.Max != 10*time.Millisecond || last.Load != "open loop, constant 1000/s" || last.Length != 2*time.Second {
+			t.Errorf("at the end: %+v", last)
+		}
 		if last.OK != 2000 || last.Total.Max != 10*time.Millisecond || last.InFlight != 0 {
 			t.Errorf("at the end: %+v", last)
 		}
-		if len(r.Timeline) != 3 && len(r.Timeline) != 2 || r.Timeline[0].AtS != 1 {
-			t.Errorf("timeline %+v; want a point a second", r.Timeline)
+		if n := len(r.Timeline); n < 20 || n > 21 || r.Timeline[0].AtS != 0.1 || r.Timeline[0].TargetRPS != 1000 {
+			t.Errorf("timeline %+v; want a point each 100 ms", r.Timeline)
 		}
 	})
 }

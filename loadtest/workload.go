@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prism-data-layer/prism/loadtest/report"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -40,11 +41,40 @@ type Counter interface {
 	Attempts() (a report.Attempts, ok bool)
 }
 
+// A Receiver is a workload whose messages come back apart from the requests:
+// to subscribers, to consumers.
+type Receiver interface {
+	// Streams are the ways on which messages come, for the report.
+	Streams() []string
+	// Receive starts whatever waits for messages and returns when it waits.
+	// Each message is given to got, from any goroutine, until stop is called or
+	// ctx ends; stop waits for the goroutines.
+	Receive(ctx context.Context, got func(Message)) (stop func(), err error)
+	// Expected says how many messages each stream owes, given how many requests
+	// of each operation succeeded; < 0: nobody knows.
+	Expected(ok []uint64) []int64
+}
+
+// A Message is one that came, or why none does.
+type Message struct {
+	Stream int    // index into Streams
+	N      uint64 // the request that sent it
+	Sent   time.Time
+	Bytes  int
+	Err    error // the receiving failed; the rest is empty
+}
+
+// An Ender ends what the workload kept open, after the run and unmeasured.
+type Ender interface {
+	End(ctx context.Context) error
+}
+
 // An Outcome is what became of one request.
 type Outcome struct {
 	Operation int // index into Operations
 	Err       error
 	Missed    bool // it succeeded, and what it asked for was not there
+	Items     int  // what it carried, such as events of a batch; 0 counts as 1
 
 	SentBytes, ReceivedBytes int
 }
@@ -141,29 +171,3 @@ func Hash(seed, n uint64) uint64 {
 	x = (x ^ x>>27) * 0x94D049BB133111EB
 	return x ^ x>>31
 }
-
-// Keys chooses which of a key space's entries request n touches. It is the
-// place for further distributions.
-type Keys interface {
-	Index(n uint64) uint64
-	String() string
-}
-
-// UniformKeys touches each of size keys alike.
-func UniformKeys(size, seed uint64) Keys { return uniform{size, seed} }
-
-// SequentialKeys goes through size keys in order, over and over.
-func SequentialKeys(size uint64) Keys { return sequential{size} }
-
-type uniform struct{ size, seed uint64 }
-
-func (u uniform) Index(n uint64) uint64 {
-	i, _ := bits.Mul64(Hash(u.seed, n), u.size)
-	return i
-}
-func (uniform) String() string { return "uniform" }
-
-type sequential struct{ size uint64 }
-
-func (s sequential) Index(n uint64) uint64 { return n % s.size }
-func (sequential) String() string          { return "sequential" }

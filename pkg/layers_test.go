@@ -76,7 +76,7 @@ cli/tracing         → nothing
 cli/root            → cli cli/* config iostreams
 cli/ui              → proto/prism/*/v1 wire client client/admin config iostreams cli tui tui/page tui/page/* tui/component/* tui/theme tui/keys loadtest loadtest/report supervise stacks
 cli/dev             → proto/prism/*/v1 wire client client/admin config iostreams cli supervise supervise/handover stacks stacks/engine
-cli/loadtest        → proto/prism/*/v1 wire client client/admin config iostreams cli loadtest loadtest/pace loadtest/report loadtest/workload/*
+cli/loadtest        → proto/prism/*/v1 wire client client/admin config iostreams cli loadtest loadtest/pace loadtest/report loadtest/scenario loadtest/workload/*
 cli/clitest         → proto/prism/*/v1 wire cli cli/root iostreams
 supervise           → supervise/handover
 supervise/handover  → nothing
@@ -95,6 +95,7 @@ stacks/native/*     → nothing
 loadtest            → loadtest/pace loadtest/report
 loadtest/pace       → nothing
 loadtest/report     → nothing
+loadtest/scenario   → loadtest loadtest/pace loadtest/report loadtest/workload/* config
 loadtest/workload/* → loadtest loadtest/pace loadtest/report
 docs/gen            → cli cli/root config iostreams server driver driver/all driver/drivertest stacks
 test/*              → anything

@@ -6,6 +6,7 @@ package pace
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ type Schedule struct {
 	phases []phase
 	length time.Duration
 	total  uint64
+	name   string
 }
 
 type phase struct {
@@ -83,13 +85,15 @@ func (s Schedule) At(n uint64) (time.Duration, bool) {
 		return 0, false
 	}
 	x := float64(n)
-	p := s.phases[0]
-	for _, next := range s.phases[1:] {
-		if x < next.before {
-			break
+	// The last phase that begins at or before arrival n: phases of a rate of 0
+	// begin with the same count as the one behind them.
+	i, _ := slices.BinarySearchFunc(s.phases, x, func(p phase, x float64) int {
+		if p.before <= x {
+			return -1
 		}
-		p = next
-	}
+		return 1
+	})
+	p := s.phases[i-1]
 	// Arrivals up to time t of a phase are From·t + slope·t²/2. This form of
 	// the root holds for every slope, 0 included, and loses no digits near it.
 	m := x - p.before
@@ -144,18 +148,32 @@ func (s Schedule) Lead(d time.Duration) (Schedule, error) {
 	return New(all...)
 }
 
+// shownPhases of a long list are enough to recognise it.
+const shownPhases = 6
+
 // String names the profile: "constant 5000/s", or its phases.
 func (s Schedule) String() string {
 	if len(s.phases) == 1 && s.phases[0].From == s.phases[0].To {
-		return fmt.Sprintf("constant %g/s", s.phases[0].From)
+		name := "constant"
+		if s.name != "" {
+			name = s.name
+		}
+		return fmt.Sprintf("%s %g/s", name, s.phases[0].From)
 	}
-	parts := make([]string, len(s.phases))
-	for i, p := range s.phases {
+	parts := make([]string, min(len(s.phases), shownPhases))
+	for i, p := range s.phases[:len(parts)] {
 		if p.From == p.To {
 			parts[i] = fmt.Sprintf("%g/s for %s", p.From, p.For)
 		} else {
 			parts[i] = fmt.Sprintf("%g/s to %g/s in %s", p.From, p.To, p.For)
 		}
 	}
-	return strings.Join(parts, ", ")
+	text := strings.Join(parts, ", ")
+	if more := len(s.phases) - len(parts); more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	if s.name != "" {
+		return s.name + ": " + text
+	}
+	return text
 }

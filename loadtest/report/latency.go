@@ -1,6 +1,9 @@
 package report
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A Latency is one distribution of durations, all in milliseconds.
 type Latency struct {
@@ -56,10 +59,19 @@ func NewLatency(h *Histogram) Latency {
 // when there are none.
 func (l Latency) Histogram() *Histogram {
 	if l.hist == nil && l.HDR != "" {
-		l.hist, _ = Decode(l.HDR)
+		h, err := Decode(l.HDR)
+		if err != nil {
+			return nil
+		}
+		// What buckets blur, the report has exactly.
+		h.min, h.max = nanos(l.MinMs), nanos(l.MaxMs)
+		h.sum, h.clamped = l.MeanMs*1e6*float64(l.Count), l.Clamped
+		return h
 	}
 	return l.hist
 }
+
+func nanos(ms float64) int64 { return int64(math.Round(ms * 1e6)) }
 
 // At is the value at any percentile from 0 to 100.
 func (l Latency) At(p float64) time.Duration {

@@ -33,6 +33,7 @@ type Report struct {
 	Options     map[string]string `json:"options,omitempty"` // the workload's own: mix, keys, sizes
 	Plan        Plan              `json:"plan"`
 	Command     string            `json:"command,omitempty"` // what runs the same test again
+	RunID       string            `json:"run_id,omitempty"`  // a word of the run's own
 	StartedAt   time.Time         `json:"started_at"`
 	Aborted     bool              `json:"aborted"`
 	AbortReason string            `json:"abort_reason,omitempty"`
@@ -50,9 +51,12 @@ type Report struct {
 	Response   Latency          `json:"response"` // from the intended start
 	Service    Latency          `json:"service"`  // from the send
 	Operations []Operation      `json:"operations"`
+	Streams    []Stream         `json:"streams,omitempty"`
+	Events     []Event          `json:"events,omitempty"`
 	Errors     []Error          `json:"errors"`
 	Generator  Generator        `json:"generator"`
 	Timeline   []Point          `json:"timeline"`
+	Blocks     []Block          `json:"blocks,omitempty"`
 	Thresholds []ThresholdCheck `json:"thresholds"`
 	Verdicts   []Verdict        `json:"verdicts"`
 
@@ -133,11 +137,51 @@ type Operation struct {
 	Missed        uint64   `json:"missed"`
 	ErrorPct      float64  `json:"error_pct"`
 	ThroughputRPS float64  `json:"throughput_rps"`
+	Items         uint64   `json:"items,omitempty"` // that OK carried, where requests carry several
 	SentBytes     uint64   `json:"sent_bytes"`
 	ReceivedBytes uint64   `json:"received_bytes"`
 	Response      Latency  `json:"response"`
 	Service       Latency  `json:"service"`
 	FailedService *Latency `json:"failed_service,omitempty"` // of the failed ones alone
+}
+
+// A Stream is messages that came back apart from the requests: to subscribers,
+// to consumers.
+type Stream struct {
+	Name          string  `json:"name"`
+	Messages      uint64  `json:"messages"`
+	Expected      *int64  `json:"expected,omitempty"` // for what was sent; absent: nobody knows
+	Failed        uint64  `json:"failed"`             // times that receiving failed
+	Bytes         uint64  `json:"bytes"`
+	ThroughputRPS float64 `json:"throughput_rps"`
+	FirstMs       float64 `json:"first_message_ms"` // from the start of the measurement
+	Delay         Latency `json:"delay"`            // from the send of the request that made it
+	Response      Latency `json:"response"`         // from that request's intended start
+}
+
+// Missing is how many of the expected messages had not come at the end.
+func (s Stream) Missing() uint64 {
+	if s.Expected == nil || *s.Expected <= int64(s.Messages) {
+		return 0
+	}
+	return uint64(*s.Expected) - s.Messages
+}
+
+// An Event was done to the system under test during the run.
+type Event struct {
+	Name  string  `json:"name"`
+	AtS   float64 `json:"at_s"` // from the start of the measurement
+	ForS  float64 `json:"for_s"`
+	Error string  `json:"error,omitempty"` // it could not be done, or not undone
+}
+
+// A Block is a stretch of the run with its whole distribution: comparing takes
+// its confidence from how blocks differ.
+type Block struct {
+	LengthS float64 `json:"length_s"`
+	OK      uint64  `json:"ok"`
+	Failed  uint64  `json:"failed"`
+	HDR     string  `json:"hdr_v2_ns,omitempty"` // response times
 }
 
 // An Error is one kind of failure: the first line of its message, how often,
@@ -170,10 +214,12 @@ type Generator struct {
 // measurement.
 type Point struct {
 	AtS           float64 `json:"at_s"`
+	TargetRPS     float64 `json:"target_rps,omitempty"`
 	ThroughputRPS float64 `json:"throughput_rps"`
 	OK            uint64  `json:"ok"`
 	Failed        uint64  `json:"failed"`
 	P50Ms         float64 `json:"p50_ms"`
+	P95Ms         float64 `json:"p95_ms"`
 	P99Ms         float64 `json:"p99_ms"`
 	MaxMs         float64 `json:"max_ms"`
 }

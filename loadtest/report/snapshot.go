@@ -18,7 +18,7 @@ const (
 	Done      Phase = "done"
 )
 
-// A Snapshot is a run while it goes on. Counts and Total percentiles are of the
+// A Snapshot is a run while it goes on, and its receiver's to keep. Counts and Total percentiles are of the
 // measurement so far; those named Recent are of the time since the snapshot
 // before. In the warm-up the rates are real and the counts still 0.
 type Snapshot struct {
@@ -37,6 +37,31 @@ type Snapshot struct {
 	Total  Percentiles // response time
 	Recent Percentiles
 	Lag    Percentiles // the generator's own
+
+	Workload   string
+	Load       string        // "open loop, constant 5000/s"
+	WarmUp     time.Duration // Elapsed begins with it
+	Length     time.Duration // of the measurement that was asked for
+	Operations []OperationSnapshot
+	Streams    []StreamSnapshot
+	Errors     []Error  // the most frequent, at most five
+	Faults     []string // that act just now
+}
+
+// An OperationSnapshot is one kind of call so far.
+type OperationSnapshot struct {
+	Name       string
+	OK, Failed uint64
+	RPS        float64 // successful answers per second of the measurement so far
+	Total      Percentiles
+}
+
+// A StreamSnapshot is the messages of one stream so far.
+type StreamSnapshot struct {
+	Name     string
+	Messages uint64
+	Failed   uint64 // times that receiving failed
+	Delay    Percentiles
 }
 
 // Percentiles are the four that are watched.

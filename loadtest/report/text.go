@@ -22,7 +22,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	r.writeCounts(b)
 	r.writeLatency(b)
 	r.writeOperations(b)
+	r.writeStreams(b)
 	r.writeBars(b)
+	r.writeChart(b)
+	r.writeEvents(b)
 	r.writeErrors(b)
 	r.writeThresholds(b)
 	r.writeFoot(b)
@@ -37,11 +40,7 @@ func row(w io.Writer, name, format string, args ...any) {
 }
 
 func (r *Report) writeHead(w io.Writer) {
-	load := fmt.Sprintf("open loop, %s", r.Plan.Profile)
-	if r.Plan.Model == Closed {
-		load = fmt.Sprintf("closed loop, %s", plural(uint64(r.Plan.Workers), "worker"))
-	}
-	row(w, "load test", "%s: %s for %s", clean(r.Workload, 40), load, seconds(r.Plan.DurationS))
+	row(w, "load test", "%s: %s for %s", clean(r.Workload, 40), r.Plan.Load(), seconds(r.Plan.DurationS))
 	options := make([]string, 0, len(r.Options)+1)
 	for _, k := range slices.Sorted(maps.Keys(r.Options)) {
 		options = append(options, clean(k+"="+r.Options[k], 80))
@@ -54,6 +53,14 @@ func (r *Report) writeHead(w io.Writer) {
 	row(w, "started", "%s", started)
 	row(w, "warm-up", "%s", r.warmUpText())
 	fmt.Fprintln(w)
+}
+
+// Load is the kind of load in words.
+func (p Plan) Load() string {
+	if p.Model == Closed {
+		return fmt.Sprintf("closed loop, %s", plural(uint64(p.Workers), "worker"))
+	}
+	return "open loop, " + clean(p.Profile, 200)
 }
 
 func (r *Report) warmUpText() string {
@@ -130,7 +137,7 @@ func (r *Report) writeOperations(w io.Writer) {
 	fmt.Fprintf(w, "%-*s %11s %7s %10s %8s %8s %8s %8s %8s %8s\n", width, "operation", "ok", "share", "per second", "failed", "missed", "p50 ms", "p95 ms", "p99 ms", "max ms")
 	for _, o := range r.Operations {
 		l := o.Response
-		fmt.Fprintf(w, "%-*s %11s %7s %10s %8s %8s %8s %8s %8s %8s\n", width, o.Name, count(o.OK), percent(o.SharePct), decimal(o.ThroughputRPS, 1),
+		fmt.Fprintf(w, "%-*s %11s %7s %10s %8s %8s %8s %8s %8s %8s\n", width, clean(o.Name, 80), count(o.OK), percent(o.SharePct), decimal(o.ThroughputRPS, 1),
 			count(o.Failed), count(o.Missed), orDash(l, l.P50Ms), orDash(l, l.P95Ms), orDash(l, l.P99Ms), orDash(l, l.MaxMs))
 	}
 	fmt.Fprintln(w)
@@ -180,7 +187,7 @@ func (r *Report) writeErrors(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%10s  %-10s %-22s %-12s %s\n", "errors", "operation", "reason", "code", "message")
 	for _, e := range r.Errors {
-		line := fmt.Sprintf("%10s  %-10s %-22s %-12s %s", count(e.Count), clean(e.Operation, 40), clean(e.Reason, 60), cmp.Or(e.Code, "-"), CleanMessage(e.Message))
+		line := fmt.Sprintf("%10s  %-10s %-22s %-12s %s", count(e.Count), clean(e.Operation, 40), clean(e.Reason, 60), cmp.Or(clean(e.Code, 20), "-"), CleanMessage(e.Message))
 		if e.TraceID != "" {
 			line += "  trace " + clean(e.TraceID, 64)
 		}
@@ -199,7 +206,7 @@ func (r *Report) writeThresholds(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%-*s  result  measured\n", width, "threshold")
 	for _, t := range r.Thresholds {
-		fmt.Fprintf(w, "%-*s  %-6s  %s\n", width, t.Expression, passWord(t.Pass), t.Actual)
+		fmt.Fprintf(w, "%-*s  %-6s  %s\n", width, clean(t.Expression, 200), passWord(t.Pass), clean(t.Actual, 80))
 	}
 	fmt.Fprintln(w)
 }
@@ -230,7 +237,7 @@ func (r *Report) writeFoot(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	for _, v := range r.Verdicts {
-		row(w, string(v.Severity), "%s", v.Text)
+		row(w, clean(string(v.Severity), 12), "%s", clean(v.Text, 1000))
 	}
 	row(w, "verdict", "%s", r.word())
 }

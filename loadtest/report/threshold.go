@@ -75,7 +75,7 @@ func ParseThreshold(s string) (Threshold, error) {
 	}
 	name, value := strings.TrimSpace(text[:i]), strings.TrimSpace(text[i+len(t.Op):])
 	if op, rest, ok := strings.Cut(name, ":"); ok {
-		if !prism.ValidName(op) {
+		if !validOperation(op) {
 			return bad("%q is not an operation", op)
 		}
 		t.Operation, name = op, rest
@@ -238,11 +238,10 @@ func (r *Report) measured(t Threshold) (float64, bool) {
 		figures["retries"] = float64(r.Attempts.Retries)
 	}
 	if t.Operation != "" {
-		i := slices.IndexFunc(r.Operations, func(o Operation) bool { return o.Name == t.Operation })
-		if i < 0 {
+		o, ok := r.named(t.Operation)
+		if !ok {
 			return 0, false
 		}
-		o := r.Operations[i]
 		response, service = o.Response, o.Service
 		figures["error_rate"], figures["rps"] = o.ErrorPct, o.ThroughputRPS
 		figures["errors"], figures["missed"] = float64(o.Failed), float64(o.Missed)
@@ -272,4 +271,30 @@ func (r *Report) measured(t Threshold) (float64, bool) {
 	}
 	p, err := strconv.ParseFloat(t.Metric[1:], 64)
 	return float64(h.At(p)), err == nil
+}
+
+// named finds an operation, or a stream as if it were one: its response is from
+// the request's intended start, its service from the send, and what it missed
+// are messages that never came.
+func (r *Report) named(name string) (Operation, bool) {
+	for _, o := range r.Operations {
+		if o.Name == name {
+			return o, true
+		}
+	}
+	for _, s := range r.Streams {
+		if s.Name == name {
+			return Operation{
+				OK: s.Messages, Failed: s.Failed, Missed: s.Missing(), ErrorPct: share(s.Failed, s.Messages+s.Failed),
+				ThroughputRPS: s.ThroughputRPS, Response: s.Response, Service: s.Delay,
+			}, true
+		}
+	}
+	return Operation{}, false
+}
+
+// validOperation is a name, or those of a part and its operation with a dot.
+func validOperation(s string) bool {
+	part, op, two := strings.Cut(s, ".")
+	return prism.ValidName(part) && (!two || prism.ValidName(op))
 }

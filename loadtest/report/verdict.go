@@ -64,6 +64,16 @@ func (r *Report) Judge() []Verdict {
 	if g.Stuck > 0 {
 		say("stuck", Warn, "%s did not return even when cancelled and are counted as unfinished", plural(uint64(g.Stuck), "request"))
 	}
+	for _, x := range r.Streams {
+		if n := x.Missing(); n > 0 {
+			say("undelivered", Warn, "%s: %s of %s messages had not come %s after the end", clean(x.Name, 40), count(n), count(uint64(*x.Expected)), seconds(r.Plan.GraceS))
+		}
+	}
+	for _, e := range r.Events {
+		if e.Error != "" {
+			say("event-failed", Warn, "%s could not be done or undone: %s", clean(e.Name, 80), CleanMessage(e.Error))
+		}
+	}
 	if a := r.Attempts; a != nil && a.Retries+a.Hedges > 0 {
 		say("retried", Note, "the client made %s and %s by itself: they are inside these latencies, and the failures before them are not in the error rate",
 			plural(a.Retries, "retry"), plural(a.Hedges, "hedge"))

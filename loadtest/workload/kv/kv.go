@@ -56,22 +56,23 @@ const preparers = 64
 
 // A Config sets the workload up. Every zero value has a default.
 type Config struct {
-	Mix        string // "get=90,set=10,delete=0"
-	Keys       uint64 // size of the key space
-	ValueBytes int    // size of each value; < 0: empty values
-	Prefix     string // of every key
-	Order      string // "uniform" (default) or "sequential"
-	Seed       uint64
+	Model  string // its name in the report: "kv" (default), or "cache", whose calls are the same
+	Mix    string // "get=90,set=10,delete=0"
+	Keys   uint64 // size of the key space
+	Values loadtest.Sizes
+	Prefix string // of every key
+	Order  string // see [loadtest.NewKeys]
+	Seed   uint64
 	// Empty leaves the store as it is. Otherwise every key is set before the
 	// run, so that gets find something.
 	Empty bool
 }
 
-// Orders are the key distributions that a Config can name.
-func Orders() []string { return []string{"uniform", "sequential"} }
-
 // New sets up the workload on target.
 func New(target Target, c Config) (*Workload, error) {
+	if c.Model == "" {
+		c.Model = "kv"
+	}
 	if c.Mix == "" {
 		c.Mix = DefaultMix
 	}
@@ -81,13 +82,11 @@ func New(target Target, c Config) (*Workload, error) {
 	if c.Prefix == "" {
 		c.Prefix = DefaultPrefix
 	}
-	switch {
-	case c.ValueBytes == 0:
-		c.ValueBytes = DefaultValueBytes
-	case c.ValueBytes < 0:
-		c.ValueBytes = 0
-	case c.ValueBytes > prism.MaxValueBytes:
-		return nil, prism.InvalidField("value_bytes", fmt.Sprintf("must be at most %d", prism.MaxValueBytes))
+	if c.Values.IsZero() {
+		c.Values = loadtest.FixedSize(DefaultValueBytes)
+	}
+	if err := c.Values.Check(); err != nil {
+		return nil, err
 	}
 	if err := prism.CheckKey("prefix", c.Prefix+strconv.FormatUint(c.Keys, 10)); err != nil {
 		return nil, err
@@ -96,16 +95,11 @@ func New(target Target, c Config) (*Workload, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Workload{target: target, config: c, mix: mix.Seeded(c.Seed), values: newValues(c.Seed, c.ValueBytes)}
-	switch c.Order {
-	case "", "uniform":
-		w.keys = loadtest.UniformKeys(c.Keys, c.Seed)
-	case "sequential":
-		w.keys = loadtest.SequentialKeys(c.Keys)
-	default:
-		return nil, prism.InvalidField("order", "must be uniform or sequential")
+	keys, err := loadtest.NewKeys(c.Order, c.Keys, c.Seed)
+	if err != nil {
+		return nil, err
 	}
-	return w, nil
+	return &Workload{target: target, config: c, mix: mix.Seeded(c.Seed), keys: keys, values: loadtest.NewValues(c.Seed, c.Values)}, nil
 }
 
 // A Workload is a [loadtest.Workload] on a key-value store.
@@ -114,7 +108,7 @@ type Workload struct {
 	config Config
 	mix    loadtest.Mix
 	keys   loadtest.Keys
-	values values
+	values loadtest.Values
 }
 
 var (
@@ -123,7 +117,7 @@ var (
 	_ loadtest.Counter  = (*Workload)(nil)
 )
 
-func (w *Workload) Name() string         { return "kv" }
+func (w *Workload) Name() string         { return w.config.Model }
 func (w *Workload) Operations() []string { return Operations() }
 
 func (w *Workload) Options() map[string]string {
@@ -132,7 +126,7 @@ func (w *Workload) Options() map[string]string {
 		"keys":        strconv.FormatUint(w.config.Keys, 10),
 		"order":       w.keys.String(),
 		"prefix":      w.config.Prefix,
-		"value_bytes": strconv.Itoa(w.config.ValueBytes),
+		"value_bytes": w.config.Values.String(),
 	}
 }
 
@@ -162,7 +156,7 @@ func (w *Workload) Do(ctx context.Context, n uint64) loadtest.Outcome {
 		value, found, o.Err = w.target.Get(ctx, key)
 		o.ReceivedBytes, o.Missed = len(value), !found
 	case set:
-		value := w.values.of(n)
+		value := w.values.Of(n)
 		o.SentBytes += len(value)
 		o.Err = w.target.Set(ctx, key, value)
 	default:
@@ -187,7 +181,7 @@ func (w *Workload) Prepare(ctx context.Context) error {
 				if i >= w.config.Keys {
 					return
 				}
-				if err := w.target.Set(ctx, w.key(i), w.values.of(i)); err != nil {
+				if err := w.target.Set(ctx, w.key(i), w.values.Of(i)); err != nil {
 					cancel(fmt.Errorf("set key %d of %d: %w", i+1, w.config.Keys, err))
 				}
 			}

@@ -52,7 +52,7 @@ func newLive(ios *iostreams.IOStreams, keys uint64) *live {
 func (l *live) show(s report.Snapshot) {
 	if l.plain != nil {
 		if s.Phase == report.Preparing {
-			fmt.Fprintf(l.io.ErrOut, "setting %s\n", cli.Plural(int64(l.keys), "key"))
+			fmt.Fprintln(l.io.ErrOut, l.preparing())
 			return
 		}
 		l.plain(s)
@@ -61,10 +61,17 @@ func (l *live) show(s report.Snapshot) {
 	l.draw(l.frame(s))
 }
 
+func (l *live) preparing() string {
+	if l.keys == 0 {
+		return "preparing"
+	}
+	return "setting " + cli.Plural(int64(l.keys), "key")
+}
+
 // frame is what a terminal shows of s.
 func (l *live) frame(s report.Snapshot) []string {
 	if s.Phase == report.Preparing {
-		return []string{"setting " + cli.Plural(int64(l.keys), "key") + " …"}
+		return []string{l.preparing() + " …"}
 	}
 	l.past = append(l.past, point{s.Elapsed, s.RecentRPS})
 	for len(l.past) > 0 && l.past[0].at < s.Elapsed-sparkSpan {

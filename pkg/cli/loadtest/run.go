@@ -5,167 +5,121 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/loadtest"
-	"github.com/prism-data-layer/prism/loadtest/pace"
 	"github.com/prism-data-layer/prism/loadtest/report"
-	"github.com/prism-data-layer/prism/loadtest/workload/kv"
+	"github.com/prism-data-layer/prism/loadtest/scenario"
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/clock"
-	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
-// prefix begins every key that a load test writes. Behind it comes a word of
-// the run's own: two runs never share keys, and clearing up touches nobody's.
-const prefix = "loadtest/"
+// A Live shows a run instead of lines on the terminal: it calls run once, with
+// what is to get the snapshots, and returns what run returned. The run ends
+// early when its context does.
+type Live func(ctx context.Context, title string, run func(context.Context, func(report.Snapshot)) (*report.Report, error)) (*report.Report, error)
 
 type runOptions struct {
+	asked
+
 	IO        *iostreams.IOStreams
 	Target    func() (*cli.Target, error)
-	Namespace func() (string, error)
-	Dial      func(ctx context.Context, namespace string, connections int) (store, error)
+	Namespace func(model string) (string, error)
+	Open      func(sessions, connections int, namespaces []string) (*site, error)
+	Runs      func() runs
 	Clock     clock.Clock // of the load, not of the command
+	Live      Live        // nil: there is none
 
-	Workload string
-	Output   string
-	Timeout  time.Duration // of one request
+	What    string // a workload, a scenario or a file
+	Output  string
+	Timeout time.Duration // of one request
 
-	Rate        float64
-	Duration    cli.DurationFlag
-	WarmUp      cli.DurationFlag
-	Closed      int
-	Mix         string
-	Keys        uint64
-	Order       string
-	ValueSize   string
-	Connections int
-	InFlight    int
-	Seed        uint64
-	Precise     bool
-	Fail        []string
-	Shortfall   bool
-	Keep        bool
-	Sure        bool
-	DryRun      bool
+	Reports []string
+	Save    string
+	Keep    bool
+	Sure    bool
+	UI      bool
+	DryRun  bool
 }
 
-// A store is the namespace under load.
-type store interface {
-	kv.Target
-	kv.Counter
-	// Check asks once, so that what is wrong is told before anything starts.
-	Check(ctx context.Context) error
-	// About says what it is, for the report; empty where it may not be asked.
-	About(ctx context.Context) map[string]string
-	// DeleteAll deletes keys; those that are not there are no error.
-	DeleteAll(ctx context.Context, keys []string) error
-	Close() error
-}
-
-func newRun(f *cli.Factory, run func(context.Context, *runOptions) error) *cobra.Command {
-	o := &runOptions{
-		IO: f.IO, Target: f.Target, Clock: clock.Real(),
-		Namespace: func() (string, error) { return f.Namespace("kv") },
-		Dial: func(ctx context.Context, namespace string, connections int) (store, error) {
-			return dial(ctx, f, namespace, connections)
-		},
-		Duration: cli.DurationFlag(10 * time.Second), WarmUp: cli.DurationFlag(time.Second),
-	}
+func newRun(f *cli.Factory, live Live, run func(context.Context, *runOptions) error) *cobra.Command {
+	o := newOptions(f)
+	o.Live = live
 	cmd := &cobra.Command{
-		Use:   "run WORKLOAD",
+		Use:   "run WORKLOAD|SCENARIO|FILE",
 		Short: "Run a load test",
-		Long: `Runs the workload kv: gets, sets and deletes on a key-value namespace, that of -n or the context's.
-Each request is started when it is due and its latency counts from then. Before the run every key
-is set once; they all begin with ` + prefix + ` and a word of this run, and are deleted afterwards, unless
---keep is given. Nothing else in the namespace is touched.
+		Long: `Runs one workload, kv, cache, queue, pubsub, ts or session, as the flags say; or a scenario, by its
+name in the catalogue or from a file, with the flags over it. Each request is started when it is due
+and its latency counts from then. What a run writes lies under loadtest/ and a word of the run's own
+and is deleted afterwards, unless --keep is given; nothing else in the namespace is touched.
 
-Progress goes to stderr, the report to stdout: as text, or with -o json. Ends with 99 if a --fail
-threshold failed, with 1 if less than 95 % of the rate was achieved, with 130 after Ctrl-C, which
-still prints the report of what ran.`,
-		Example:   "  prismctl loadtest run kv --rate 5000 --duration 10s --mix get=90,set=10\n  prismctl loadtest run kv --rate 1000 --fail 'p99<20ms' --fail 'error_rate<0.1%' -o json\n  prismctl loadtest run kv --closed 64 --duration 30s --dry-run",
-		Args:      cli.ExactArgs("WORKLOAD"),
-		ValidArgs: workloads(),
+Progress goes to stderr, the report to stdout: as text, or with -o in another format. --report writes
+it to files too, in the format that their names end in. Ends with 99 if a --fail threshold failed, with
+1 if less than 95 % of the rate was achieved, with 130 after Ctrl-C, which still prints the report of
+what ran.`,
+		Example: `  prismctl loadtest run kv --rate 5000 --duration 10s --mix get=90,set=10
+  prismctl loadtest run kv --profile ramp --rate 5000 --duration 1m --fail 'p99<20ms' --report ramp.html
+  prismctl loadtest run kv --closed 64 --duration 30s --dry-run
+  prismctl loadtest run pubsub --rate 200 --subscribers 20 -o json
+  prismctl loadtest run order-processing --duration 10s`,
+		Args: cli.ExactArgs("WORKLOAD"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return slices.Concat(scenario.Models(), scenario.Names()), cobra.ShellCompDirectiveDefault
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Workload, o.Output, o.Timeout = args[0], f.Globals.Output, f.Globals.Timeout
-			if cmd.Flags().Changed("rate") && cmd.Flags().Changed("closed") {
-				return cli.Usage("leave one of them out", "--rate and --closed ask for two kinds of load")
-			}
+			o.read(f, cmd, args[0])
 			return run(cmd.Context(), o)
 		},
 	}
+	o.addFlags(cmd)
 	flags := cmd.Flags()
-	flags.Float64Var(&o.Rate, "rate", 1000, "start `N` requests per second")
-	flags.Var(&o.Duration, "duration", "measure for this `DURATION`")
-	flags.Var(&o.WarmUp, "warm-up", "first run for a `DURATION` that is in no figure")
-	flags.IntVar(&o.Closed, "closed", 0, "instead of a rate, `N` workers that wait for each answer")
-	flags.StringVar(&o.Mix, "mix", kv.DefaultMix, "`SHARES` of "+strings.Join(kv.Operations(), ", "))
-	flags.Uint64Var(&o.Keys, "keys", kv.DefaultKeys, "work on `N` keys")
-	flags.StringVar(&o.Order, "order", kv.Orders()[0], "choose keys in this `ORDER`: "+strings.Join(kv.Orders(), ", "))
-	flags.StringVar(&o.ValueSize, "value-size", strconv.Itoa(kv.DefaultValueBytes)+"B", "`SIZE` of a value: 64B, 4KiB")
-	flags.IntVar(&o.Connections, "connections", 1, "spread the load over `N` connections")
-	flags.IntVar(&o.InFlight, "max-in-flight", loadtest.DefaultMaxInFlight, "at most `N` requests at once; more wait, and are late")
-	flags.Uint64Var(&o.Seed, "seed", 1, "the same `N` asks for the same keys in the same order")
-	flags.BoolVar(&o.Precise, "precise", false, "start to within microseconds, for a good part of a core")
-	flags.StringArrayVar(&o.Fail, "fail", nil, "end with 99 unless this `CONDITION` holds, such as p99<20ms or error_rate<0.1%; may be repeated")
-	flags.BoolVar(&o.Shortfall, "allow-shortfall", false, "achieving less than 95 % of the rate is no failure")
-	flags.BoolVar(&o.Keep, "keep", false, "leave the keys in the namespace")
+	flags.StringArrayVar(&o.Reports, "report", nil, "write the report to this `FILE` too, by its name as "+strings.Join(report.Formats(), ", ")+"; may be repeated")
+	flags.StringVar(&o.Save, "save", "", "keep the report under a `NAME`, for compare and report")
+	flags.BoolVar(&o.Keep, "keep", false, "leave what the run wrote")
 	flags.BoolVar(&o.Sure, "i-know", false, "load a protected context")
+	flags.BoolVar(&o.UI, "ui", false, "show the run in the terminal interface")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
 	flags.BoolVar(&o.DryRun, "plan", false, "as --dry-run")
 	_ = flags.MarkHidden("plan")
 	return cmd
 }
 
-func workloads() []string { return []string{"kv"} }
+func newOptions(f *cli.Factory) *runOptions {
+	return &runOptions{
+		IO: f.IO, Target: f.Target, Namespace: f.Namespace, Clock: clock.Real(),
+		Open: func(sessions, connections int, namespaces []string) (*site, error) {
+			return open(f, sessions, connections, namespaces)
+		},
+		Runs:  func() runs { return runsOf(f) },
+		asked: asked{Duration: cli.DurationFlag(10 * time.Second), WarmUp: cli.DurationFlag(time.Second)},
+	}
+}
+
+// read takes what the command line has beside the flags.
+func (o *runOptions) read(f *cli.Factory, cmd *cobra.Command, what string) {
+	o.What, o.Output, o.Timeout = what, f.Globals.Output, f.Globals.Timeout
+	o.note(cmd.LocalNonPersistentFlags())
+}
 
 func runRun(ctx context.Context, o *runOptions) error {
-	t, err := o.check()
+	j, err := o.job()
 	if err != nil {
 		return err
 	}
-	plan, c, err := o.plan()
-	if err != nil {
-		return err
-	}
-	ns, err := o.Namespace()
-	if err != nil {
-		return err
-	}
-	c.Prefix = prefix + strings.ToLower(rand.Text()[:8]) + "/"
-	plan.Command = o.command(ns)
 	if o.DryRun {
-		// Only the namespace's name is needed; no connection is made.
-		return o.printPlan(t, ns, c)
+		// Only names are needed; no connection is made.
+		return o.printPlan(j)
 	}
-	s, err := o.Dial(ctx, ns, o.Connections)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := s.Check(ctx); err != nil {
-		return err
-	}
-	w, err := kv.New(s, c)
-	if err != nil {
-		return err
-	}
-	plan.Environment = s.About(ctx)
-	live := newLive(o.IO, c.Keys)
-	plan.Progress = live.show
-	r, err := loadtest.Run(ctx, plan, w)
-	live.clear()
-	if err == nil {
-		err = o.print(r)
-	}
-	if err2 := o.clearUp(ctx, s, c, ns); err == nil {
-		err = err2
+	r, err := o.execute(ctx, j)
+	if r != nil {
+		if err2 := o.publish(r); err == nil {
+			err = err2
+		}
 	}
 	if err != nil {
 		return err
@@ -173,101 +127,167 @@ func runRun(ctx context.Context, o *runOptions) error {
 	return verdict(r)
 }
 
-// check refuses what is wrong at first sight.
-func (o *runOptions) check() (*cli.Target, error) {
-	if !slices.Contains(workloads(), o.Workload) {
-		return nil, cli.Usage("use one of: "+strings.Join(workloads(), ", "), "there is no workload %q", o.Workload)
+// A job is a run that was understood.
+type job struct {
+	target     *cli.Target
+	scenario   *scenario.Scenario
+	plan       loadtest.Plan
+	namespaces []string // of the workloads
+	run        string   // the word of the run
+}
+
+// job reads the command line, and refuses what is wrong at first sight.
+func (o *runOptions) job() (*job, error) {
+	if o.changed("rate") && o.changed("closed") {
+		return nil, cli.Usage("leave one of them out", "--rate and --closed ask for two kinds of load")
 	}
-	if !slices.Contains(formats(), cmpOr(o.Output, formatText)) {
-		return nil, cli.Usage("use one of: "+strings.Join(formats(), ", "), "unknown output format %q", o.Output)
+	if !slices.Contains(report.Formats(), cmpOr(o.Output, formatText)) {
+		return nil, cli.Usage("use one of: "+strings.Join(report.Formats(), ", "), "unknown output format %q", o.Output)
 	}
-	if o.Connections < 1 || o.Connections > maxConnections {
-		return nil, cli.Usage("use one from 1 to "+strconv.Itoa(maxConnections), "--connections: %d is too few or too many", o.Connections)
+	for _, path := range o.Reports {
+		if _, err := report.FormatOf(path); err != nil {
+			return nil, cli.Usage("name it report.html or report.json", "--report: %s", prism.From(err).Message)
+		}
 	}
-	t, err := o.Target()
-	if err != nil {
+	if o.Save != "" && !prism.ValidName(o.Save) {
+		return nil, cli.Usage("use small letters, digits and dashes", "--save: %q is not a name", o.Save)
+	}
+	if o.UI && (o.Live == nil || !o.IO.Animated()) {
+		return nil, cli.Usage("leave it out", "--ui needs a terminal")
+	}
+	j := &job{run: strings.ToLower(rand.Text()[:8])}
+	var err error
+	if j.scenario, err = o.scenario(o.IO, o.What); err != nil {
 		return nil, err
 	}
-	if t.Protected && !o.Sure && !o.DryRun {
-		return nil, cli.Usage("pass --i-know", "the context %s is protected: a load test there must be meant", t.Context)
+	if j.target, err = o.Target(); err != nil {
+		return nil, err
 	}
-	return t, nil
+	if j.target.Protected && !o.Sure && !o.DryRun {
+		return nil, cli.Usage("pass --i-know", "the context %s is protected: a load test there must be meant", j.target.Context)
+	}
+	if j.plan, err = j.scenario.Plan(); err != nil {
+		return nil, flagError(err)
+	}
+	for _, w := range j.scenario.Workloads {
+		ns := w.Namespace
+		if ns == "" {
+			if ns, err = o.Namespace(defaultNamespace(w.Model)); err != nil {
+				return nil, err
+			}
+		}
+		j.namespaces = append(j.namespaces, ns)
+	}
+	j.plan.Timeout, j.plan.Clock, j.plan.RunID, j.plan.Command = o.Timeout, o.Clock, j.run, o.command(j)
+	return j, nil
 }
 
-// maxConnections is beyond what one generator can use.
-const maxConnections = 1024
+// defaultNamespace is that which dev up makes for a model.
+func defaultNamespace(model string) string { return model }
 
-// plan reads the flags. What is wrong with them is a wrong command line.
-func (o *runOptions) plan() (loadtest.Plan, kv.Config, error) {
-	plan := loadtest.Plan{
-		Closed: o.Closed, WarmUp: time.Duration(o.WarmUp), MaxInFlight: o.InFlight, Timeout: o.Timeout,
-		Seed: o.Seed, Precise: o.Precise, AllowShortfall: o.Shortfall, Clock: o.Clock,
-	}
-	c := kv.Config{Mix: o.Mix, Keys: o.Keys, Order: o.Order, Seed: o.Seed}
-	size, err := config.ParseSize(o.ValueSize)
+// execute runs the job and clears up. A report may come with an error.
+func (o *runOptions) execute(ctx context.Context, j *job) (r *report.Report, err error) {
+	err2 := o.prepared(ctx, j, func(run func(loadtest.Plan) (*report.Report, error)) error {
+		r, err = run(j.plan)
+		return err
+	})
+	return r, err2
+}
+
+// prepared opens what the job works on, and clears up after f has used it.
+func (o *runOptions) prepared(ctx context.Context, j *job, f func(run func(loadtest.Plan) (*report.Report, error)) error) error {
+	s, err := o.Open(j.scenario.Sessions, j.scenario.Connections, j.spaces())
 	if err != nil {
-		return plan, c, cli.Usage("write it as 64B or 4KiB", "--value-size: %v", err)
+		return err
 	}
-	if c.ValueBytes = int(size); size == 0 {
-		c.ValueBytes = -1 // zero would be the default
-	}
-	switch {
-	case o.Keys < 1:
-		return plan, c, cli.Usage("use at least 1", "--keys must not be 0")
-	case o.Duration <= 0:
-		return plan, c, cli.Usage("use one such as 10s", "--duration must be more than 0")
-	case o.Closed > 0:
-		plan.Duration = time.Duration(o.Duration)
-	default:
-		if plan.Schedule, err = pace.Constant(o.Rate, time.Duration(o.Duration)); err != nil {
-			return plan, c, flagError(err)
+	defer s.Close()
+	var parts []part
+	var targets []any
+	for i := range j.scenario.Workloads {
+		p := s.part(&j.scenario.Workloads[i], j.namespaces[i], j.scenario.Place(j.run, i))
+		if err := p.Check(ctx); err != nil {
+			return err
 		}
+		parts, targets = append(parts, p), append(targets, p)
 	}
-	for _, text := range o.Fail {
-		ts, err := report.ParseThresholds(text)
-		if err != nil {
-			return plan, c, flagError(err)
-		}
-		plan.Thresholds = append(plan.Thresholds, ts...)
+	w, err := j.scenario.Build(j.run, targets)
+	if err != nil {
+		return err
 	}
-	if _, err := kv.New(nil, c); err != nil { // reads the mix, the order and the sizes
-		return plan, c, flagError(err)
+	events, err := s.events(ctx, j.scenario.Faults)
+	if err != nil {
+		return err
 	}
-	return plan, c, nil
+	about := s.about(ctx, j.spaces())
+	err = f(func(plan loadtest.Plan) (*report.Report, error) {
+		plan.Events, plan.Environment = events, about
+		return o.watch(ctx, j, plan, w)
+	})
+	if err2 := o.clearUp(ctx, w, parts); err == nil {
+		err = err2
+	}
+	return err
 }
 
-// flagError is a wrong value of a flag in the words of what refused it.
-func flagError(err error) error {
-	return cli.Usage("prismctl loadtest run --help", "%s", prism.From(err).Message)
+// watch runs the plan, and shows how it goes.
+func (o *runOptions) watch(ctx context.Context, j *job, plan loadtest.Plan, w loadtest.Workload) (*report.Report, error) {
+	if o.UI {
+		return o.Live(ctx, j.scenario.Name, func(ctx context.Context, progress func(report.Snapshot)) (*report.Report, error) {
+			plan.Progress = progress
+			return loadtest.Run(ctx, plan, w)
+		})
+	}
+	live := newLive(o.IO, j.keys())
+	plan.Progress = live.show
+	r, err := loadtest.Run(ctx, plan, w)
+	live.clear()
+	return r, err
 }
 
-// command runs this test again. Only what differs from the defaults is said,
-// and what every reader wants to know.
-func (o *runOptions) command(ns string) string {
-	b := []string{"prismctl loadtest run", o.Workload, "-n", ns}
-	add := func(flag, value string) { b = append(b, "--"+flag, value) }
-	if o.Closed > 0 {
-		add("closed", strconv.Itoa(o.Closed))
-	} else {
-		add("rate", strconv.FormatFloat(o.Rate, 'f', -1, 64))
+// publish writes the report everywhere it was asked for.
+func (o *runOptions) publish(r *report.Report) error {
+	if err := r.Write(o.IO.Out, cmpOr(o.Output, formatText)); err != nil {
+		return err
 	}
-	add("duration", o.Duration.String())
-	add("warm-up", cmpOr(o.WarmUp.String(), "0"))
-	add("mix", o.Mix)
-	add("keys", strconv.FormatUint(o.Keys, 10))
-	add("value-size", o.ValueSize)
-	add("order", o.Order)
-	add("connections", strconv.Itoa(o.Connections))
-	add("max-in-flight", strconv.Itoa(o.InFlight))
-	add("seed", strconv.FormatUint(o.Seed, 10))
-	if o.Precise {
-		b = append(b, "--precise")
+	for _, path := range o.Reports {
+		if err := writeFile(r, path); err != nil {
+			return err
+		}
+		fmt.Fprintf(o.IO.ErrOut, "wrote %s\n", iostreams.Escape(path))
 	}
-	for _, f := range o.Fail {
-		add("fail", "'"+f+"'")
+	if o.Save == "" {
+		return nil
 	}
-	if o.Shortfall {
-		b = append(b, "--allow-shortfall")
+	if err := o.Runs().save(o.Save, r); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.IO.ErrOut, "saved as %s: prismctl loadtest compare %s FILE|NAME\n", o.Save, o.Save)
+	return nil
+}
+
+// spaces are the namespaces, each once.
+func (j *job) spaces() []string { return slices.Compact(slices.Sorted(slices.Values(j.namespaces))) }
+
+// keys are how many are set before the run.
+func (j *job) keys() uint64 {
+	var n uint64
+	for i := range j.scenario.Workloads {
+		if w := &j.scenario.Workloads[i]; w.Model == "kv" || w.Model == "cache" {
+			n += keyCount(w)
+		}
+	}
+	return n
+}
+
+// command runs this test again: what was asked for, and where.
+func (o *runOptions) command(j *job) string {
+	b := []string{"prismctl loadtest run", quote(o.What)}
+	if ns := j.spaces(); len(ns) == 1 {
+		b = append(b, "-n", quote(ns[0]))
+	}
+	b = append(b, o.given...)
+	if len(o.given) == 0 || !o.changed("seed") {
+		b = append(b, "--seed", fmt.Sprint(j.scenario.Seed))
 	}
 	return strings.Join(b, " ")
 }
@@ -293,7 +313,7 @@ func verdict(r *report.Report) error {
 				failed = append(failed, fmt.Sprintf("%s was %s", t.Expression, t.Actual))
 			}
 		}
-		return &cli.Failure{Err: prism.New(prism.ReasonFailedPrecond, "%s failed: %s", cli.Plural(len(failed), "threshold"), strings.Join(failed, "; ")), Exit: code, Docs: "prismctl help exit-codes"}
+		return failure(code, "%s failed: %s", cli.Plural(len(failed), "threshold"), strings.Join(failed, "; "))
 	default:
 		var why []string
 		for _, v := range r.Verdicts {
@@ -301,6 +321,10 @@ func verdict(r *report.Report) error {
 				why = append(why, v.Text)
 			}
 		}
-		return &cli.Failure{Err: prism.New(prism.ReasonFailedPrecond, "the load test failed: %s", strings.Join(why, "; ")), Exit: cli.ExitFailure, Docs: "prismctl help exit-codes"}
+		return failure(cli.ExitFailure, "the load test failed: %s", strings.Join(why, "; "))
 	}
+}
+
+func failure(code int, format string, args ...any) error {
+	return &cli.Failure{Err: prism.New(prism.ReasonFailedPrecond, format, args...), Exit: code, Docs: "prismctl help exit-codes"}
 }

@@ -62,7 +62,7 @@ func TestReportIsJSONThatReadsBackAndNamesWhatRan(t *testing.T) {
 	if rep.Attempts == nil || rep.Attempts.Attempts < 45 {
 		t.Errorf("attempts %+v; want those of 50 requests", rep.Attempts)
 	}
-	if e := rep.Environment.Extra; e["prismd"] != "test (none)" || e["backend"] != "volatile (memory)" || e["namespace"] != "mem" {
+	if e := rep.Environment.Extra; e["prismd"] != "test (none)" || e["namespace mem"] != "volatile (memory)" {
 		t.Errorf("environment %v", e)
 	}
 	for _, part := range []string{"-n mem", "--rate 500", "--seed 7", "--keys 50", "--allow-shortfall"} {
@@ -176,8 +176,8 @@ func TestWrongCommandLinesAreRefusedBeforeAnythingIsAsked(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"kw"}, []string{`no workload "kw"`, "use one of: kv"}},
-		{[]string{"kv", "-o", "yaml"}, []string{`unknown output format "yaml"`, "use one of: text, json"}},
+		{[]string{"kw"}, []string{`no workload or scenario "kw"`, "did you mean kv?"}},
+		{[]string{"kv", "-o", "yaml"}, []string{`unknown output format "yaml"`, "use one of: text, json, csv, md, html"}},
 		{[]string{"kv", "--mix", "scan=1"}, []string{`unknown operation "scan"`, "get, set, delete"}},
 		{[]string{"kv", "--rate", "0"}, nil},
 		{[]string{"kv", "--rate", "-5"}, nil},
@@ -186,11 +186,18 @@ func TestWrongCommandLinesAreRefusedBeforeAnythingIsAsked(t *testing.T) {
 		{[]string{"kv", "--keys", "0"}, []string{"--keys"}},
 		{[]string{"kv", "--value-size", "64"}, []string{"--value-size"}},
 		{[]string{"kv", "--value-size", "2MiB"}, []string{"1048576"}},
-		{[]string{"kv", "--order", "zipf"}, []string{"uniform or sequential"}},
+		{[]string{"kv", "--order", "zipfy"}, []string{"uniform, sequential, zipf"}},
 		{[]string{"kv", "--connections", "0"}, []string{"--connections"}},
 		{[]string{"kv", "--fail", "p99"}, []string{"no comparison"}},
 		{[]string{"kv", "--fail", "fast<2ms"}, nil},
 		{[]string{"kv", "--closed", "2", "--rate", "5"}, []string{"closed", "rate"}},
+		{[]string{"kv", "--profile", "wave"}, []string{"constant, ramp, step, spike, burst, soak"}},
+		{[]string{"kv", "--sessions", "0"}, []string{"--sessions"}},
+		{[]string{"kv", "--report", "a.doc"}, []string{"--report", ".html"}},
+		{[]string{"kv", "--save", "A B"}, []string{"--save"}},
+		{[]string{"kv", "--ui"}, []string{"--ui needs a terminal"}},
+		{[]string{"pubsub", "--mix", "publish=1"}, []string{"--mix"}},
+		{[]string{"event-fanout", "--mix", "publish=1"}, []string{"--mix is of a workload"}},
 		{nil, []string{"needs WORKLOAD"}},
 	} {
 		r.Want(2, c.want, append([]string{"loadtest", "run"}, c.args...)...)
@@ -228,7 +235,7 @@ func TestDryRunPrintsThePlanAndAsksNobody(t *testing.T) {
 	r.Golden("dry-run", "loadtest", "run", "kv", "--rate", "5000", "--duration", "10s", "--mix", "get=90,set=10", "--fail", "p99<20ms", "--dry-run")
 	r.Golden("dry-run-closed", "loadtest", "run", "kv", "--closed", "1", "--keep", "--connections", "2", "--warm-up", "0", "--plan")
 	var p map[string]any
-	if err := json.Unmarshal([]byte(r.OK("loadtest", "run", "kv", "--dry-run", "-o", "json")), &p); err != nil || p["kind"] != "LoadPlan" || p["namespace"] != "kv" {
+	if err := json.Unmarshal([]byte(r.OK("loadtest", "run", "kv", "--dry-run", "-o", "json")), &p); err != nil || p["kind"] != "LoadPlan" || p["workloads"].([]any)[0].(map[string]any)["namespace"] != "kv" {
 		t.Errorf("got %v, %v", p, err)
 	}
 }

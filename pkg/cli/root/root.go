@@ -76,7 +76,7 @@ func Nouns() []Noun {
 		{groupData, cache.New},
 		{groupData, ts.New},
 		{groupLocal, dev.New},
-		{groupLoad, loadtest.New},
+		{groupLoad, func(f *cli.Factory) *cobra.Command { return loadtest.NewWith(f, ui.LoadTest(f)) }},
 		{groupSee, health.New},
 		{groupSee, trace.New},
 		{groupSee, ui.New},

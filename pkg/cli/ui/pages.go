@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"slices"
+
 	"github.com/prism-data-layer/prism/tui/component/told"
 	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/page/audit"
@@ -19,7 +21,7 @@ func pages(s *source, log *told.Log) []page.Factory {
 		backends.ListFactory(backendSource{s}), backends.OneFactory(backendSource{s}),
 		sessions.ListFactory(sessionSource{s}), sessions.OneFactory(sessionSource{s}),
 		audit.Factory(auditSource{s}),
-	}, dataPages(s)...), errors.Factory(log))
+	}, slices.Concat(dataPages(s), devPages(s), loadtestPages(s))...), errors.Factory(log))
 }
 
 func pageNames() []string {

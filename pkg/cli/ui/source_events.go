@@ -3,6 +3,8 @@ package ui
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -104,24 +106,41 @@ func (s seriesSource) Series(ctx context.Context, q series.Query) (series.Snapsh
 	}
 	out := series.Snapshot{End: end, Source: r.GetSource(), Stored: -1}
 	out.Lines, out.More = linesOf(q, r.GetRows(), selection.GetStartNs(), int64(step))
-	events, err := c.QueryEvents(ctx, &timeseriesv1.QueryEventsRequest{Namespace: q.Namespace, Selection: selection, Descending: true, Limit: series.MaxEvents})
-	if err != nil {
+	if out.Events, err = newestEvents(ctx, c, q.Namespace, selection); err != nil {
 		return series.Snapshot{}, s.explain(err)
-	}
-	for i, e := range events.GetEvents() {
-		id := e.GetEventId()
-		if id == "" { // events need have none
-			id = strconv.FormatInt(e.GetTimeNs(), 10) + "-" + strconv.Itoa(i)
-		}
-		out.Events = append(out.Events, series.Event{
-			ID: id, Type: e.GetEventType(), Source: e.GetSource(), Time: time.Unix(0, e.GetTimeNs()),
-			Metrics: e.GetMetrics(), Dimensions: e.GetDimensions(), Payload: head(e.GetPayload()), Size: int64(len(e.GetPayload())),
-		})
 	}
 	if info, err := c.DescribeSeries(ctx, &timeseriesv1.DescribeSeriesRequest{Namespace: q.Namespace}); err == nil {
 		out.Stored = info.GetEvents()
 	}
 	return out, nil
+}
+
+func newestEvents(ctx context.Context, c timeseriesv1.TimeSeriesServiceClient, namespace string, of *timeseriesv1.Selection) (list []series.Event, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	st, err := c.StreamQuery(ctx, &timeseriesv1.StreamQueryRequest{Namespace: namespace, Selection: of, Descending: true, Limit: series.MaxEvents})
+	if err != nil {
+		return nil, err
+	}
+	for {
+		r, err := st.Recv()
+		switch {
+		case errors.Is(err, io.EOF):
+			return list, nil
+		case err != nil:
+			return nil, err
+		}
+		for _, e := range r.GetEvents() {
+			id := e.GetEventId()
+			if id == "" { // events need have none
+				id = strconv.FormatInt(e.GetTimeNs(), 10) + "-" + strconv.Itoa(len(list))
+			}
+			list = append(list, series.Event{
+				ID: id, Type: e.GetEventType(), Source: e.GetSource(), Time: time.Unix(0, e.GetTimeNs()),
+				Metrics: e.GetMetrics(), Dimensions: e.GetDimensions(), Payload: head(e.GetPayload()), Size: int64(len(e.GetPayload())),
+			})
+		}
+	}
 }
 
 func selectionOf(q series.Query, end time.Time) (*timeseriesv1.Selection, error) {

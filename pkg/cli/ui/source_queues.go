@@ -183,6 +183,7 @@ func (h hall) newest(ctx context.Context, a queues.Ask) (list []queues.Message, 
 		}
 		list = append(list, got...)
 	}
+	slices.Reverse(list) // of one time, the later offset is the newer
 	slices.SortStableFunc(list, func(x, y queues.Message) int { return y.Published.Compare(x.Published) })
 	return list, more, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/supervise"
 	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
@@ -27,7 +28,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain makes this binary the watcher of a supervisor too.
+func TestMain(m *testing.M) {
+	if code, ran := supervise.Reexec(os.Args); ran {
+		os.Exit(code)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A gateway answers the admin API with three namespaces, two backends and more
 // sessions than are asked for.

@@ -25,8 +25,8 @@ func (m *Model) Keys() keys.Table {
 	return append(keys.Table{
 		{Action: actLook, Keys: []string{"f"}, Label: "look up", Help: "look a key up, and go on looking at it"},
 		{Action: actSet, Keys: []string{"n"}, Label: "set", Help: "set a key", Changes: true},
-		{Action: actDelete, Keys: []string{"d"}, Label: "delete", Help: "delete the key", Changes: true},
-		{Action: actTouch, Keys: []string{"x"}, Label: "expire", Help: "give the key another time to live", Changes: true},
+		{Action: actDelete, Keys: []string{"x"}, Label: "delete", Help: "delete the key", Changes: true},
+		{Action: actTouch, Keys: []string{"t"}, Label: "expire", Help: "give the key another time to live", Changes: true},
 	}, m.Split.Keys()...)
 }
 

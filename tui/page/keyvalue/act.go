@@ -29,9 +29,9 @@ func (m *Model) Keys() keys.Table {
 		{Action: actPrefix, Keys: []string{"f"}, Label: "prefix", Help: "show the keys that begin with a prefix"},
 		{Action: actWatch, Keys: []string{"w"}, Label: "watch", Help: "watch or stop watching changes"},
 		{Action: actNew, Keys: []string{"n"}, Label: "new", Help: "set a new key", Changes: true},
-		{Action: actSet, Keys: []string{"enter"}, Label: "set", Help: "set another value of the key", Changes: true},
-		{Action: actDelete, Keys: []string{"d"}, Label: "delete", Help: "delete the key", Changes: true},
-		{Action: actExpire, Keys: []string{"x"}, Label: "expire", Help: "let the key expire after a time, or never", Changes: true},
+		{Action: actSet, Keys: []string{"e", "enter"}, Label: "set", Help: "set another value of the key", Changes: true},
+		{Action: actDelete, Keys: []string{"x"}, Label: "delete", Help: "delete the key", Changes: true},
+		{Action: actExpire, Keys: []string{"t"}, Label: "expire", Help: "let the key expire after a time, or never", Changes: true},
 	}, m.Split.Keys()...)
 }
 

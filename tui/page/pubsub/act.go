@@ -21,7 +21,7 @@ const (
 func (m *Model) Keys() keys.Table {
 	return append(keys.Table{
 		{Action: actPattern, Keys: []string{"f"}, Label: "pattern", Help: "listen to the topics that a pattern covers: orders.*, orders.>"},
-		{Action: actClear, Keys: []string{"x"}, Label: "clear", Help: "forget the events that are shown"},
+		{Action: actClear, Keys: []string{"z"}, Label: "clear", Help: "forget the events that are shown"},
 		{Action: actPublish, Keys: []string{"n"}, Label: "publish", Help: "publish an event", Changes: true},
 	}, m.Split.Keys()...)
 }

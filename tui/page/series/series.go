@@ -173,6 +173,9 @@ func (m *Model) chart() []string {
 	if m.last.More > 0 {
 		title += fmt.Sprintf(" · %d more lines", m.last.More)
 	}
+	if l := m.last.Lines; len(l) == 1 && l[0].Name == "" {
+		title += " · last " + number(last(l[0].Values))
+	}
 	out := []string{pane.Rule(m.Theme, title, theme.Plain, m.Width, false)}
 	lines := m.last.Lines
 	if len(lines) == 0 {
