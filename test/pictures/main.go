@@ -43,6 +43,8 @@ func shots() []shot {
 		{"keyvalue", view("data kv"), nil, 3 * time.Second},
 		{"queues", view("data queue"), nil, 3 * time.Second},
 		{"pubsub", view("data pubsub"), nil, 3 * time.Second},
+		{"services", view("services"), nil, 3 * time.Second},
+		{"logs", view("logs"), nil, 3 * time.Second},
 		{"errors", view("errors"), nil, 2 * time.Second},
 		{"palette", view("overview"), []string{":", "na"}, 3 * time.Second},
 		{"keys", view("overview"), []string{"?"}, 3 * time.Second},

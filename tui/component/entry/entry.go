@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/prism-data-layer/prism/tui/component/text"
 )
 
@@ -87,17 +89,20 @@ func printable(r rune) rune {
 	return r
 }
 
+// sight bounds what is looked at on each side of the cursor: no screen is wider.
+const sight = 1000
+
 // View is the line in at most width cells, with the cursor as ▏; of a secret
 // only how long it is.
 func (m *Model) View(width int, secret bool) string {
-	left, right := string(m.runes[:m.at]), string(m.runes[m.at:])
+	left := string(m.runes[max(m.at-sight, 0):m.at])
+	right := string(m.runes[m.at:min(m.at+sight, len(m.runes))])
 	if secret {
-		left, right = strings.Repeat("•", m.at), strings.Repeat("•", len(m.runes)-m.at)
+		left, right = strings.Repeat("•", len([]rune(left))), strings.Repeat("•", len([]rune(right)))
 	}
 	left, right = text.Clean(left), text.Clean(right)
-	for i := 0; text.Width(left) > max(width-2, 0) && i < Max; i++ { // the cursor stays in sight
-		r := []rune(left)
-		left = "…" + string(r[min(2, len(r)):])
+	if over := text.Width(left) - max(width-2, 0); over > 0 { // the cursor stays in sight
+		left = ansi.TruncateLeft(left, over+1, "…")
 	}
 	return text.Cut(left+"▏"+right, width)
 }
