@@ -54,12 +54,11 @@ func benchUI(ctx context.Context, b *bench) error {
 	if !b.wants(cpuRow, bytesRow) {
 		return nil
 	}
-	p, _, err := devUp(ctx, ctl)
+	gw, err := b.prismd(ctx, "") // not dev up: its supervisor calls the gateway, which is traffic that moves the charts
 	if err != nil {
 		return err
 	}
-	defer p.down(ctx)
-	s, err := startScreen(ctx, ctl, p.dir, nil)
+	s, err := startScreen(ctx, ctl, gw.dir, []string{"PRISM_ADMIN=" + gw.admin, "PRISM_DATA=" + gw.data})
 	if err != nil {
 		return err
 	}
