@@ -72,6 +72,7 @@ bench: build ## print the table of speed and memory beside what people know (min
 
 pictures: build ## make the pictures and reports in docs/ from real runs
 	tools/pictures-load.sh
+	tools/pictures-ui.sh
 
 release: ## build the programs for six targets into dist/, with checksums
 	@rm -rf dist && mkdir -p dist

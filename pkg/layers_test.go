@@ -87,6 +87,7 @@ cli/clitest         → proto/prism/*/v1 wire cli cli/root iostreams
 supervise           → supervise/handover
 supervise/handover  → nothing
 tui                 → tui/page tui/component/* tui/theme tui/keys
+tui/tuitest         → tui tui/page tui/component/* tui/theme tui/keys
 tui/page            → tui/component/* tui/theme tui/keys
 tui/page/*          → tui/page tui/component/* tui/theme tui/keys
 tui/component/*     → tui/component/* tui/theme tui/keys
@@ -122,7 +123,7 @@ github.com/nats-io/nats.go           → driver/nats
 github.com/prometheus/client_golang  → telemetry
 github.com/goccy/go-yaml             → config driver/drivertest
 github.com/spf13/cobra               → cli cli/* docs/gen
-charm.land/bubbletea/v2              → tui tui/page tui/page/* tui/component/* cli/ui
+charm.land/bubbletea/v2              → tui tui/tuitest tui/page tui/page/* tui/component/* cli/ui
 charm.land/lipgloss/v2               → tui tui/page tui/page/* tui/component/* tui/theme cli/ui
 go.opentelemetry.io/otel/sdk         → telemetry cli/tracing
 go.opentelemetry.io/otel/exporters   → telemetry cli/tracing

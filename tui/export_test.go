@@ -10,9 +10,6 @@ import (
 	"github.com/prism-data-layer/prism/tui/component/task"
 )
 
-// Beat is the message of the heart beat.
-func Beat(t time.Time) tea.Msg { return beat(t) }
-
 // ToastEnd is the message that ends a toast.
 func ToastEnd(no int) tea.Msg { return toastEnd(no) }
 
@@ -20,3 +17,6 @@ func ToastEnd(no int) tea.Msg { return toastEnd(no) }
 func Tasks(ctx context.Context) task.Runner {
 	return task.NewRunner(ctx, clock.NewFake(time.Unix(0, 0)))
 }
+
+// Edited is what comes when the person leaves the editor.
+func Edited(m *Model) tea.Msg { return edited{editing: m.editing} }

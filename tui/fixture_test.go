@@ -4,29 +4,20 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
-
-	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/tui"
 	"github.com/prism-data-layer/prism/tui/component/rates"
 	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/page/overview"
 	"github.com/prism-data-layer/prism/tui/theme"
+	"github.com/prism-data-layer/prism/tui/tuitest"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+var _ = flag.Bool("update", false, "write the golden files anew")
 
 // A gateway is a source that a test turns on and off.
 type gateway struct {
@@ -91,132 +82,18 @@ func dead() error {
 	return prism.New(prism.ReasonUnavailable, "cannot reach the gateway at 127.0.0.1:8981 (context dev)").WithCause(errors.New("connection refused"))
 }
 
-// A screen drives the dashboards by messages alone; nothing sleeps.
-type screen struct {
-	t     testing.TB
-	m     *tui.Model
-	clock *clock.Fake
-	copy  []string
-	quit  bool
-}
-
 func open(t testing.TB, g *gateway, w, h int, shape func(*tui.Options)) *screen {
 	t.Helper()
-	c := clock.NewFake(noon())
 	if g.now.IsZero() {
 		g.now = noon()
 	}
-	o := tui.Options{Pages: []page.Factory{overview.Factory(g)}, Context: "dev", Address: "127.0.0.1:8981", Clock: c, Mode: theme.Mono}
+	o := tui.Options{Pages: []page.Factory{overview.Factory(g)}, Mode: theme.Mono}
 	if shape != nil {
 		shape(&o)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // waiting commands end at once: the test says when time passes
-	s := &screen{t: t, m: tui.New(ctx, o), clock: c}
-	s.send(tea.WindowSizeMsg{Width: w, Height: h})
-	return s
+	return tuitest.Open(t, o, w, h)
 }
 
-// start runs the first question.
-func (s *screen) start() *screen { s.run(s.m.Init()); return s }
+type screen = tuitest.Screen
 
-func (s *screen) send(msg tea.Msg) {
-	_, cmd := s.m.Update(msg)
-	s.run(cmd)
-}
-
-// run performs a command and what comes of it.
-func (s *screen) run(cmd tea.Cmd) {
-	if cmd == nil {
-		return
-	}
-	switch msg := cmd().(type) {
-	case nil:
-	case tea.BatchMsg:
-		for _, c := range msg {
-			s.run(c)
-		}
-	case tea.QuitMsg:
-		s.quit = true
-	default:
-		if name := fmt.Sprintf("%T", msg); name == "tea.setClipboardMsg" {
-			s.copy = append(s.copy, fmt.Sprint(msg))
-			return
-		}
-		s.send(msg)
-	}
-}
-
-// pass lets seconds go by, one beat each.
-func (s *screen) pass(seconds int) *screen {
-	for range seconds {
-		s.clock.Advance(time.Second)
-		s.send(tui.Beat(s.clock.Now()))
-	}
-	return s
-}
-
-func (s *screen) keys(names ...string) *screen {
-	for _, n := range names {
-		s.send(press(n))
-	}
-	return s
-}
-
-func press(name string) tea.KeyPressMsg {
-	codes := map[string]rune{
-		"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight,
-		"pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "home": tea.KeyHome, "end": tea.KeyEnd, "backspace": tea.KeyBackspace,
-	}
-	if c, ok := codes[name]; ok {
-		return tea.KeyPressMsg{Code: c}
-	}
-	if name == "shift+tab" {
-		return tea.KeyPressMsg{Code: tea.KeyTab, Mod: tea.ModShift}
-	}
-	if rest, ok := strings.CutPrefix(name, "ctrl+"); ok {
-		return tea.KeyPressMsg{Code: []rune(rest)[0], Mod: tea.ModCtrl}
-	}
-	return tea.KeyPressMsg{Code: []rune(name)[0], Text: name}
-}
-
-func (s *screen) frame() string { return s.m.Frame() }
-
-func (s *screen) wants(parts ...string) {
-	s.t.Helper()
-	for _, p := range parts {
-		if !strings.Contains(ansi.Strip(s.frame()), p) {
-			s.t.Errorf("%q is not on the screen:\n%s", p, ansi.Strip(s.frame()))
-		}
-	}
-}
-
-func (s *screen) lacks(parts ...string) {
-	s.t.Helper()
-	for _, p := range parts {
-		if strings.Contains(ansi.Strip(s.frame()), p) {
-			s.t.Errorf("%q is on the screen:\n%s", p, ansi.Strip(s.frame()))
-		}
-	}
-}
-
-// golden compares with a file; escape characters stand there as ␛, so that the
-// files can be read.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	got = strings.ReplaceAll(got, "\x1b", "␛") + "\n"
-	file := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(want) != got {
-		t.Errorf("%s differs (go test ./tui -update writes it anew)\ngot\n%s\nwant\n%s", file, got, want)
-	}
-}
+func noon() time.Time { return tuitest.Noon() }

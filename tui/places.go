@@ -18,6 +18,13 @@ type place struct {
 	no        int
 	name, arg string
 	page      page.Page
+	err       string // the error of its feed that was told last
+}
+
+// asked is what a page wants of the root.
+type asked struct {
+	from int
+	what tea.Msg
 }
 
 // An answer is a message for the page that asked, whether or not it is on top.
@@ -41,13 +48,20 @@ func (m *Model) find(name string) (page.Factory, bool) {
 // push opens a page on top of the others.
 func (m *Model) push(f page.Factory, arg string) *place {
 	m.seq++
-	p := &place{no: m.seq, name: f.Name, arg: arg, page: f.New(page.Env{
-		Tasks: m.tasks, Refresh: m.opts.Refresh, Charset: m.opts.Charset, Command: m.opts.Command,
-		ReadOnly: m.opts.ReadOnly, Protected: m.opts.Protected,
-	}, arg)}
+	p := &place{no: m.seq, name: f.Name, arg: arg, page: f.New(m.env(), arg)}
 	p.page.SetTheme(m.theme)
+	if kept := m.state.Pages[f.Name]; len(kept) > 0 {
+		p.page.Remember(kept)
+	}
 	m.pages = append(m.pages, p)
 	return p
+}
+
+func (m *Model) env() page.Env {
+	return page.Env{
+		Tasks: m.tasks, Refresh: m.opts.Refresh, Charset: m.opts.Charset, Command: m.opts.Command,
+		ReadOnly: m.opts.ReadOnly, Protected: m.opts.Protected,
+	}
 }
 
 // pop leaves the page on top; false when it is the last.
@@ -55,8 +69,9 @@ func (m *Model) pop() bool {
 	if len(m.pages) == 1 {
 		return false
 	}
+	m.state.Pages[m.top().name] = m.page().Memory()
 	m.page().Close()
-	m.pages = m.pages[:len(m.pages)-1]
+	m.pages, m.drag = m.pages[:len(m.pages)-1], nil
 	m.page().Feed().Hurry()
 	return true
 }
@@ -64,22 +79,48 @@ func (m *Model) pop() bool {
 // open follows a page's wish for another. A page that is open already is gone
 // back to.
 func (m *Model) open(g page.Go) tea.Cmd {
+	cmd, ok := m.goTo(g)
+	if ok {
+		m.visited = append(m.visited[:m.visit0+1], page.Go{Name: m.top().name, Arg: m.top().arg})
+		m.visited = m.visited[max(len(m.visited)-maxHistory, 0):]
+		m.visit0 = len(m.visited) - 1
+	}
+	return cmd
+}
+
+// again goes to the page that was open before or after.
+func (m *Model) again(by int) tea.Cmd {
+	to := m.visit0 + by
+	if to < 0 || to >= len(m.visited) {
+		return toast.Warn("there is no page to go back to, or on to")
+	}
+	m.visit0 = to
+	g := m.visited[to]
+	for m.pop() {
+	}
+	cmd, _ := m.goTo(g)
+	return cmd
+}
+
+// goTo opens a page; false when it cannot be.
+func (m *Model) goTo(g page.Go) (tea.Cmd, bool) {
 	f, ok := m.find(g.Name)
 	switch {
 	case !ok:
-		return toast.Warn("there is no page " + text.Clean(g.Name))
+		return toast.Warn("there is no page " + text.Clean(g.Name)), false
 	case g.Arg == "" && f.Arg != "" && !f.ArgOptional:
-		return toast.Warn(f.Name + " needs a " + strings.ToLower(f.Arg))
+		return toast.Warn(f.Name + " needs a " + strings.ToLower(f.Arg)), false
 	}
 	for i, p := range m.pages {
 		if p.name == f.Name && p.arg == g.Arg {
 			for len(m.pages) > i+1 {
 				m.pop()
 			}
-			return nil
+			return nil, true
 		}
 	}
-	return m.push(f, g.Arg).init()
+	m.over = nil
+	return m.push(f, g.Arg).init(), true
 }
 
 func (p *place) init() tea.Cmd { return p.from(p.page.Init()) }
@@ -110,7 +151,9 @@ func (p *place) from(cmd tea.Cmd) tea.Cmd {
 				msg[i] = p.from(msg[i])
 			}
 			return msg
-		case toast.Msg, page.Go, page.Ask, page.Form, page.Edit, page.Show:
+		case page.Go, page.Ask, page.Form, page.Edit, page.Show:
+			return asked{p.no, msg}
+		case toast.Msg, asked, answer, jobSaid, jobDone, choices, completions, copied:
 			return msg
 		default:
 			if reflect.TypeOf(msg).PkgPath() == bubbleTea {
@@ -128,10 +171,31 @@ func (m *Model) answered(a answer) tea.Cmd {
 	m.now = m.tasks.Now()
 	for _, p := range m.pages {
 		if p.no == a.to {
-			return p.from(p.page.Update(a.msg))
+			cmd := p.from(p.page.Update(a.msg))
+			m.noteError(p)
+			return cmd
 		}
 	}
 	return nil
+}
+
+// noteError keeps what went wrong with a page's data, once.
+func (m *Model) noteError(p *place) {
+	err := p.page.Feed().Err()
+	switch {
+	case err == nil:
+		p.err = ""
+	case p.err != err.Error():
+		p.err = err.Error()
+		m.keep(p.no, err)
+	}
+}
+
+// Close ends what the pages have open.
+func (m *Model) Close() {
+	for _, p := range m.pages {
+		p.page.Close()
+	}
 }
 
 // inPage performs an action of the page on top.

@@ -40,7 +40,17 @@ func Run(ctx context.Context, o Options, t Terminal) error {
 	if o.Mode == theme.Mono {
 		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII))
 	}
-	_, err := tea.NewProgram(New(inner, o), opts...).Run()
+	g := &guarded{Model: New(inner, o)}
+	_, err := tea.NewProgram(g, opts...).Run()
+	if crash := g.crashed(); crash != nil {
+		return crash
+	}
+	g.Close()
+	if o.Save != nil {
+		if serr := o.Save(g.State()); err == nil {
+			err = serr
+		}
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

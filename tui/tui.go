@@ -5,19 +5,17 @@ package tui
 
 import (
 	"context"
-	"fmt"
-	"slices"
+	"maps"
+	"os/exec"
 	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/prism-data-layer/prism/pkg/clock"
-	"github.com/prism-data-layer/prism/tui/component/feed"
-	"github.com/prism-data-layer/prism/tui/component/problem"
 	"github.com/prism-data-layer/prism/tui/component/task"
-	"github.com/prism-data-layer/prism/tui/component/text"
 	"github.com/prism-data-layer/prism/tui/component/toast"
+	"github.com/prism-data-layer/prism/tui/component/told"
 	"github.com/prism-data-layer/prism/tui/keys"
 	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/theme"
@@ -36,8 +34,11 @@ const DefaultRefresh = time.Second
 // itself.
 const MinRefresh = 100 * time.Millisecond
 
-// toastTime is how long a toast stays.
-const toastTime = 3 * time.Second
+// How long a toast stays: an error is read more slowly.
+const (
+	toastTime   = 3 * time.Second
+	failureTime = 8 * time.Second
+)
 
 // Options are what the dashboards are made of.
 type Options struct {
@@ -50,12 +51,34 @@ type Options struct {
 	Protected bool
 	Command   string // begins the commands that are copied; "": "prismctl"
 
-	View     string        // the page to begin with, and what it is about: "data orders"
-	ReadOnly bool          // nothing may be changed
-	Refresh  time.Duration // 0: DefaultRefresh
-	Mode     theme.Mode
-	Charset  theme.Charset
-	Clock    clock.Clock // nil: the machine's
+	// Keys gives actions other keys; CheckKeys says what is wrong with it.
+	Keys keys.Remap
+	// Commands are what the palette finds beside pages and actions.
+	Commands []Command
+	// Editor makes the command that edits a file; nil: there is none.
+	Editor func(file string) *exec.Cmd
+	// Clipboard puts text on this machine's own clipboard; nil: it has none.
+	Clipboard func(text string)
+	// Told keeps the errors that are shown; nil: they are not kept.
+	Told *told.Log
+
+	// State is what was kept at the last end, and Save keeps it at this one; nil:
+	// nothing is kept.
+	State State
+	Save  func(State) error
+	// Hint says that a first start is told where the keys are.
+	Hint bool
+
+	View     string // the page to begin with, and what it is about: "data orders"
+	ReadOnly bool   // nothing may be changed
+	// Accessible is for a screen reader: words alone, line by line, the cursor
+	// where the selection is, nothing that moves by itself, no mouse.
+	Accessible bool
+	Refresh    time.Duration // 0: DefaultRefresh
+	Mode       theme.Mode
+	Charset    theme.Charset
+	Clock      clock.Clock // nil: the machine's
+	Still      bool        // for tests: nothing waits, they send each Beat
 }
 
 // Model is the root.
@@ -63,22 +86,32 @@ type Model struct {
 	opts  Options
 	tasks task.Runner
 	theme theme.Theme
+	mode  theme.Mode
+	state State
 
 	width, height int
 	now           time.Time
 
-	pages []*place // what is open, the last on top
-	seq   int      // of places
-	help  *help
+	pages   []*place // what is open, the last on top
+	seq     int      // of places
+	visited []page.Go
+	visit0  int // of visited: where [ and ] are
+	over    overlay
+	editing *editing // what the editor is open on, or was last
+
+	mouseOn bool
+	drag    *drag
+	body    []string // the page as it was drawn last, and its first line
+	bodyTop int
 
 	toast   toast.Msg
 	toastNo int // of the toast that is shown: an older one's end does not end it
 }
 
-type (
-	beat     time.Time
-	toastEnd int
-)
+// Beat says that time has passed.
+type Beat time.Time
+
+type toastEnd int
 
 // New makes the root. Its commands end with ctx.
 func New(ctx context.Context, o Options) *Model {
@@ -93,14 +126,52 @@ func New(ctx context.Context, o Options) *Model {
 		o.Command = "prismctl"
 	}
 	tasks := task.NewRunner(ctx, o.Clock)
-	m := &Model{opts: o, tasks: tasks, now: tasks.Now(), theme: theme.New(o.Mode)}
-	name, arg, _ := strings.Cut(o.View, " ")
-	f, ok := m.find(name)
+	if o.Still {
+		tasks = tasks.Still()
+	}
+	m := &Model{opts: o, tasks: tasks, now: tasks.Now(), theme: theme.New(o.Mode), mode: o.Mode, state: o.State, mouseOn: !o.Accessible}
+	m.state.Pages = maps.Clone(o.State.Pages)
+	if m.state.Pages == nil {
+		m.state.Pages = map[string]map[string]string{}
+	}
+	f, arg, ok := m.view(o.View)
 	if !ok {
-		f = o.Pages[0]
+		f, arg = o.Pages[0], ""
 	}
 	m.push(f, arg)
+	// Where the person was last, with the first page below it.
+	if last, arg, ok := m.view(o.State.View); o.View == "" && ok && last.Name != f.Name {
+		m.push(last, arg)
+	}
+	m.visited = []page.Go{{Name: m.top().name, Arg: m.top().arg}}
 	return m
+}
+
+// view reads "data orders"; false when there is no such page, or it lacks what
+// it is about.
+func (m *Model) view(s string) (f page.Factory, arg string, ok bool) {
+	name, arg, _ := strings.Cut(s, " ")
+	f, ok = m.find(name)
+	return f, arg, ok && (arg != "" || f.Arg == "" || f.ArgOptional)
+}
+
+// global and table are the bindings that are in force, everywhere and on the
+// page on top.
+func (m *Model) global() keys.Table { return m.opts.Keys.On(keys.Global()) }
+
+func (m *Model) table() keys.Table {
+	return m.opts.Keys.On(m.page().Keys()).Offered(m.opts.ReadOnly)
+}
+
+// CheckKeys says what is wrong with the keys that Options give.
+func (m *Model) CheckKeys() []string {
+	tables := map[string]keys.Table{}
+	for _, f := range m.opts.Pages {
+		p := f.New(m.env(), "-")
+		tables[f.Name] = p.Keys()
+		p.Close()
+	}
+	return m.opts.Keys.Check(tables)
 }
 
 func (m *Model) setTheme(t theme.Theme) {
@@ -114,7 +185,10 @@ func (m *Model) setTheme(t theme.Theme) {
 // for the terminal's background.
 func (m *Model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.top().init(), m.wait()}
-	if m.opts.Mode == theme.Auto {
+	for _, p := range m.pages[:len(m.pages)-1] {
+		cmds = append(cmds, p.init())
+	}
+	if m.mode.Follows() {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
 	return tea.Batch(cmds...)
@@ -122,30 +196,23 @@ func (m *Model) Init() tea.Cmd {
 
 // wait is the heart beat: everything that depends on the time hangs on it.
 func (m *Model) wait() tea.Cmd {
-	return m.tasks.After(min(m.opts.Refresh, time.Second), func(t time.Time) tea.Msg { return beat(t) })
+	return m.tasks.After(min(m.opts.Refresh, time.Second), func(t time.Time) tea.Msg { return Beat(t) })
 }
 
 // Update takes one message.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.width, m.height = msg.Width, msg.Height
+		m.width, m.height, m.drag = msg.Width, msg.Height, nil
 	case tea.BackgroundColorMsg:
-		if m.opts.Mode == theme.Auto {
-			mode := theme.Light
-			if msg.IsDark() {
-				mode = theme.Dark
-			}
-			m.setTheme(theme.New(mode))
+		if m.mode.Follows() {
+			m.setTheme(theme.New(m.mode.On(msg.IsDark())))
 		}
-	case beat:
+	case Beat:
 		m.now = time.Time(msg)
 		return m, tea.Batch(m.top().from(m.page().Beat(m.now)), m.wait())
 	case toast.Msg:
-		m.toast = msg
-		m.toastNo++
-		no := m.toastNo
-		return m, m.tasks.After(toastTime, func(time.Time) tea.Msg { return toastEnd(no) })
+		return m, m.toasted(msg)
 	case toastEnd:
 		if int(msg) == m.toastNo {
 			m.toast = toast.Msg{}
@@ -154,35 +221,92 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.press(msg)
 	case tea.PasteMsg:
 		return m, m.paste(msg)
-	case page.Go:
-		return m, m.open(msg)
+	case tea.MouseMsg:
+		return m, m.mouse(msg)
 	case answer:
 		return m, m.answered(msg)
+	case asked:
+		return m, m.asked(msg.from, msg.what)
+	case page.Go, page.Ask, page.Form, page.Edit, page.Show:
+		return m, m.asked(m.top().no, msg)
+	case jobSaid:
+		return m, msg.job.heard()
+	case jobDone:
+		m.now = m.tasks.Now()
+		return m, msg.job.then(msg.result, msg.err)
+	case choices:
+		msg.take()
+	case completions:
+		msg.take()
+	case copied:
+		return m, msg.tell(m)
+	case edited:
+		return m, msg.editing.left(msg.err)
 	}
 	return m, nil
 }
 
-// press sends a key where it belongs: to the line that is typed, else to the
-// action that the tables give it.
+// asked does what a page asked for.
+func (m *Model) asked(from int, what tea.Msg) tea.Cmd {
+	switch what := what.(type) {
+	case page.Go:
+		return m.open(what)
+	case page.Ask:
+		return m.ask(from, what)
+	case page.Form:
+		return m.fill(from, what)
+	case page.Edit:
+		return m.edit(from, what)
+	case page.Show:
+		return m.read(from, what)
+	}
+	return nil
+}
+
+// toasted shows what just happened, and keeps it when it is an error.
+func (m *Model) toasted(t toast.Msg) tea.Cmd {
+	m.toast = t
+	m.toastNo++
+	no, stay := m.toastNo, toastTime
+	if t.Err != nil {
+		stay = failureTime
+		m.keep(m.top().no, t.Err)
+	}
+	return m.tasks.After(stay, func(time.Time) tea.Msg { return toastEnd(no) })
+}
+
+// keep puts an error into the list of those that were told.
+func (m *Model) keep(from int, err error) {
+	if m.opts.Told == nil {
+		return
+	}
+	name := ""
+	for _, p := range m.pages {
+		if p.no == from {
+			name = p.crumb()
+		}
+	}
+	m.opts.Told.Add(m.tasks.Now(), name, err)
+}
+
+// press sends a key where it belongs: to what is open, to the line that is
+// typed, else to the action that the tables give it.
 func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	key := k.String()
+	m.drag = nil
 	if key == "ctrl+c" { // whatever else is going on
 		return tea.Quit
 	}
 	switch {
-	case m.help != nil && m.help.table.Typing():
-		m.help.table.Type(key, k.Text)
-		return nil
-	case m.help == nil && m.page().Typing():
+	case m.over != nil:
+		return m.over.press(key, k.Text)
+	case m.page().Typing():
 		return m.top().from(m.page().Update(k))
 	}
-	if b, ok := keys.Global().Find(key); ok {
+	if b, ok := m.global().Find(key); ok {
 		return m.do(b.Action)
 	}
-	if m.help != nil {
-		return m.inHelp(key)
-	}
-	if b, ok := m.page().Keys().Find(key); ok {
+	if b, ok := m.opts.Keys.On(m.page().Keys()).Find(key); ok {
 		return m.inPage(b)
 	}
 	return nil
@@ -190,9 +314,9 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 
 func (m *Model) paste(p tea.PasteMsg) tea.Cmd {
 	switch {
-	case m.help != nil && m.help.table.Typing():
-		m.help.table.Type("", p.Content)
-	case m.help == nil && m.page().Typing():
+	case m.over != nil:
+		return m.over.press("", p.Content)
+	case m.page().Typing():
 		return m.top().from(m.page().Update(p))
 	}
 	return nil
@@ -202,216 +326,46 @@ func (m *Model) paste(p tea.PasteMsg) tea.Cmd {
 func (m *Model) do(a keys.Action) tea.Cmd {
 	switch a {
 	case keys.Help:
-		if m.help != nil {
-			m.help = nil
-			return nil
-		}
-		m.help = newHelp(m.top().name, m.page().Keys(), keys.Global())
+		m.state.Seen = true
+		m.show(newHelp(m))
+	case keys.Palette:
+		m.state.Seen = true
+		return m.openPalette()
 	case keys.Back:
 		m.back()
 	case keys.Quit:
-		switch {
-		case m.help != nil:
-			m.help = nil
-		case !m.pop():
+		if !m.pop() {
 			return tea.Quit
 		}
 	case keys.Kill:
 		return tea.Quit
 	case keys.Suspend:
 		return tea.Suspend
+	case keys.CopyID, keys.CopyObj, keys.CopyCmd:
+		return m.copySelected(a)
+	case keys.Errors:
+		return m.open(page.Go{Name: "errors"})
+	case keys.Earlier:
+		return m.again(-1)
+	case keys.Later:
+		return m.again(1)
+	case keys.Mouse:
+		m.mouseOn, m.drag = !m.mouseOn, nil
+		if m.mouseOn {
+			return toast.Show("the mouse is on: drag copies within a pane")
+		}
+		return toast.Show("the mouse is off: the terminal selects")
 	}
 	return nil
 }
 
-// back goes one step back: out of a toast, a filter, help.
+// back goes one step back: out of a toast, a filter, the page.
 func (m *Model) back() {
 	switch {
-	case m.help != nil && m.help.table.Filter() != "":
-		m.help.table.SetFilter("")
-	case m.help != nil:
-		m.help = nil
 	case m.toast.Text != "":
 		m.toast = toast.Msg{}
 	case m.page().Back():
 	default:
 		m.pop()
 	}
-}
-
-// inHelp walks through help; Enter runs the entry.
-func (m *Model) inHelp(key string) tea.Cmd {
-	if key == "enter" {
-		a, ok := m.help.chosen()
-		m.help = nil
-		switch {
-		case !ok || a == keys.Help:
-			return nil
-		case slices.ContainsFunc(keys.Global(), func(b keys.Binding) bool { return b.Action == a }):
-			return m.do(a)
-		}
-		b, _ := m.page().Keys().Of(a)
-		return m.inPage(b)
-	}
-	if b, ok := keys.List().Find(key); ok {
-		m.help.table.Do(b.Action)
-	}
-	return nil
-}
-
-// View draws the screen. The same state gives the same frame, and the renderer
-// writes nothing for a frame that it has shown.
-func (m *Model) View() tea.View {
-	v := tea.NewView(m.Frame())
-	v.AltScreen = true
-	v.WindowTitle = "prism " + m.top().crumb()
-	if m.opts.Context != "" {
-		v.WindowTitle += " · " + text.Clean(m.opts.Context)
-	}
-	return v
-}
-
-// Frame is the screen as text: at most as many lines, and none wider, than the
-// screen has room for.
-func (m *Model) Frame() string {
-	var lines []string
-	switch {
-	case m.width <= 0 || m.height <= 0:
-		return "" // the size comes with the first message
-	case m.width < MinWidth || m.height < MinHeight:
-		lines = m.tooSmall()
-	default:
-		lines = m.screen()
-	}
-	out := strings.Join(lines, "\n")
-	if m.opts.Charset == theme.ASCII {
-		out = text.ASCII(out)
-	}
-	return out
-}
-
-func (m *Model) tooSmall() []string {
-	say := text.Cut(fmt.Sprintf("terminal too small: need %d×%d", MinWidth, MinHeight), m.width)
-	return append(make([]string, (m.height-1)/2), text.Center(say, m.width))
-}
-
-func (m *Model) screen() []string {
-	lines := append([]string{m.title()}, m.banners()...)
-	room := m.height - len(lines) - 1
-	var body []string
-	if m.help != nil {
-		body = m.help.view(m.theme, m.width, room)
-	} else {
-		m.page().SetSize(m.width, room)
-		body = strings.Split(m.page().View(), "\n")
-	}
-	for len(body) < room {
-		body = append(body, "")
-	}
-	return append(append(lines, body[:room]...), m.footer())
-}
-
-// title is the breadcrumb, the gateway, and how the data is.
-func (m *Model) title() string {
-	p := m.page()
-	crumb := "prism › " + m.crumbs()
-	if m.help != nil {
-		crumb += " › keys"
-	}
-	state, role := p.Feed().Mark(m.now), theme.Good
-	switch p.Feed().State(m.now) {
-	case feed.Connecting:
-		role = theme.Faint
-	case feed.Stale, feed.Paused:
-		role = theme.Warn
-	case feed.Failed:
-		role = theme.Bad
-	}
-	where := m.opts.Context
-	if where == "" {
-		where = m.opts.Address
-	}
-	where = text.Clean(where)
-	parts := []struct {
-		role theme.Role
-		text string
-	}{{theme.Title, crumb}, {theme.Accent, where}}
-	if m.opts.Protected {
-		parts[1].role, parts[1].text = theme.Bad, where+" PROTECTED"
-	}
-	if g := p.Gateway(); g != "" && p.Feed().State(m.now) != feed.Failed {
-		parts = append(parts, struct {
-			role theme.Role
-			text string
-		}{theme.Faint, g})
-	}
-	room := m.width - text.Width(state) - 2
-	var left strings.Builder
-	used := 0
-	for i, part := range parts {
-		if part.text == "" {
-			continue
-		}
-		gap := ""
-		if i > 0 {
-			gap = "  "
-		}
-		t := text.Cut(part.text, room-used-len(gap))
-		if t == "" {
-			break
-		}
-		left.WriteString(gap + m.theme.Paint(part.role, t))
-		used += len(gap) + text.Width(t)
-	}
-	return left.String() + strings.Repeat(" ", max(m.width-used-text.Width(state), 0)) + m.theme.Paint(role, state)
-}
-
-// banners are lines that stay as long as what they say is so.
-func (m *Model) banners() []string {
-	var out []string
-	p := m.page()
-	if err := p.Feed().Err(); err != nil && !p.Feed().Got().IsZero() {
-		what, _, _ := problem.Explain(err)
-		out = append(out, m.theme.Paint(theme.Bad, text.Edges("✗ "+what, "  "+p.Countdown(), m.width)))
-	}
-	if n := p.Notice(); n != "" {
-		out = append(out, m.theme.Paint(theme.Warn, text.Cut("! "+n, m.width)))
-	}
-	return out
-}
-
-// footer is what is typed, else what just happened, else what keys do.
-func (m *Model) footer() string {
-	switch {
-	case m.help != nil && m.help.table.Typing():
-		return text.Cut(m.help.table.Prompt(), m.width)
-	case m.help == nil && m.page().Typing():
-		return text.Cut(m.page().Prompt(), m.width)
-	case m.toast.Text != "":
-		return m.theme.Paint(m.toast.Role, text.Cut(text.Clean(m.toast.Text), m.width))
-	case m.help != nil:
-		return m.theme.Paint(theme.Faint, text.Cut("Enter runs the entry  / search  Esc back", m.width))
-	}
-	return m.hints()
-}
-
-// hints lists the labelled keys, as many as there is room for.
-func (m *Model) hints() string {
-	var b strings.Builder
-	used := 0
-	for _, t := range []keys.Table{keys.Global(), m.page().Keys()} {
-		for _, k := range t {
-			if k.Label == "" {
-				continue
-			}
-			first := keys.Binding{Keys: k.Keys[:1]}.Shown()
-			w := text.Width(first) + 1 + len(k.Label) + 2
-			if used+w > m.width {
-				continue
-			}
-			used += w
-			b.WriteString(m.theme.Paint(theme.Accent, first) + " " + m.theme.Paint(theme.Faint, k.Label) + "  ")
-		}
-	}
-	return strings.TrimRight(b.String(), " ")
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
@@ -47,6 +48,9 @@ type Factory struct {
 	Target func() (*Target, error)
 	// Conn opens, once for each address, the connection to a gateway.
 	Conn func(ctx context.Context, address string) (grpc.ClientConnInterface, error)
+
+	// Tree makes the whole tree of commands for another factory; see Execute.
+	Tree func(*Factory) *cobra.Command
 
 	// Tracing makes the spans of the command's calls; nil: they are sent nowhere.
 	Tracing trace.TracerProvider

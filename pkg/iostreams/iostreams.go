@@ -39,7 +39,8 @@ type IOStreams struct {
 	color   ColorMode
 	noInput bool
 	noPager bool
-	sink    *sink // what Out writes to, with its first error kept
+	sink    *sink        // what Out writes to, with its first error kept
+	told    func(string) // of streams Aside: who hears of progress
 
 	mu       sync.Mutex // guards what is drawn on ErrOut
 	progress *Progress

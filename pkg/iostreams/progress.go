@@ -54,6 +54,7 @@ func (s *IOStreams) StartProgress(label string) *Progress {
 		<-done
 	})
 	s.progress = p
+	p.tell(label)
 	timer := s.clock.NewTimer(progressDelay)
 	go func() {
 		defer close(done)
@@ -81,6 +82,7 @@ func (p *Progress) Phase(label string) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	p.label, p.measure, p.detail, p.started, p.said = label, nil, "", p.s.Now(), false
+	p.tell(label)
 	if !p.animated {
 		p.say()
 	}
@@ -106,6 +108,7 @@ func (p *Progress) Detail(line string) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	p.detail = Escape(line)
+	p.tell(p.label + "  " + p.detail)
 }
 
 // Stop takes the progress line away.

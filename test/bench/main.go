@@ -21,7 +21,7 @@ import (
 
 // groups measure what -only picks of their rows.
 var groups = []func(context.Context, *bench) error{
-	benchWire, benchAllocs, benchPebble, benchMemory, benchStart, benchScan, benchDev, benchTelemetry,
+	benchWire, benchAllocs, benchPebble, benchMemory, benchStart, benchScan, benchDev, benchUI, benchTelemetry,
 	benchQueue, benchQueueDelay, benchWaiting, benchFanOut, benchPubSubDelay, benchRedis, benchHop, benchEvents, benchFullSchema, benchLoad,
 }
 

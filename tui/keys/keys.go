@@ -24,8 +24,6 @@ const (
 	Filter   Action = "filter"
 	Sort     Action = "sort"
 	Reverse  Action = "reverse"
-	CopyID   Action = "copy-id"
-	CopyCmd  Action = "copy-command"
 )
 
 // The actions of the pages that show live data in panes.
@@ -43,7 +41,14 @@ const (
 	Quit    Action = "quit"
 	Kill    Action = "kill"
 	Suspend Action = "suspend"
-	Run     Action = "run"
+	Palette Action = "palette"
+	Errors  Action = "errors"
+	CopyID  Action = "copy-id"
+	CopyObj Action = "copy-object"
+	CopyCmd Action = "copy-command"
+	Mouse   Action = "mouse"
+	Earlier Action = "earlier"
+	Later   Action = "later"
 )
 
 // A Binding gives an action its keys, named as Bubble Tea names them.
@@ -132,6 +137,11 @@ func glyph(k string) string {
 		return "Enter"
 	case "esc":
 		return "Esc"
+	case "space":
+		return "Space"
+	}
+	if rest, ok := strings.CutPrefix(k, "alt+"); ok {
+		return "Alt-" + rest
 	}
 	if rest, ok := strings.CutPrefix(k, "ctrl+"); ok {
 		return "Ctrl-" + strings.ToUpper(rest)
@@ -143,8 +153,16 @@ func glyph(k string) string {
 func Global() Table {
 	return Table{
 		{Action: Help, Keys: []string{"?"}, Label: "help", Help: "show these keys; Enter runs the chosen one"},
-		{Action: Back, Keys: []string{"esc"}, Help: "go back: close help, clear a filter"},
+		{Action: Palette, Keys: []string{":"}, Label: "go to", Help: "go to a page, or run an action, by a few letters of it"},
+		{Action: Back, Keys: []string{"esc"}, Help: "go back: close what is open, clear a filter, leave the page"},
 		{Action: Quit, Keys: []string{"q"}, Label: "quit", Help: "close this view; quit from the first one"},
+		{Action: CopyID, Keys: []string{"y"}, Label: "copy", Help: "copy the name or id of the row"},
+		{Action: CopyObj, Keys: []string{"Y"}, Help: "copy the row as YAML"},
+		{Action: CopyCmd, Keys: []string{"c"}, Label: "command", Help: "copy the prismctl command that shows the row"},
+		{Action: Errors, Keys: []string{"!"}, Help: "the errors that were told"},
+		{Action: Earlier, Keys: []string{"["}, Help: "the page that was open before"},
+		{Action: Later, Keys: []string{"]"}, Help: "the page that was open after"},
+		{Action: Mouse, Keys: []string{"m"}, Help: "turn the mouse off or on: while it is off, the terminal selects"},
 		{Action: Kill, Keys: []string{"ctrl+c"}, Help: "quit at once"},
 		{Action: Suspend, Keys: []string{"ctrl+z"}, Help: "go to the shell; fg comes back"},
 	}
@@ -159,7 +177,7 @@ func List() Table {
 		{Action: PageDown, Keys: []string{"pgdown", "ctrl+f"}, Help: "one page down"},
 		{Action: Top, Keys: []string{"home", "g"}, Help: "the first row"},
 		{Action: Bottom, Keys: []string{"end", "G"}, Help: "the last row"},
-		{Action: Filter, Keys: []string{"/"}, Label: "filter", Help: "show only rows that match a regular expression; ! in front inverts"},
+		{Action: Filter, Keys: []string{"/"}, Label: "filter", Help: "show only rows that match a regular expression; ! inverts, -f letters, -l labels"},
 		{Action: Sort, Keys: []string{"s"}, Label: "sort", Help: "sort by the next column"},
 		{Action: Reverse, Keys: []string{"S"}, Help: "turn the order round"},
 	}
@@ -190,8 +208,6 @@ func PaneOf(a Action) (int, bool) {
 // Live is what works on a page of live data.
 func Live() Table {
 	return Table{
-		{Action: CopyID, Keys: []string{"y"}, Label: "copy", Help: "copy the name or id of the row"},
-		{Action: CopyCmd, Keys: []string{"c"}, Label: "command", Help: "copy the prismctl command that shows the row"},
 		{Action: Refresh, Keys: []string{"r"}, Label: "refresh", Help: "ask the gateway now"},
 		{Action: Pause, Keys: []string{"p"}, Label: "pause", Help: "stop or go on asking the gateway"},
 	}

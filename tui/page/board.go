@@ -69,9 +69,6 @@ func (b *Board[T]) Update(msg tea.Msg) tea.Cmd {
 
 // Do performs an action of Keys.
 func (b *Board[T]) Do(a keys.Action) tea.Cmd {
-	if a == keys.CopyID || a == keys.CopyCmd {
-		return b.Stack.Copy(a)
-	}
 	if cmd, ok := b.Live.Do(a); ok {
 		return cmd
 	}

@@ -19,10 +19,35 @@ const (
 	Dark
 	Light
 	Mono
+	// The safe modes are for eyes that do not tell red from green: good is
+	// blue, bad is orange. Safe starts dark and follows the terminal as Auto does.
+	Safe
+	SafeDark
+	SafeLight
 )
 
 // Modes are the words of ParseMode.
-func Modes() []string { return []string{"auto", "dark", "light", "mono"} }
+func Modes() []string {
+	return []string{"auto", "dark", "light", "mono", "safe", "safe-dark", "safe-light"}
+}
+
+// Follows reports whether the mode follows the terminal's background.
+func (m Mode) Follows() bool { return m == Auto || m == Safe }
+
+// On is the mode for a background, for one that follows it.
+func (m Mode) On(dark bool) Mode {
+	switch {
+	case m == Auto && dark:
+		return Dark
+	case m == Auto:
+		return Light
+	case m == Safe && dark:
+		return SafeDark
+	case m == Safe:
+		return SafeLight
+	}
+	return m
+}
 
 // String is the word of the mode.
 func (m Mode) String() string { return Modes()[min(int(m), len(Modes())-1)] }
@@ -65,6 +90,10 @@ func palette(m Mode) hues {
 		return hues{}
 	case Light:
 		return hues{Faint: "#5c6370", Accent: "#0550ae", Good: "#00695c", Warn: "#8a4b00", Bad: "#b3121d", Title: "#0550ae", Header: "#5c6370", Selected: "#0a3069"}
+	case Safe, SafeDark:
+		return hues{Faint: "#9aa5b1", Accent: "#c3b1ff", Good: "#56b4e9", Warn: "#f0e442", Bad: "#ff8c42", Title: "#c3b1ff", Header: "#9aa5b1", Selected: "#cfe8ff"}
+	case SafeLight:
+		return hues{Faint: "#5c6370", Accent: "#5b3fa8", Good: "#005ea8", Warn: "#806000", Bad: "#7f1500", Title: "#5b3fa8", Header: "#5c6370", Selected: "#0a3069"}
 	}
 	return hues{Faint: "#9aa5b1", Accent: "#7cc4fa", Good: "#5fd7af", Warn: "#ffd166", Bad: "#ff7b72", Title: "#7cc4fa", Header: "#9aa5b1", Selected: "#cfe8ff"}
 }
@@ -72,7 +101,7 @@ func palette(m Mode) hues {
 // Backgrounds are what the modes are made for: the contrast of every role with
 // each of its mode's backgrounds is at least 4.5 (WCAG AA).
 func Backgrounds(m Mode) []string {
-	if m == Light {
+	if m == Light || m == SafeLight {
 		return []string{"#ffffff", "#fafafa", "#f6f1e4"}
 	}
 	return []string{"#000000", "#1e1e1e", "#282c34"}

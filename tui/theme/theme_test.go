@@ -35,7 +35,7 @@ func contrast(t *testing.T, a, b string) float64 {
 
 func TestEveryRoleIsReadableOnItsBackgrounds(t *testing.T) {
 	t.Parallel()
-	for _, m := range []theme.Mode{theme.Auto, theme.Dark, theme.Light} {
+	for _, m := range []theme.Mode{theme.Auto, theme.Dark, theme.Light, theme.SafeDark, theme.SafeLight} {
 		for r := theme.Plain; r <= theme.Selected; r++ {
 			hex := theme.Hex(m, r)
 			if hex == "" {
@@ -93,6 +93,57 @@ func TestCharsetDegrades(t *testing.T) {
 	} {
 		if got := theme.CharsetFor(c.utf8, c.term); got != c.want {
 			t.Errorf("CharsetFor(%v, %q) = %d, want %d", c.utf8, c.term, got, c.want)
+		}
+	}
+}
+
+// seen is a colour as it looks to an eye without the cones for red or for green
+// (Viénot, Brettel and Mollon 1999, in linear light).
+func seen(t *testing.T, hex string, matrix [9]float64) [3]float64 {
+	t.Helper()
+	var c, out [3]float64
+	for i := range 3 {
+		n, err := strconv.ParseUint(hex[1+2*i:3+2*i], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c[i] = math.Pow(float64(n)/255, 2.2)
+	}
+	for i := range 3 {
+		v := matrix[3*i]*c[0] + matrix[3*i+1]*c[1] + matrix[3*i+2]*c[2]
+		out[i] = math.Pow(min(max(v, 0), 1), 1/2.2)
+	}
+	return out
+}
+
+func TestTheSafeColoursStayApartForEveryEye(t *testing.T) {
+	t.Parallel()
+	for eye, matrix := range map[string][9]float64{
+		"protan": {0.11238, 0.88762, 0, 0.11238, 0.88762, 0, 0.00401, -0.00401, 1},
+		"deutan": {0.29275, 0.70725, 0, 0.29275, 0.70725, 0, -0.02234, 0.02234, 1},
+	} {
+		for _, m := range []theme.Mode{theme.SafeDark, theme.SafeLight} {
+			for _, pair := range [][2]theme.Role{{theme.Good, theme.Bad}, {theme.Good, theme.Warn}, {theme.Warn, theme.Bad}} {
+				a, b := seen(t, theme.Hex(m, pair[0]), matrix), seen(t, theme.Hex(m, pair[1]), matrix)
+				d := math.Sqrt(math.Pow(a[0]-b[0], 2) + math.Pow(a[1]-b[1], 2) + math.Pow(a[2]-b[2], 2))
+				if least := 0.15; d < least {
+					t.Errorf("%s, %s: roles %v are %.2f apart, want %.2f", eye, m, pair, d, least)
+				}
+			}
+		}
+	}
+}
+
+func TestModesFollowTheBackground(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ mode, dark, light theme.Mode }{
+		{theme.Auto, theme.Dark, theme.Light},
+		{theme.Safe, theme.SafeDark, theme.SafeLight},
+		{theme.Mono, theme.Mono, theme.Mono},
+		{theme.Light, theme.Light, theme.Light},
+	} {
+		if c.mode.On(true) != c.dark || c.mode.On(false) != c.light || c.mode.Follows() != (c.dark != c.light) {
+			t.Errorf("%s follows wrongly", c.mode)
 		}
 	}
 }

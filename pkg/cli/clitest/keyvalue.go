@@ -162,3 +162,35 @@ func (g *Gateway) Watch(r *keyvaluev1.WatchRequest, s grpc.ServerStreamingServer
 	}
 	return nil
 }
+
+func (g *Gateway) Expire(_ context.Context, r *keyvaluev1.ExpireRequest) (*keyvaluev1.ExpireResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m, err := g.space(r.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	e, ok := m[r.Key]
+	if !ok {
+		return nil, prism.NotFound("key", r.Key)
+	}
+	at := g.now.UnixMilli() + r.TtlMs
+	e.ExpiresAtMs = &at
+	return &keyvaluev1.ExpireResponse{ExpiresAtMs: at}, nil
+}
+
+func (g *Gateway) Persist(_ context.Context, r *keyvaluev1.PersistRequest) (*keyvaluev1.PersistResponse, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m, err := g.space(r.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	e, ok := m[r.Key]
+	if !ok {
+		return nil, prism.NotFound("key", r.Key)
+	}
+	removed := e.ExpiresAtMs != nil
+	e.ExpiresAtMs = nil
+	return &keyvaluev1.PersistResponse{Removed: removed}, nil
+}

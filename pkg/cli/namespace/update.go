@@ -98,7 +98,8 @@ func runUpdate(ctx context.Context, o *updateOptions) error {
 		return cli.NotFoundFix(err, seeList)
 	}
 	before := got.GetNamespace()
-	spec := proto.Clone(before.GetSpec()).(*adminv1.NamespaceSpec)
+	spec := &adminv1.NamespaceSpec{Name: o.Name} // a gateway that answers without one is of another version
+	proto.Merge(spec, before.GetSpec())
 	o.apply(spec, grants)
 	revision := before.GetRevision()
 	if o.IfRevision != 0 {

@@ -89,10 +89,11 @@ func Nouns() []Noun {
 		{groupData, cache.New},
 		{groupData, ts.New},
 		{groupLocal, dev.New},
-		{groupLoad, loadtest.New},
+		{groupLoad, func(f *cli.Factory) *cobra.Command { return loadtest.NewWith(f, ui.LoadTest(f)) }},
 		{groupSee, health.New},
 		{groupSee, trace.New},
 		{groupSee, ui.New},
+		{groupSee, ui.NewTop},
 		{groupYou, contextcmd.New},
 		{groupHelp, doctor.New},
 		{groupHelp, completion.New},
@@ -109,6 +110,7 @@ func all(of func(f *cli.Factory, kind string) *cobra.Command) func(*cli.Factory)
 
 // New makes the tree.
 func New(f *cli.Factory, nouns []Noun) *cobra.Command {
+	f.Tree = func(f *cli.Factory) *cobra.Command { return New(f, nouns) }
 	cmd := cli.Group("prismctl", "Operate Prism, the data gateway", "", "")
 	cmd.Long = "prismctl operates Prism, a gateway that gives applications one API for every kind of data store."
 	cmd.Example = "  prismctl dev up\n  prismctl kv set greeting hello"

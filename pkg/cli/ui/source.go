@@ -24,15 +24,6 @@ const maxRows = 1000
 // reconnectTime is how long a question waits for a connection that was lost.
 const reconnectTime = 500 * time.Millisecond
 
-// client is what the page needs of the admin API.
-type client interface {
-	GetStatus(context.Context, *adminv1.GetStatusRequest, ...grpc.CallOption) (*adminv1.GetStatusResponse, error)
-	GetStats(context.Context, *adminv1.GetStatsRequest, ...grpc.CallOption) (*adminv1.GetStatsResponse, error)
-	ListNamespaces(context.Context, *adminv1.ListNamespacesRequest, ...grpc.CallOption) (*adminv1.ListNamespacesResponse, error)
-	ListBackends(context.Context, *adminv1.ListBackendsRequest, ...grpc.CallOption) (*adminv1.ListBackendsResponse, error)
-	ListSessions(context.Context, *adminv1.ListSessionsRequest, ...grpc.CallOption) (*adminv1.ListSessionsResponse, error)
-}
-
 // link is a connection that waits longer and longer before it tries again, and
 // can be told not to.
 type link interface {
@@ -41,11 +32,27 @@ type link interface {
 	WaitForStateChange(context.Context, connectivity.State) bool
 }
 
-// A source answers the overview from the admin API. It is asked once at a time.
+// A source answers the pages from the admin API.
 type source struct {
-	client  client
+	client  adminv1.AdminServiceClient
 	link    link // nil: the connection looks after itself
 	address string
+	f       *cli.Factory // for what is asked elsewhere than of the admin API
+
+	once sync.Once // guards the connection to the data API
+	conn grpc.ClientConnInterface
+	err  error
+}
+
+// dataConn is the connection to the data API, made when it is first needed.
+func (s *source) dataConn(ctx context.Context) (grpc.ClientConnInterface, error) {
+	s.once.Do(func() {
+		var t *cli.Target
+		if t, s.err = s.f.Target(); s.err == nil {
+			s.conn, s.err = s.f.Conn(context.WithoutCancel(ctx), t.Data)
+		}
+	})
+	return s.conn, s.err
 }
 
 func newSource(ctx context.Context, f *cli.Factory) (*source, error) {
@@ -57,7 +64,7 @@ func newSource(ctx context.Context, f *cli.Factory) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{client: adminv1.NewAdminServiceClient(conn), address: t.Admin}
+	s := &source{client: adminv1.NewAdminServiceClient(conn), address: t.Admin, f: f}
 	s.link, _ = conn.(link)
 	return s, nil
 }
@@ -82,15 +89,17 @@ func (s *source) Overview(ctx context.Context) (*overview.Snapshot, error) {
 
 // reconnect makes a lost connection try again now: gRPC would wait for up to
 // two minutes, and a person looks at the screen.
-func (s *source) reconnect(ctx context.Context) {
-	if s.link == nil || s.link.GetState() != connectivity.TransientFailure {
+func (s *source) reconnect(ctx context.Context) { reconnect(ctx, s.link) }
+
+func reconnect(ctx context.Context, l link) {
+	if l == nil || l.GetState() != connectivity.TransientFailure {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, reconnectTime)
 	defer cancel()
-	s.link.ResetConnectBackoff()
-	for state := connectivity.TransientFailure; state != connectivity.Ready && s.link.WaitForStateChange(ctx, state); {
-		state = s.link.GetState()
+	l.ResetConnectBackoff()
+	for state := connectivity.TransientFailure; state != connectivity.Ready && l.WaitForStateChange(ctx, state); {
+		state = l.GetState()
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
+	"github.com/prism-data-layer/prism/pkg/supervise"
 	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	sessionv1 "github.com/prism-data-layer/prism/proto/prism/session/v1"
@@ -27,7 +28,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain makes this binary the watcher of a supervisor too.
+func TestMain(m *testing.M) {
+	if code, ran := supervise.Reexec(os.Args); ran {
+		os.Exit(code)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A gateway answers the admin API with three namespaces, two backends and more
 // sessions than are asked for.
@@ -375,7 +382,12 @@ func TestColourIsDecidedAsEverywhere(t *testing.T) {
 	t.Parallel()
 	f, _, _ := rig(t, "127.0.0.1:1", map[string]string{"TERM": "xterm", "NO_COLOR": "1", "TMUX": "x"})
 	f.IO.SetTTY(true, true, true)
-	o := &options{IO: f.IO, Globals: f.Globals, Target: f.Target, Refresh: cli.DurationFlag(time.Second), View: "overview", Theme: "light"}
+	var o *options
+	cmd := newUI(f, func(_ context.Context, given *options) error { o = given; return nil })
+	cmd.SetArgs([]string{"--theme", "light"})
+	if err := cmd.Execute(); err != nil {
+		t.Fatal(err)
+	}
 	got, err := o.dashboards()
 	if err != nil || got.Mode.String() != "mono" {
 		t.Errorf("mode %v, %v", got.Mode, err)

@@ -115,3 +115,11 @@ func Age(d time.Duration) string {
 	}
 	return fmt.Sprintf("%dd", d/day)
 }
+
+// Many is a number of things: "1 stream", "2,000 streams".
+func Many[N int | int64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return Count(int64(n)) + " " + thing + "s"
+}

@@ -15,7 +15,6 @@ import (
 	"github.com/prism-data-layer/prism/tui/component/problem"
 	"github.com/prism-data-layer/prism/tui/component/table"
 	"github.com/prism-data-layer/prism/tui/component/text"
-	"github.com/prism-data-layer/prism/tui/component/toast"
 	"github.com/prism-data-layer/prism/tui/keys"
 	"github.com/prism-data-layer/prism/tui/theme"
 )
@@ -53,6 +52,7 @@ func (p *Pane) Tally(counts map[string]int) {
 type Stack struct {
 	Panes []*Pane
 	Focus int
+	Away  bool // the focus is on a part of the page that is no pane
 
 	tops []int // of the panes in the last View; -1: not drawn
 	rows []int
@@ -72,7 +72,7 @@ func (s *Stack) Keys() keys.Table {
 	return append(keys.List(), keys.Panes(len(s.Panes))...)
 }
 
-// Do performs an action of Keys and copies; false for any other.
+// Do performs an action of Keys; false for any other.
 func (s *Stack) Do(a keys.Action) bool {
 	switch a {
 	case keys.NextPane:
@@ -125,8 +125,8 @@ func (s *Stack) View(th theme.Theme, width, height int) []string {
 			continue
 		}
 		s.tops[i] = len(out)
-		out = append(out, Rule(th, s.title(i), p.role(), width, i == s.Focus))
-		out = append(out, p.body(th, width, heights[i]-1, i == s.Focus)...)
+		out = append(out, Rule(th, s.title(i), p.role(), width, i == s.Focus && !s.Away))
+		out = append(out, p.body(th, width, heights[i]-1, i == s.Focus && !s.Away)...)
 	}
 	return out
 }
@@ -261,18 +261,4 @@ func (p *Pane) body(th theme.Theme, width, height int, focused bool) []string {
 		return out[:max(height, 0)]
 	}
 	return append(out, make([]string, height-len(out))...)
-}
-
-// Copy puts the id or the command of the selected row on the clipboard.
-func (s *Stack) Copy(a keys.Action) tea.Cmd {
-	r, ok := s.Focused().Table.Selected()
-	switch {
-	case !ok:
-		return toast.Warn("there is no row to copy")
-	case a == keys.CopyCmd:
-		return toast.Copy(r.Command, fmt.Sprintf("the command: %s", r.Command))
-	}
-	// Clean: what is pasted into a shell must not act.
-	id := text.Clean(r.ID)
-	return toast.Copy(id, id)
 }

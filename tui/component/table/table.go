@@ -35,6 +35,7 @@ type Row struct {
 	ID      string
 	Command string // the prismctl command that shows it
 	Cells   []Cell
+	Labels  map[string]string // what -l filters by
 }
 
 // A Model is a table. The zero Model has no columns.
@@ -380,3 +381,9 @@ func (m *Model) line(th theme.Theme, r Row, widths []int, selected bool) string 
 	}
 	return strings.TrimRight(b.String(), " ")
 }
+
+// Left is how many rows there are below the cursor.
+func (m *Model) Left() int { return len(m.shown) - 1 - m.cursor }
+
+// At is the row that the cursor is on, of those that are shown.
+func (m *Model) At() int { return m.cursor }

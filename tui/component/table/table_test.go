@@ -102,8 +102,21 @@ func TestFilters(t *testing.T) {
 		{"G", "Gamma", "1/3"},
 		{"!active", "alpha", "1/3"},
 		{"(", "beta alpha Gamma", "3"},
+		{"-f", "beta alpha Gamma", "3"},
+		{"-f gm", "Gamma", "1/3"},
+		{"-f dgd", "alpha", "1/3"},
+		{"!-f gm", "beta alpha", "2/3"},
+		{"-l ", "beta alpha Gamma", "3"},
+		{"-l team=shop", "beta", "1/3"},
+		{"-l team", "beta alpha", "2/3"},
+		{"-l !team", "Gamma", "1/3"},
+		{"-l team!=shop", "alpha Gamma", "2/3"},
+		{"-l team,tier=1", "alpha", "1/3"},
+		{"!-l team", "Gamma", "1/3"},
 	} {
-		m := three()
+		beta, alpha := row("beta", "active", 5), row("alpha", "degraded", 50)
+		beta.Labels, alpha.Labels = map[string]string{"team": "shop"}, map[string]string{"team": "pay", "tier": "1"}
+		m := stores(beta, alpha, row("Gamma", "active", math.NaN()))
 		m.SetFilter(c.typed)
 		if got := names(m); got != c.want || m.Count() != c.count {
 			t.Errorf("/%s: %q %s, want %q %s", c.typed, got, m.Count(), c.want, c.count)

@@ -147,6 +147,8 @@ func asciiOf(r rune) string {
 		return "~"
 	case '·', '–':
 		return "-"
+	case '•':
+		return "*"
 	case '‖', '▏':
 		return "|"
 	case 'µ':
@@ -179,6 +181,23 @@ func ASCII(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// Linear takes off what only draws: rules, charts, what fills a line. Words and
+// marks stay.
+func Linear(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '▏':
+			return r
+		case r >= 0x2500 && r <= 0x259F: // lines and blocks
+			return -1
+		case r >= 0x2800 && r <= 0x28FF: // braille
+			return -1
+		}
+		return r
+	}, s)
+	return strings.TrimRight(s, " ")
 }
 
 // Quote writes s as one word of a shell.

@@ -5,6 +5,7 @@ package toast
 import (
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/prism-data-layer/prism/tui/component/problem"
 	"github.com/prism-data-layer/prism/tui/theme"
 )
 
@@ -12,16 +13,26 @@ import (
 type Msg struct {
 	Text string
 	Role theme.Role
+	Err  error // what it tells of, for the list of errors
 }
 
 // Show says that something went well.
 func Show(text string) tea.Cmd {
-	return func() tea.Msg { return Msg{text, theme.Good} }
+	return func() tea.Msg { return Msg{Text: text, Role: theme.Good} }
 }
 
 // Warn says that something could not be done.
 func Warn(text string) tea.Cmd {
-	return func() tea.Msg { return Msg{text, theme.Warn} }
+	return func() tea.Msg { return Msg{Text: text, Role: theme.Warn} }
+}
+
+// Fail tells an error, which the root keeps.
+func Fail(err error) tea.Cmd {
+	what, why, _ := problem.Explain(err)
+	if why != "" {
+		what += ": " + why
+	}
+	return func() tea.Msg { return Msg{Text: "✗ " + what, Role: theme.Bad, Err: err} }
 }
 
 // Copy puts text on the clipboard of whoever sits at the terminal, near or far

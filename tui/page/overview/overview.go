@@ -4,15 +4,18 @@
 package overview
 
 import (
-	"math"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/prism-data-layer/prism/tui/component/chart"
+	"github.com/prism-data-layer/prism/tui/component/feed"
+	"github.com/prism-data-layer/prism/tui/component/gauge"
 	"github.com/prism-data-layer/prism/tui/component/pane"
+	"github.com/prism-data-layer/prism/tui/component/problem"
 	"github.com/prism-data-layer/prism/tui/component/rates"
 	"github.com/prism-data-layer/prism/tui/component/text"
+	"github.com/prism-data-layer/prism/tui/component/toast"
+	"github.com/prism-data-layer/prism/tui/keys"
 	"github.com/prism-data-layer/prism/tui/page"
 )
 
@@ -26,19 +29,8 @@ type Model struct {
 	parts  []*part
 	last   *Snapshot
 	change rates.Change
-	series [gauges]chart.Series
-	drawn  time.Time // up to when the series reach
+	charts *gauge.Panel
 }
-
-// The gauges, in the order of the screen.
-const (
-	gaugeRequests = iota
-	gaugeErrors
-	gaugeP50
-	gaugeP95
-	gaugeP99
-	gauges
-)
 
 // Factory makes the page of a source.
 func Factory(s Source) page.Factory {
@@ -50,7 +42,7 @@ func Factory(s Source) page.Factory {
 
 // New makes the page. It asks for nothing before Init.
 func New(e page.Env, s Source) *Model {
-	m := &Model{parts: newParts(e.Command)}
+	m := &Model{parts: newParts(e.Command), charts: gauge.Traffic(e.Refresh, e.Charset)}
 	panes := make([]*pane.Pane, len(m.parts))
 	for i, p := range m.parts {
 		panes[i] = &p.Pane
@@ -76,10 +68,31 @@ func (m *Model) Gateway() string {
 	return text.Clean(m.last.State + " " + m.last.Version)
 }
 
+// actOpen opens the page of what the cursor is on.
+const actOpen keys.Action = "open"
+
+// Keys is what keys do on the page.
+func (m *Model) Keys() keys.Table {
+	own := keys.Table{{Action: actOpen, Keys: []string{"enter"}, Label: "open", Help: "look at the namespace, the backend or the session under the cursor"}}
+	return append(own, m.Board.Keys()...)
+}
+
+// Do performs an action of Keys.
+func (m *Model) Do(a keys.Action) tea.Cmd {
+	if a != actOpen {
+		return m.Board.Do(a)
+	}
+	r, ok := m.Stack.Focused().Table.Selected()
+	if !ok {
+		return toast.Warn("there is nothing under the cursor")
+	}
+	return page.Do(page.Go{Name: m.parts[m.Stack.Focus].noun, Arg: r.ID})
+}
+
 // Beat tells the time; the page asks again when it is due.
 func (m *Model) Beat(now time.Time) tea.Cmd {
 	if !m.Feed().Paused() {
-		m.gap(now)
+		m.charts.Pass(now)
 	}
 	return m.Board.Beat(now)
 }
@@ -91,41 +104,23 @@ func (m *Model) take(s *Snapshot) {
 	if s.Problems[PartStats] == nil && before != nil && before.Started.Equal(s.Started) {
 		m.change = rates.Compare(before.Stats, s.Stats)
 	}
-	m.gap(m.Live.Now())
-	if before != nil {
-		m.sample(m.change.Total)
+	if before == nil {
+		m.charts.Begin(m.Live.Now())
+	} else {
+		m.charts.Add(m.Live.Now(), gauge.Sample(m.change.Total))
 	}
-	m.drawn = m.Live.Now()
 	for _, p := range m.parts {
 		p.fill(s, m.change)
 	}
 }
 
-// gap leaves a hole in the charts for each interval in which nothing came, so
-// that a column is always the same length of time.
-func (m *Model) gap(now time.Time) {
-	every := m.Feed().Every()
-	if m.drawn.IsZero() || now.Sub(m.drawn) > every*chart.Samples {
-		m.drawn = now
+// gauges draws the charts.
+func (m *Model) gauges() []string {
+	s := gauge.State{Live: m.Feed().State(m.Live.Now()) == feed.Live}
+	if err := m.last.Problems[PartStats]; err != nil {
+		s.Failed, _, _ = problem.Explain(err)
+	} else if !m.change.Total.Known && s.Live {
+		s.Remark = "measuring…"
 	}
-	for now.Sub(m.drawn) > every+every/2 {
-		m.sample(rates.Rate{})
-		m.drawn = m.drawn.Add(every)
-	}
+	return m.charts.View(m.Theme, m.Width, m.Height, s)
 }
-
-// sample adds one column to each chart; what is not known leaves a gap.
-func (m *Model) sample(r rates.Rate) {
-	v := [gauges]float64{math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()}
-	if r.Known {
-		v[gaugeRequests], v[gaugeErrors] = r.PerSecond, r.Errors
-	}
-	if r.Timed {
-		v[gaugeP50], v[gaugeP95], v[gaugeP99] = ms(r.P50), ms(r.P95), ms(r.P99)
-	}
-	for i := range m.series {
-		m.series[i].Add(v[i])
-	}
-}
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -16,6 +16,7 @@ import (
 	"github.com/prism-data-layer/prism/tui/component/feed"
 	"github.com/prism-data-layer/prism/tui/component/rates"
 	"github.com/prism-data-layer/prism/tui/component/task"
+	"github.com/prism-data-layer/prism/tui/component/toast"
 	"github.com/prism-data-layer/prism/tui/keys"
 	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/theme"
@@ -116,7 +117,7 @@ func TestOneColumnIsOneInterval(t *testing.T) {
 	m, c := opened(look(0, 0), look(1, 10), answer{err: errors.New("away")})
 	step(m, m.Init())
 	pass(m, c, 1)
-	count := func() int { return len(m.series[gaugeRequests].Columns(1, chartAll)) }
+	count := func() int { return len(m.charts.Columns(0, chartAll)) }
 	if count() != 1 {
 		t.Fatalf("%d columns", count())
 	}
@@ -162,6 +163,21 @@ func TestEveryActionIsDone(t *testing.T) {
 	m.Do(keys.Filter)
 	m.Update(tea.PasteMsg{Content: "kv"})
 	wants(t, m, "1/2")
+}
+
+func TestEnterOpensWhatTheCursorIsOn(t *testing.T) {
+	t.Parallel()
+	m, _ := opened(look(0, 0))
+	if got, ok := m.Do(actOpen)().(toast.Msg); !ok {
+		t.Errorf("there is nothing yet: %v", got)
+	}
+	step(m, m.Init())
+	for pane, want := range map[keys.Action]page.Go{"pane-1": {Name: "namespace", Arg: "kv"}, "pane-2": {Name: "backend", Arg: "local"}, "pane-3": {Name: "session", Arg: "s1"}} {
+		m.Do(pane)
+		if got := m.Do(actOpen)(); got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
 }
 
 func TestPausedBeforeAnything(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 type part struct {
 	pane.Pane
 	part    Part
-	noun    string // of prismctl
+	noun    string // of prismctl, and the name of the page of one
 	command string
 	rows    func(p *part, s *Snapshot, c rates.Change) []table.Row
 }
