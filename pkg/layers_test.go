@@ -73,9 +73,14 @@ client/admin        → proto/prism/*/v1 wire client
 cli                 → proto/prism/*/v1 wire client client/admin config iostreams
 cli/*               → proto/prism/*/v1 wire client client/admin config iostreams cli
 cli/tracing         → nothing
+cli/manifest        → proto/prism/*/v1 wire client client/admin config iostreams cli
+cli/namespace       → proto/prism/*/v1 wire client client/admin config iostreams cli cli/manifest
+cli/backend         → proto/prism/*/v1 wire client client/admin config iostreams cli cli/manifest
+cli/checkup         → config iostreams cli
+cli/doctor          → proto/prism/*/v1 wire client client/admin config iostreams cli cli/checkup
 cli/root            → cli cli/* config iostreams
 cli/ui              → proto/prism/*/v1 wire client client/admin config iostreams cli tui tui/page tui/page/* tui/component/* tui/theme tui/keys loadtest loadtest/report supervise stacks
-cli/dev             → proto/prism/*/v1 wire client client/admin config iostreams cli supervise supervise/handover stacks stacks/engine
+cli/dev             → proto/prism/*/v1 wire client client/admin config iostreams cli cli/checkup supervise supervise/handover stacks stacks/engine
 cli/loadtest        → proto/prism/*/v1 wire client client/admin config iostreams cli loadtest loadtest/pace loadtest/report loadtest/workload/*
 cli/clitest         → proto/prism/*/v1 wire cli cli/root iostreams
 supervise           → supervise/handover

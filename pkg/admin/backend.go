@@ -66,7 +66,7 @@ func backendOf(b route.BackendStatus) *adminv1.Backend {
 		Errors: b.Faults, LastError: b.LastError, LastErrorMs: millis(b.LastErrorAt), DeclaredIn: b.DeclaredIn, Added: b.Added,
 		Breaker: b.Breaker.String(), BreakerSinceMs: millis(b.Since), BreakerOpened: b.Opened,
 		InFlight: b.InFlight, Calls: b.Calls, RejectedOpen: b.Refused, RejectedBusy: b.Overloaded,
-		P50Us: b.P50.Microseconds(), P99Us: b.P99.Microseconds(),
+		P50Us: b.P50.Microseconds(), P99Us: b.P99.Microseconds(), Options: b.Written,
 		ErrorsByReason: make(map[string]int64, len(b.Figures.Errors)),
 	}
 	for reason, n := range b.Figures.Errors {

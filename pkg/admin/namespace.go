@@ -354,6 +354,9 @@ func check(n control.Namespace) error {
 	wrong(n.Needs.Durability != "" && n.Needs.Durability != "strong" && n.Needs.Durability != "relaxed", "needs.durability", `must be "strong" or "relaxed"`)
 	wrong(n.MaxTTL > 0 && n.DefaultTTL > n.MaxTTL, "default_ttl_ms", "must not be longer than max_ttl_ms")
 	wrong(n.DefaultTTL < 0 || n.MaxTTL < 0, "max_ttl_ms", "must not be negative")
+	wrong(n.DefaultTTL > mostTTL || n.MaxTTL > mostTTL, "max_ttl_ms", "must be at most 10 years")
+	wrong(n.Needs.TTL > mostTTL, "needs.ttl_ms", "must be at most 10 years")
+	wrong(n.Limits.Receipts > mostReceipts, "limits.receipts", "must be at most 100000000")
 	checkQueues(n, wrong)
 	checkSeries(n, wrong)
 	for i, o := range n.Access.Owners {
@@ -402,6 +405,12 @@ func checkSeries(n control.Namespace, wrong func(bad bool, field, message string
 	wrong(n.Limits.BufferBytes != 0 && !series, "limits.buffer_bytes", "is for namespaces of model timeseries")
 	wrong(n.Limits.BufferBytes < 0 || n.Limits.BufferBytes > mostBuffer, "limits.buffer_bytes", "must be at most 4 GiB")
 }
+
+// What any namespace may ask for: as much as a file may say.
+const (
+	mostTTL      = 3650 * 24 * time.Hour
+	mostReceipts = 100_000_000
+)
 
 // What a namespace of time series may ask for.
 const (

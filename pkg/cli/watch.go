@@ -195,3 +195,22 @@ func (l *live) status(p iostreams.Palette) string {
 	}
 	return p.Faint("every " + Duration(l.every) + ", until Ctrl-C")
 }
+
+// NewWatch makes the verb watch of a noun out of its list: the same list, looked
+// at again and again.
+func NewWatch(list *cobra.Command, noun, example string) *cobra.Command {
+	list.Use, list.Aliases = "watch", nil
+	list.Short = "Watch " + noun + " change"
+	list.Long = "Lists again and again, until Ctrl-C: redrawn in place on a terminal, and what is new or has changed\nas JSON lines elsewhere. A gateway that goes away is waited for. It is list --watch."
+	list.Example = example
+	on := list.Flags().Lookup("watch")
+	on.Hidden = true
+	run := list.RunE
+	list.RunE = func(c *cobra.Command, args []string) error {
+		if err := on.Value.Set("true"); err != nil {
+			return err
+		}
+		return run(c, args)
+	}
+	return list
+}

@@ -118,16 +118,17 @@ type NamespaceLimits struct {
 // Access says who may use a namespace.
 type Access struct {
 	Where
-	Owners    []string   `yaml:"owners" check:"subject" doc:"Who may do everything: team:NAME, user:NAME or service:NAME."`
+	Owners    []string   `yaml:"owners" check:"subject" doc:"Who may do everything: team:NAME, user:NAME, group:NAME or service:NAME."`
 	Consumers []Consumer `yaml:"consumers" doc:"Who may do what."`
 }
 
-// A Consumer may do some things: one of service, user and team is given.
+// A Consumer may do some things: one of service, user, team and group is given.
 type Consumer struct {
 	Where
 	Service     string   `yaml:"service" check:"glob" doc:"The name of a service, or a pattern such as checkout.*."`
 	User        string   `yaml:"user" check:"glob" doc:"The name of a person, or a pattern."`
 	Team        string   `yaml:"team" check:"glob" doc:"The name of a team, or a pattern."`
+	Group       string   `yaml:"group" check:"glob" doc:"The name of a group, or a pattern."`
 	Permissions []string `yaml:"permissions" check:"required,example=[read]" enum:"read|write|admin" doc:"What they may do."`
 }
 
@@ -138,6 +139,8 @@ func (c Consumer) Subject() (kind, pattern string) {
 		return "service", c.Service
 	case c.User != "":
 		return "user", c.User
+	case c.Group != "":
+		return "group", c.Group
 	}
 	return "team", c.Team
 }
@@ -296,12 +299,7 @@ func (g *Gateway) check(c *checks) {
 	backends := map[string]Pos{}
 	for _, b := range g.Backends {
 		unique(c, b.Where, "name", b.Name, "backend", backends)
-		if b.Driver != "" && !slices.Contains(c.opts.Drivers, b.Driver) && c.opts.Drivers != nil {
-			c.problem(b.Where, "driver", fault{
-				message:    fmt.Sprintf("unknown driver %q", b.Driver),
-				suggestion: Nearest(b.Driver, c.opts.Drivers), hint: "this program has: " + strings.Join(c.opts.Drivers, ", "),
-			})
-		}
+		b.checkDriver(c)
 	}
 	namespaces := map[string]Pos{}
 	for _, n := range g.Namespaces {
@@ -310,6 +308,16 @@ func (g *Gateway) check(c *checks) {
 		n.checkModel(c)
 	}
 	g.checkConfigs(c, backends, namespaces)
+}
+
+// checkDriver knows the drivers where the caller does.
+func (b *Backend) checkDriver(c *checks) {
+	if b.Driver != "" && !slices.Contains(c.opts.Drivers, b.Driver) && c.opts.Drivers != nil {
+		c.problem(b.Where, "driver", fault{
+			message:    fmt.Sprintf("unknown driver %q", b.Driver),
+			suggestion: Nearest(b.Driver, c.opts.Drivers), hint: "this program has: " + strings.Join(c.opts.Drivers, ", "),
+		})
+	}
 }
 
 // checkModel reports what only a namespace of another model can have.
@@ -444,13 +452,13 @@ func (n *Namespace) check(c *checks) {
 
 func (n *Consumer) check(c *checks) {
 	given := 0
-	for _, s := range []string{n.Service, n.User, n.Team} {
+	for _, s := range []string{n.Service, n.User, n.Team, n.Group} {
 		if s != "" {
 			given++
 		}
 	}
 	if given != 1 {
-		f := fault{message: fmt.Sprintf("%s names %s, and must name one", n.path, plural(given, "subject")), hint: "write one of service, user and team", doc: "access"}
+		f := fault{message: fmt.Sprintf("%s names %s, and must name one", n.path, plural(given, "subject")), hint: "write one of service, user, team and group", doc: "access"}
 		if given == 0 {
 			c.missing(n.Where, "", f)
 			return

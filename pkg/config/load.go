@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -129,7 +130,7 @@ func Decode(name string, data []byte, kind string, dst any, opts Load) error {
 
 // Validate reads a file of whatever kind it says it is (Gateway where it says
 // nothing, Project where it is called .prism.yaml) and returns what it holds: a
-// *Gateway, *Project or *User.
+// *Gateway, *Project or *User, or []Object.
 func Validate(path string, opts Load) (any, error) {
 	data, err := ReadFile(path)
 	if err != nil {
@@ -138,15 +139,19 @@ func Validate(path string, opts Load) (any, error) {
 	if opts.Dir == "" {
 		opts.Dir = filepath.Dir(path)
 	}
-	v := newOf(kindOf(path, data))
-	return v, parse(path, data, kindOf(path, data), v, opts)
+	kind := kindOf(path, data)
+	if slices.Contains(objectKinds, kind) {
+		return ParseObjects(path, data, opts)
+	}
+	v := newOf(kind)
+	return v, parse(path, data, kind, v, opts)
 }
 
 // kindOf looks for the kind before anything is judged.
 func kindOf(path string, data []byte) string {
 	root, _ := parseYAML(path, data)
 	if n := root.get("kind"); n != nil && n.kind == kindText {
-		if k := Nearest(n.text, kinds); k != "" {
+		if k := Nearest(n.text, append(slices.Clone(objectKinds), kinds...)); k != "" {
 			return k
 		}
 	}
@@ -160,7 +165,7 @@ var kinds = []string{KindGateway, KindProject, KindUser}
 
 // New returns an empty value of a kind of file, for its schema; nil for none.
 func New(kind string) any {
-	for _, k := range kinds {
+	for _, k := range append(slices.Clone(kinds), objectKinds...) {
 		if strings.EqualFold(k, kind) {
 			return newOf(k)
 		}
@@ -174,17 +179,27 @@ func newOf(kind string) any {
 		return new(Project)
 	case KindUser:
 		return new(User)
+	case KindNamespace:
+		return new(namespaceObject)
+	case KindBackend:
+		return new(backendObject)
 	}
 	return new(Gateway)
 }
 
+// complete fills in what the zero Load means.
+func (l Load) complete() Load {
+	if l.Lookup == nil {
+		l.Lookup = os.LookupEnv
+	}
+	if l.Drivers == nil {
+		l.Drivers = Drivers()
+	}
+	return l
+}
+
 func parse(name string, data []byte, kind string, dst any, opts Load) error {
-	if opts.Lookup == nil {
-		opts.Lookup = os.LookupEnv
-	}
-	if opts.Drivers == nil {
-		opts.Drivers = Drivers()
-	}
+	opts = opts.complete()
 	root, r := parseYAML(name, data)
 	if root == nil {
 		return r.err()

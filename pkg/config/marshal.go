@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Marshal writes a file of any kind with all that is in force, defaults too.
@@ -28,6 +29,7 @@ func MarshalOrigins(v any) []byte {
 type writer struct {
 	buf     bytes.Buffer
 	origins bool
+	sparse  bool // no defaults
 }
 
 func (w *writer) document(v any) []byte {
@@ -48,7 +50,7 @@ func (w *writer) fields(v reflect.Value, indent int, first string) {
 	}
 	for _, f := range fieldsOf(v.Type()) {
 		fv := v.FieldByIndex(f.index)
-		if skip(fv, f) {
+		if skip(fv, f) || w.sparse && isDefault(fv, f) {
 			continue
 		}
 		prefix := lead() + f.key + ":"
@@ -79,6 +81,22 @@ func skip(v reflect.Value, f field) bool {
 		return v.Len() == 0
 	}
 	return v.IsZero()
+}
+
+// isDefault reports whether a value is what its absence means.
+func isDefault(v reflect.Value, f field) bool {
+	switch {
+	case f.def != "":
+		return scalarText(v, "") == f.def
+	case v.Kind() == reflect.Struct && v.Type() != optionsType && !isScalar(v.Type()):
+		for _, c := range fieldsOf(v.Type()) {
+			if cv := v.FieldByIndex(c.index); !skip(cv, c) && !isDefault(cv, c) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 func whereOf(v reflect.Value) Where {
@@ -226,5 +244,29 @@ func quote(s string) string {
 	e := json.NewEncoder(&b) // a JSON string is a YAML string
 	e.SetEscapeHTML(false)
 	_ = e.Encode(s) // a string always encodes
-	return strings.TrimSuffix(b.String(), "\n")
+	return escapeHidden(strings.TrimSuffix(b.String(), "\n"))
+}
+
+// escapeHidden escapes what JSON lets stand and a file may not hold, or nobody
+// could see.
+func escapeHidden(s string) string {
+	if strings.IndexFunc(s, hiddenRune) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case !hiddenRune(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+func hiddenRune(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == 0xfffe || r == 0xffff
 }

@@ -69,6 +69,43 @@ func (o Options) Keys() []string {
 	return keys
 }
 
+// Written gives each option as one line of YAML, as it was written: a variable
+// stands by its name, so nothing secret is shown. Options that mean the same
+// are written the same.
+func (o Options) Written() map[string]string {
+	if o.IsZero() {
+		return nil
+	}
+	m := map[string]string{}
+	for _, e := range o.n.merged().entries {
+		m[e.key] = e.value.inline()
+	}
+	return m
+}
+
+// inline is a node on one line.
+func (n *node) inline() string {
+	switch n.kind {
+	case kindNull:
+		return "null"
+	case kindText:
+		return quote(n.text)
+	case kindSequence:
+		words := make([]string, len(n.items))
+		for i, c := range n.items {
+			words[i] = c.inline()
+		}
+		return "[" + strings.Join(words, ", ") + "]"
+	case kindMapping:
+		var words []string
+		for _, e := range n.merged().entries {
+			words = append(words, quote(e.key)+": "+e.value.inline())
+		}
+		return "{" + strings.Join(words, ", ") + "}"
+	}
+	return n.text
+}
+
 // Problem makes a problem with one option; see [Where.Problem].
 func (o Options) Problem(key, suggest, format string, args ...any) Problem {
 	pos := o.Pos()
@@ -187,4 +224,17 @@ func nearestVariable(key string) string {
 		}
 		return '_'
 	}, url.PathEscape(key))
+}
+
+// WrittenOptions reads options as [Options.Written] writes them.
+func WrittenOptions(written map[string]string) (Options, error) {
+	if len(written) == 0 {
+		return Options{}, nil
+	}
+	var b strings.Builder
+	for _, key := range sortedKeys(written) {
+		b.WriteString(quote(key) + ": " + written[key] + "\n")
+	}
+	root, r := parseYAML("options", []byte(b.String()))
+	return Options{n: root, src: r.src}, r.err()
 }

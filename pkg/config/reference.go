@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -19,7 +20,7 @@ func Reference() string {
 	for _, s := range ruleSections {
 		seen[strings.ToLower(s.title)] = true
 	}
-	for _, kind := range kinds {
+	for _, kind := range slices.Concat(kinds, objectKinds) {
 		fmt.Fprintf(&b, "# %s\n\n", kind)
 		for _, f := range fieldsOf(reflect.TypeOf(newOf(kind)).Elem()) {
 			title := f.key
@@ -82,13 +83,13 @@ func (f field) sentence() string {
 // ruleSections hold in every file. Their titles are the anchors of problems
 // that are not about one key.
 var ruleSections = [...]struct{ title, text string }{
-	{"files", "A file is YAML of at most 1 MiB: one document of keys and values that begins with `apiVersion: prism/v1`. An unknown key is an error. What a file does not say has its default. All problems are told at once, and a file with a problem changes nothing: what was in force stays."},
-	{"yaml", "Indent with spaces. A key stands once. Nesting goes 32 levels deep. Anchors and aliases work, 100 of each; tags, directives and further documents do not. Line ends may be LF or CRLF, and a byte order mark is skipped."},
+	{"files", "A file is YAML of at most 1 MiB: one document of keys and values that begins with `apiVersion: prism/v1`. A file for `prismctl apply` has up to 16 MiB and any number of documents, of the kinds Namespace and Backend. An unknown key is an error. What a file does not say has its default. All problems are told at once, and a file with a problem changes nothing: what was in force stays."},
+	{"yaml", "Indent with spaces. A key stands once. Nesting goes 32 levels deep. Anchors and aliases work, 100 of each; tags and directives do not, and further documents only in files for `prismctl apply`. Line ends may be LF or CRLF, and a byte order mark is skipped."},
 	{"names", "Names of namespaces, backends, configurations, contexts and services match `[a-z][a-z0-9-]{0,62}`."},
 	{"durations", "A duration has units: `500ms`, `15m`, `1h30m`, `30d`. The units are `w d h m s ms us ns`."},
 	{"sizes", "A size has a unit: `64MiB` (binary: KiB, MiB, GiB, TiB) or `1GB` (decimal: KB, MB, GB, TB), or `B`. Where the key ends in `_bytes`, a plain number is one of bytes."},
 	{"addresses", "An address is `HOST:PORT`. An empty host means every interface. The port is between 1 and 65535, or `auto`, which lets the system choose; `auto` alone is `127.0.0.1:auto`."},
-	{"access", "A principal is a service, a user or a team. An owner is written `team:shop`; a consumer has one of the keys `service`, `user` and `team`. The name may be a pattern: `checkout.*`."},
+	{"access", "A principal is a service, a user, a team or a group. An owner is written `team:shop`; a consumer has one of the keys `service`, `user`, `team` and `group`. The name may be a pattern: `checkout.*`."},
 	{"variables", "`${NAME}` in a text is the value of the environment variable NAME, which must be set. `$${` is a plain `${`. Keys are left alone, and a value is not looked at again. In brackets, put it in quotes: `[\"${NAME}\"]`."},
 	{"secrets", "A secret is never written in a file. Where a key such as `password`, `token`, `secret` or `api_key` needs one, write `${NAME}`; the same holds for the password of a URL."},
 	{"paths", "A relative path starts at the folder of the file and stays in it, through symbolic links too. An absolute path goes where it says."},

@@ -65,34 +65,34 @@ func checkVersion(s string) *fault {
 	return &fault{message: fmt.Sprintf("%q is not a version", s), hint: "use letters, digits, dots and dashes, such as 1.0"}
 }
 
-var subjectKinds = []string{"service", "team", "user"}
+var subjectKinds = []string{"group", "service", "team", "user"}
 
 // checkSubject holds for team:shop, user:ann and service:checkout.
 func checkSubject(s string) *fault {
 	kind, name, ok := strings.Cut(s, ":")
 	if !ok || name == "" {
-		return &fault{message: fmt.Sprintf("%q does not say whether it is a team, a user or a service", s), suggestion: "team:" + strings.Trim(s, ":"), doc: "access"}
+		return &fault{message: fmt.Sprintf("%q does not say whether it is a team, a user, a group or a service", s), suggestion: "team:" + strings.Trim(s, ":"), doc: "access"}
 	}
 	for _, k := range subjectKinds {
 		if k == kind {
 			return checkGlob(name)
 		}
 	}
-	f := &fault{message: fmt.Sprintf("%q is none of service, team and user", kind), doc: "access"}
+	f := &fault{message: fmt.Sprintf("%q is none of service, team, user and group", kind), doc: "access"}
 	if k := Nearest(kind, subjectKinds); k != "" {
 		f.suggestion = k + ":" + name
 	}
 	return f
 }
 
-var globPattern = regexp.MustCompile(`^[A-Za-z0-9_.@:/*-]{1,253}$`)
+var globPattern = regexp.MustCompile(`^[A-Za-z0-9_.@:/*+-]{1,253}$`)
 
 // checkGlob holds for the name of a principal, or a pattern of names with *.
 func checkGlob(s string) *fault {
 	if globPattern.MatchString(s) {
 		return nil
 	}
-	return &fault{message: fmt.Sprintf("%q is not a name or a pattern such as checkout.*", s), doc: "access", hint: "use letters, digits and . _ - @ : / and the star"}
+	return &fault{message: fmt.Sprintf("%q is not a name or a pattern such as checkout.*", s), doc: "access", hint: "use letters, digits and . _ - @ : / + and the star"}
 }
 
 // checkInside holds for a path that stays in its folder when it is relative.

@@ -25,35 +25,50 @@ const (
 )
 
 // parseYAML reads one document. It returns nil when nothing can be read at all;
-// what is wrong stands in r either way. A line that breaks the syntax is
-// reported and set aside, so that the mistakes after it are told as well.
+// what is wrong stands in r either way.
 func parseYAML(name string, data []byte) (*node, *report) {
+	r, ok := readText(name, data, MaxFileBytes)
+	if !ok {
+		return nil, r
+	}
+	lines := untab(r.src, r)
+	return parseLines(lines, 0, len(lines), r), r
+}
+
+// readText takes a file as text, if it is one.
+func readText(name string, data []byte, most int) (*report, bool) {
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	src := newSource(name, text)
 	r := &report{src: src}
-	if len(data) > MaxFileBytes {
-		line := strings.Count(string(data[:MaxFileBytes]), "\n") + 1
-		r.add(src.pos(line, 1, ""), "", fault{message: "the file is larger than 1 MiB", hint: "no configuration needs that much", doc: "files"})
-		return nil, r
+	if len(data) > most {
+		line := strings.Count(string(data[:most]), "\n") + 1
+		r.add(src.pos(line, 1, ""), "", fault{message: fmt.Sprintf("the file is larger than %d MiB", most>>20), hint: "no configuration needs that much", doc: "files"})
+		return r, false
 	}
 	if line, col, what := validText(text); what != "" {
 		r.add(src.pos(line, col, "?"), "", fault{message: "the file holds " + what, hint: "save it as UTF-8 text", doc: "yaml"})
-		return nil, r
+		return r, false
 	}
-	lines := untab(src, r)
+	return r, true
+}
+
+// parseLines reads the document in lines[from:to] of a file. A line that breaks
+// the syntax is reported and set aside, so that the mistakes after it are told
+// as well.
+func parseLines(lines []string, from, to int, r *report) *node {
 	for range maxRepairs {
-		file, broken := readDocument(strings.Join(lines, "\n"), src, r)
+		file, broken := readDocument(strings.Join(lines[from:to], "\n"), from, r.src, r)
 		if broken == 0 {
-			return assemble(file, src, r), r
+			return assemble(file, r.src, r)
 		}
 		r.partial = true
-		if broken < 0 || lines[broken-1] == "" {
-			return nil, r
+		if broken <= from || broken > to || lines[broken-1] == "" {
+			return nil
 		}
 		lines[broken-1] = ""
 	}
-	return nil, r
+	return nil
 }
 
 // untab reports tabs in the indentation, and replaces them so that the rest can
@@ -79,16 +94,18 @@ func untab(src *source, r *report) []string {
 	return lines
 }
 
-// readDocument parses text. Of a syntax error it reports the problem and gives
-// the line to set aside: 0 for none, -1 if setting aside would not help.
-func readDocument(text string, src *source, r *report) (file *ast.File, broken int) {
+// readDocument parses text, before which so many lines of the file stand. Of a
+// syntax error it reports the problem and gives the line to set aside: 0 for
+// none, -1 if setting aside would not help.
+func readDocument(text string, above int, src *source, r *report) (file *ast.File, broken int) {
 	defer func() { // the parser is not ours, and the text is not either
 		if recover() != nil {
-			r.add(src.pos(1, 1, ""), "", fault{message: "the file is not YAML that can be read", hint: "simplify it", doc: "yaml"})
+			r.add(src.pos(above+1, 1, ""), "", fault{message: "the file is not YAML that can be read", hint: "simplify it", doc: "yaml"})
 			file, broken = nil, -1
 		}
 	}()
 	tokens := lexer.Tokenize(text)
+	lower(tokens, above)
 	if !checkTokens(tokens, src, r) {
 		return nil, -1
 	}
@@ -98,13 +115,27 @@ func readDocument(text string, src *source, r *report) (file *ast.File, broken i
 	}
 	var e yaml.Error
 	if !errors.As(err, &e) || e.GetToken() == nil {
-		r.add(src.pos(1, 1, ""), "", fault{message: "the file is not YAML that can be read", doc: "yaml"})
+		r.add(src.pos(above+1, 1, ""), "", fault{message: "the file is not YAML that can be read", doc: "yaml"})
 		return nil, -1
 	}
 	pos, f := explain(e, tokens, src)
 	f.doc = "yaml"
 	r.add(pos, "", f)
 	return nil, pos.Line
+}
+
+// lower moves tokens down by so many lines.
+func lower(tokens token.Tokens, lines int) {
+	if lines == 0 {
+		return
+	}
+	moved := make(map[*token.Position]bool, len(tokens))
+	for _, t := range tokens {
+		if !moved[t.Position] {
+			moved[t.Position] = true
+			t.Position.Line += lines
+		}
+	}
 }
 
 // checkTokens refuses what is costly or not used here, before the parser

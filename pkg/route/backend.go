@@ -23,6 +23,7 @@ type Backend struct {
 	Name       string
 	Driver     string
 	Options    func(into any) error // nil: none
+	Written    map[string]string    // the options as they were written, to be shown
 	DeclaredIn string               // "prism.yaml:14"; empty: built in, or added
 	Added      bool                 // by an operator, not declared
 	Guard      guard.Settings

@@ -153,7 +153,7 @@ func (s *Server) addedBackend(name, driver string, options map[string]string) (r
 
 func backendOf(b config.Backend) route.Backend {
 	return route.Backend{
-		Name: b.Name, Driver: b.Driver, DeclaredIn: declaredIn(b.Where), Options: b.Options.Decode,
+		Name: b.Name, Driver: b.Driver, DeclaredIn: declaredIn(b.Where), Options: b.Options.Decode, Written: b.Options.Written(),
 		Guard: guard.Settings{
 			Off: b.Guard.Mode == "off", CallTimeout: b.Guard.CallTimeout,
 			MaxInFlight: int(b.Guard.MaxInFlight), Failures: int(b.Guard.Failures),

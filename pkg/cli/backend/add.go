@@ -27,8 +27,9 @@ type addOptions struct {
 func newAdd(f *cli.Factory, run func(context.Context, *addOptions) error) *cobra.Command {
 	o := &addOptions{Client: func(ctx context.Context) (adder, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:   "add NAME --driver DRIVER",
-		Short: "Add a backend to the running gateway",
+		Use:     "add NAME --driver DRIVER",
+		Aliases: []string{"create"},
+		Short:   "Add a backend to the running gateway",
 		Long: `Opens a backend, tests it, and keeps it: it is there again after a restart. One that cannot be
 opened or fails the test is not kept. Values of options are written as in the gateway's file; a
 password stands in a file that the gateway can read, and the option names that file.

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/cli/manifest"
+	"github.com/prism-data-layer/prism/pkg/config"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 )
 
@@ -18,7 +20,9 @@ func New(f *cli.Factory) *cobra.Command {
 		"A backend is a running store with a name in the gateway's configuration. What it can do decides\nwhat its namespaces can.",
 		"  prismctl backend list\n  prismctl backend health\n  prismctl backend stats",
 		newList(f, runList), newDescribe(f), newHealth(f, runHealth), newStats(f, runStats), newTest(f, runTest),
-		newAdd(f, runAdd), newRemove(f, runRemove))
+		newAdd(f, runAdd), newRemove(f, runRemove),
+		cli.NewWatch(newList(f, runList), "backends", "  prismctl backend watch\n  prismctl backend watch --interval 5s -o jsonl"),
+		manifest.NewApply(f, config.KindBackend), manifest.NewDiff(f, config.KindBackend), manifest.NewExport(f, config.KindBackend))
 	cmd.Aliases = []string{"be"}
 	return cmd
 }
@@ -57,6 +61,7 @@ func kind() cli.Kind[store] {
 		cli.Nested("errors_by_reason", "what calls ended with", func(b store) any { return counts(b.GetErrorsByReason()) }),
 		cli.Words("capabilities", "", "what it can do", func(b store) []string { return b.GetCapabilities() }),
 		cli.Nested("missing", "what it cannot do, and why", func(b store) any { return missing(b) }),
+		cli.Nested("options", "the driver's settings as they were written; variables by name", options),
 		cli.Nested("facts", "sizes, versions, pools", facts),
 	}}
 }
@@ -77,10 +82,14 @@ func missing(b store) cli.Object {
 	return o
 }
 
-func facts(b store) any {
-	o := make(cli.Object, 0, len(b.GetFacts()))
-	for _, k := range slices.Sorted(maps.Keys(b.GetFacts())) {
-		o = append(o, cli.Member{Name: k, Value: b.GetFacts()[k]})
+func facts(b store) any { return texts(b.GetFacts()) }
+
+func options(b store) any { return texts(b.GetOptions()) }
+
+func texts(m map[string]string) any {
+	o := make(cli.Object, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		o = append(o, cli.Member{Name: k, Value: m[k]})
 	}
 	return o
 }

@@ -28,7 +28,7 @@ func newRemove(f *cli.Factory, run func(context.Context, *removeOptions) error) 
 	o := &removeOptions{Client: func(ctx context.Context) (remover, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
 		Use:               "remove NAME",
-		Aliases:           []string{"rm"},
+		Aliases:           []string{"rm", "delete"},
 		Short:             "Remove a backend that was added",
 		Long:              "Closes and forgets a backend that prismctl backend add has made, after asking. It must hold no\nnamespace. What is in its store is left alone.",
 		Example:           "  prismctl backend remove spare --yes\n  prismctl backend rm spare --yes -o json",

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/cli/manifest"
+	"github.com/prism-data-layer/prism/pkg/config"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 )
 
@@ -19,7 +21,9 @@ func New(f *cli.Factory) *cobra.Command {
 		"A namespace is the unit of configuration, access, quota and isolation. Its data is on one\nbackend, chosen when it is created; a move takes it to another.",
 		"  prismctl namespace list\n  prismctl namespace create orders --backend local",
 		newList(f, runList), newDescribe(f), newCreate(f, runCreate),
-		newUpdate(f, runUpdate), newMove(f, runMove), newDelete(f, runDelete), newHistory(f, runHistory))
+		newUpdate(f, runUpdate), newMove(f, runMove), newDelete(f, runDelete), newHistory(f, runHistory),
+		cli.NewWatch(newList(f, runList), "namespaces", "  prismctl namespace watch\n  prismctl namespace watch --backend local --interval 5s"),
+		manifest.NewApply(f, config.KindNamespace), manifest.NewDiff(f, config.KindNamespace), manifest.NewExport(f, config.KindNamespace))
 	cmd.Aliases = []string{"ns"}
 	return cmd
 }

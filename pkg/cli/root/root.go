@@ -19,6 +19,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/key"
 	"github.com/prism-data-layer/prism/pkg/cli/kv"
 	"github.com/prism-data-layer/prism/pkg/cli/loadtest"
+	"github.com/prism-data-layer/prism/pkg/cli/manifest"
 	"github.com/prism-data-layer/prism/pkg/cli/namespace"
 	"github.com/prism-data-layer/prism/pkg/cli/pubsub"
 	"github.com/prism-data-layer/prism/pkg/cli/queue"
@@ -67,6 +68,9 @@ func Nouns() []Noun {
 		{groupCore, backend.New},
 		{groupCore, session.New},
 		{groupCore, key.New},
+		{groupCore, all(manifest.NewApply)},
+		{groupCore, all(manifest.NewDiff)},
+		{groupCore, all(manifest.NewExport)},
 		{groupCore, config.New},
 		{groupCore, audit.New},
 		{groupData, kv.New},
@@ -85,6 +89,11 @@ func Nouns() []Noun {
 		{groupHelp, schema.New},
 		{groupHelp, version.New},
 	}
+}
+
+// all makes a command of files for every kind of object.
+func all(of func(f *cli.Factory, kind string) *cobra.Command) func(*cli.Factory) *cobra.Command {
+	return func(f *cli.Factory) *cobra.Command { return of(f, "") }
 }
 
 // New makes the tree.

@@ -1846,7 +1846,10 @@ type Backend struct {
 	// Added by an operator, not declared.
 	Added bool `protobuf:"varint,27,opt,name=added,proto3" json:"added,omitempty"`
 	// That act on it now.
-	Faults        []*Fault `protobuf:"bytes,28,rep,name=faults,proto3" json:"faults,omitempty"`
+	Faults []*Fault `protobuf:"bytes,28,rep,name=faults,proto3" json:"faults,omitempty"`
+	// The driver's settings as they were written, values as in AddBackendRequest;
+	// variables stand by their names.
+	Options       map[string]string `protobuf:"bytes,40,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2073,6 +2076,13 @@ func (x *Backend) GetAdded() bool {
 func (x *Backend) GetFaults() []*Fault {
 	if x != nil {
 		return x.Faults
+	}
+	return nil
+}
+
+func (x *Backend) GetOptions() map[string]string {
+	if x != nil {
+		return x.Options
 	}
 	return nil
 }
@@ -6422,7 +6432,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\atime_ms\x18\x02 \x01(\x03R\x06timeMs\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xe7\b\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xe3\t\n" +
 	"\aBackend\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06driver\x18\x02 \x01(\tR\x06driver\x123\n" +
@@ -6459,14 +6469,18 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\amissing\x18\x19 \x03(\v2!.prism.admin.v1.MissingCapabilityR\amissing\x12\x18\n" +
 	"\adurable\x18\x1a \x01(\bR\adurable\x12\x14\n" +
 	"\x05added\x18\x1b \x01(\bR\x05added\x12-\n" +
-	"\x06faults\x18\x1c \x03(\v2\x15.prism.admin.v1.FaultR\x06faults\x1a8\n" +
+	"\x06faults\x18\x1c \x03(\v2\x15.prism.admin.v1.FaultR\x06faults\x12>\n" +
+	"\aoptions\x18( \x03(\v2$.prism.admin.v1.Backend.OptionsEntryR\aoptions\x1a8\n" +
 	"\n" +
 	"FactsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aA\n" +
 	"\x13ErrorsByReasonEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"9\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a:\n" +
+	"\fOptionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"9\n" +
 	"\x11MissingCapability\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03why\"\x15\n" +
@@ -6891,7 +6905,7 @@ func file_prism_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_prism_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 93)
+var file_prism_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 94)
 var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(NamespaceState)(0),                  // 0: prism.admin.v1.NamespaceState
 	(HealthState)(0),                     // 1: prism.admin.v1.HealthState
@@ -6987,10 +7001,11 @@ var file_prism_admin_v1_admin_proto_goTypes = []any{
 	(*ListTracesResponse)(nil),           // 91: prism.admin.v1.ListTracesResponse
 	nil,                                  // 92: prism.admin.v1.Backend.FactsEntry
 	nil,                                  // 93: prism.admin.v1.Backend.ErrorsByReasonEntry
-	nil,                                  // 94: prism.admin.v1.AddBackendRequest.OptionsEntry
-	nil,                                  // 95: prism.admin.v1.Span.AttributesEntry
-	(v1.SessionStatus)(0),                // 96: prism.session.v1.SessionStatus
-	(*v1.SessionMetrics)(nil),            // 97: prism.session.v1.SessionMetrics
+	nil,                                  // 94: prism.admin.v1.Backend.OptionsEntry
+	nil,                                  // 95: prism.admin.v1.AddBackendRequest.OptionsEntry
+	nil,                                  // 96: prism.admin.v1.Span.AttributesEntry
+	(v1.SessionStatus)(0),                // 97: prism.session.v1.SessionStatus
+	(*v1.SessionMetrics)(nil),            // 98: prism.session.v1.SessionMetrics
 }
 var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	4,  // 0: prism.admin.v1.NamespaceSpec.needs:type_name -> prism.admin.v1.Needs
@@ -7015,109 +7030,110 @@ var file_prism_admin_v1_admin_proto_depIdxs = []int32{
 	93, // 19: prism.admin.v1.Backend.errors_by_reason:type_name -> prism.admin.v1.Backend.ErrorsByReasonEntry
 	28, // 20: prism.admin.v1.Backend.missing:type_name -> prism.admin.v1.MissingCapability
 	52, // 21: prism.admin.v1.Backend.faults:type_name -> prism.admin.v1.Fault
-	27, // 22: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
-	27, // 23: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
-	27, // 24: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
-	37, // 25: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	94, // 26: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
-	27, // 27: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
-	37, // 28: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
-	96, // 29: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
-	97, // 30: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
-	42, // 31: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
-	42, // 32: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
-	51, // 33: prism.admin.v1.TraceSessionResponse.calls:type_name -> prism.admin.v1.TracedCall
-	52, // 34: prism.admin.v1.AddFaultResponse.fault:type_name -> prism.admin.v1.Fault
-	52, // 35: prism.admin.v1.ListFaultsResponse.faults:type_name -> prism.admin.v1.Fault
-	52, // 36: prism.admin.v1.RemoveFaultResponse.fault:type_name -> prism.admin.v1.Fault
-	59, // 37: prism.admin.v1.SetMaintenanceModeResponse.maintenance:type_name -> prism.admin.v1.Maintenance
-	81, // 38: prism.admin.v1.DrainConnectionsResponse.operation:type_name -> prism.admin.v1.Operation
-	64, // 39: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
-	64, // 40: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
-	64, // 41: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
-	71, // 42: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
-	59, // 43: prism.admin.v1.GetStatusResponse.maintenance:type_name -> prism.admin.v1.Maintenance
-	78, // 44: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
-	79, // 45: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
-	80, // 46: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	80, // 47: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
-	2,  // 48: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
-	83, // 49: prism.admin.v1.Operation.move:type_name -> prism.admin.v1.MoveProgress
-	82, // 50: prism.admin.v1.Operation.drain:type_name -> prism.admin.v1.DrainProgress
-	81, // 51: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
-	95, // 52: prism.admin.v1.Span.attributes:type_name -> prism.admin.v1.Span.AttributesEntry
-	86, // 53: prism.admin.v1.Trace.spans:type_name -> prism.admin.v1.Span
-	87, // 54: prism.admin.v1.GetTraceResponse.trace:type_name -> prism.admin.v1.Trace
-	87, // 55: prism.admin.v1.ListTracesResponse.traces:type_name -> prism.admin.v1.Trace
-	10, // 56: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
-	12, // 57: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
-	14, // 58: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
-	16, // 59: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
-	18, // 60: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
-	20, // 61: prism.admin.v1.AdminService.MoveNamespace:input_type -> prism.admin.v1.MoveNamespaceRequest
-	22, // 62: prism.admin.v1.AdminService.AbortMove:input_type -> prism.admin.v1.AbortMoveRequest
-	24, // 63: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
-	29, // 64: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
-	31, // 65: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
-	33, // 66: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
-	35, // 67: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
-	38, // 68: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
-	40, // 69: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
-	43, // 70: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
-	45, // 71: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
-	47, // 72: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
-	49, // 73: prism.admin.v1.AdminService.TraceSession:input_type -> prism.admin.v1.TraceSessionRequest
-	53, // 74: prism.admin.v1.AdminService.AddFault:input_type -> prism.admin.v1.AddFaultRequest
-	55, // 75: prism.admin.v1.AdminService.ListFaults:input_type -> prism.admin.v1.ListFaultsRequest
-	57, // 76: prism.admin.v1.AdminService.RemoveFault:input_type -> prism.admin.v1.RemoveFaultRequest
-	60, // 77: prism.admin.v1.AdminService.SetMaintenanceMode:input_type -> prism.admin.v1.SetMaintenanceModeRequest
-	62, // 78: prism.admin.v1.AdminService.DrainConnections:input_type -> prism.admin.v1.DrainConnectionsRequest
-	65, // 79: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
-	67, // 80: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
-	69, // 81: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
-	72, // 82: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
-	74, // 83: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
-	76, // 84: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
-	84, // 85: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
-	88, // 86: prism.admin.v1.AdminService.GetTrace:input_type -> prism.admin.v1.GetTraceRequest
-	90, // 87: prism.admin.v1.AdminService.ListTraces:input_type -> prism.admin.v1.ListTracesRequest
-	11, // 88: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
-	13, // 89: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
-	15, // 90: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
-	17, // 91: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
-	19, // 92: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
-	21, // 93: prism.admin.v1.AdminService.MoveNamespace:output_type -> prism.admin.v1.MoveNamespaceResponse
-	23, // 94: prism.admin.v1.AdminService.AbortMove:output_type -> prism.admin.v1.AbortMoveResponse
-	25, // 95: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
-	30, // 96: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
-	32, // 97: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
-	34, // 98: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
-	36, // 99: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
-	39, // 100: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
-	41, // 101: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
-	44, // 102: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
-	46, // 103: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
-	48, // 104: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
-	50, // 105: prism.admin.v1.AdminService.TraceSession:output_type -> prism.admin.v1.TraceSessionResponse
-	54, // 106: prism.admin.v1.AdminService.AddFault:output_type -> prism.admin.v1.AddFaultResponse
-	56, // 107: prism.admin.v1.AdminService.ListFaults:output_type -> prism.admin.v1.ListFaultsResponse
-	58, // 108: prism.admin.v1.AdminService.RemoveFault:output_type -> prism.admin.v1.RemoveFaultResponse
-	61, // 109: prism.admin.v1.AdminService.SetMaintenanceMode:output_type -> prism.admin.v1.SetMaintenanceModeResponse
-	63, // 110: prism.admin.v1.AdminService.DrainConnections:output_type -> prism.admin.v1.DrainConnectionsResponse
-	66, // 111: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
-	68, // 112: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
-	70, // 113: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
-	73, // 114: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
-	75, // 115: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
-	77, // 116: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
-	85, // 117: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
-	89, // 118: prism.admin.v1.AdminService.GetTrace:output_type -> prism.admin.v1.GetTraceResponse
-	91, // 119: prism.admin.v1.AdminService.ListTraces:output_type -> prism.admin.v1.ListTracesResponse
-	88, // [88:120] is the sub-list for method output_type
-	56, // [56:88] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	94, // 22: prism.admin.v1.Backend.options:type_name -> prism.admin.v1.Backend.OptionsEntry
+	27, // 23: prism.admin.v1.ListBackendsResponse.backends:type_name -> prism.admin.v1.Backend
+	27, // 24: prism.admin.v1.GetBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	27, // 25: prism.admin.v1.CheckBackendHealthResponse.backends:type_name -> prism.admin.v1.Backend
+	37, // 26: prism.admin.v1.TestBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	95, // 27: prism.admin.v1.AddBackendRequest.options:type_name -> prism.admin.v1.AddBackendRequest.OptionsEntry
+	27, // 28: prism.admin.v1.AddBackendResponse.backend:type_name -> prism.admin.v1.Backend
+	37, // 29: prism.admin.v1.AddBackendResponse.steps:type_name -> prism.admin.v1.TestStep
+	97, // 30: prism.admin.v1.Session.status:type_name -> prism.session.v1.SessionStatus
+	98, // 31: prism.admin.v1.Session.metrics:type_name -> prism.session.v1.SessionMetrics
+	42, // 32: prism.admin.v1.ListSessionsResponse.sessions:type_name -> prism.admin.v1.Session
+	42, // 33: prism.admin.v1.GetSessionResponse.session:type_name -> prism.admin.v1.Session
+	51, // 34: prism.admin.v1.TraceSessionResponse.calls:type_name -> prism.admin.v1.TracedCall
+	52, // 35: prism.admin.v1.AddFaultResponse.fault:type_name -> prism.admin.v1.Fault
+	52, // 36: prism.admin.v1.ListFaultsResponse.faults:type_name -> prism.admin.v1.Fault
+	52, // 37: prism.admin.v1.RemoveFaultResponse.fault:type_name -> prism.admin.v1.Fault
+	59, // 38: prism.admin.v1.SetMaintenanceModeResponse.maintenance:type_name -> prism.admin.v1.Maintenance
+	81, // 39: prism.admin.v1.DrainConnectionsResponse.operation:type_name -> prism.admin.v1.Operation
+	64, // 40: prism.admin.v1.CreateKeyResponse.key:type_name -> prism.admin.v1.Key
+	64, // 41: prism.admin.v1.ListKeysResponse.keys:type_name -> prism.admin.v1.Key
+	64, // 42: prism.admin.v1.RevokeKeyResponse.key:type_name -> prism.admin.v1.Key
+	71, // 43: prism.admin.v1.ListAuditResponse.records:type_name -> prism.admin.v1.AuditRecord
+	59, // 44: prism.admin.v1.GetStatusResponse.maintenance:type_name -> prism.admin.v1.Maintenance
+	78, // 45: prism.admin.v1.GetStatsResponse.methods:type_name -> prism.admin.v1.MethodStats
+	79, // 46: prism.admin.v1.GetStatsResponse.namespaces:type_name -> prism.admin.v1.NamespaceStats
+	80, // 47: prism.admin.v1.MethodStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	80, // 48: prism.admin.v1.NamespaceStats.latency:type_name -> prism.admin.v1.LatencyHistogram
+	2,  // 49: prism.admin.v1.Operation.state:type_name -> prism.admin.v1.OperationState
+	83, // 50: prism.admin.v1.Operation.move:type_name -> prism.admin.v1.MoveProgress
+	82, // 51: prism.admin.v1.Operation.drain:type_name -> prism.admin.v1.DrainProgress
+	81, // 52: prism.admin.v1.GetOperationResponse.operation:type_name -> prism.admin.v1.Operation
+	96, // 53: prism.admin.v1.Span.attributes:type_name -> prism.admin.v1.Span.AttributesEntry
+	86, // 54: prism.admin.v1.Trace.spans:type_name -> prism.admin.v1.Span
+	87, // 55: prism.admin.v1.GetTraceResponse.trace:type_name -> prism.admin.v1.Trace
+	87, // 56: prism.admin.v1.ListTracesResponse.traces:type_name -> prism.admin.v1.Trace
+	10, // 57: prism.admin.v1.AdminService.ListNamespaces:input_type -> prism.admin.v1.ListNamespacesRequest
+	12, // 58: prism.admin.v1.AdminService.GetNamespace:input_type -> prism.admin.v1.GetNamespaceRequest
+	14, // 59: prism.admin.v1.AdminService.CreateNamespace:input_type -> prism.admin.v1.CreateNamespaceRequest
+	16, // 60: prism.admin.v1.AdminService.UpdateNamespace:input_type -> prism.admin.v1.UpdateNamespaceRequest
+	18, // 61: prism.admin.v1.AdminService.DeleteNamespace:input_type -> prism.admin.v1.DeleteNamespaceRequest
+	20, // 62: prism.admin.v1.AdminService.MoveNamespace:input_type -> prism.admin.v1.MoveNamespaceRequest
+	22, // 63: prism.admin.v1.AdminService.AbortMove:input_type -> prism.admin.v1.AbortMoveRequest
+	24, // 64: prism.admin.v1.AdminService.ListNamespaceHistory:input_type -> prism.admin.v1.ListNamespaceHistoryRequest
+	29, // 65: prism.admin.v1.AdminService.ListBackends:input_type -> prism.admin.v1.ListBackendsRequest
+	31, // 66: prism.admin.v1.AdminService.GetBackend:input_type -> prism.admin.v1.GetBackendRequest
+	33, // 67: prism.admin.v1.AdminService.CheckBackendHealth:input_type -> prism.admin.v1.CheckBackendHealthRequest
+	35, // 68: prism.admin.v1.AdminService.TestBackend:input_type -> prism.admin.v1.TestBackendRequest
+	38, // 69: prism.admin.v1.AdminService.AddBackend:input_type -> prism.admin.v1.AddBackendRequest
+	40, // 70: prism.admin.v1.AdminService.RemoveBackend:input_type -> prism.admin.v1.RemoveBackendRequest
+	43, // 71: prism.admin.v1.AdminService.ListSessions:input_type -> prism.admin.v1.ListSessionsRequest
+	45, // 72: prism.admin.v1.AdminService.GetSession:input_type -> prism.admin.v1.GetSessionRequest
+	47, // 73: prism.admin.v1.AdminService.TerminateSession:input_type -> prism.admin.v1.TerminateSessionRequest
+	49, // 74: prism.admin.v1.AdminService.TraceSession:input_type -> prism.admin.v1.TraceSessionRequest
+	53, // 75: prism.admin.v1.AdminService.AddFault:input_type -> prism.admin.v1.AddFaultRequest
+	55, // 76: prism.admin.v1.AdminService.ListFaults:input_type -> prism.admin.v1.ListFaultsRequest
+	57, // 77: prism.admin.v1.AdminService.RemoveFault:input_type -> prism.admin.v1.RemoveFaultRequest
+	60, // 78: prism.admin.v1.AdminService.SetMaintenanceMode:input_type -> prism.admin.v1.SetMaintenanceModeRequest
+	62, // 79: prism.admin.v1.AdminService.DrainConnections:input_type -> prism.admin.v1.DrainConnectionsRequest
+	65, // 80: prism.admin.v1.AdminService.CreateKey:input_type -> prism.admin.v1.CreateKeyRequest
+	67, // 81: prism.admin.v1.AdminService.ListKeys:input_type -> prism.admin.v1.ListKeysRequest
+	69, // 82: prism.admin.v1.AdminService.RevokeKey:input_type -> prism.admin.v1.RevokeKeyRequest
+	72, // 83: prism.admin.v1.AdminService.ListAudit:input_type -> prism.admin.v1.ListAuditRequest
+	74, // 84: prism.admin.v1.AdminService.GetStatus:input_type -> prism.admin.v1.GetStatusRequest
+	76, // 85: prism.admin.v1.AdminService.GetStats:input_type -> prism.admin.v1.GetStatsRequest
+	84, // 86: prism.admin.v1.AdminService.GetOperation:input_type -> prism.admin.v1.GetOperationRequest
+	88, // 87: prism.admin.v1.AdminService.GetTrace:input_type -> prism.admin.v1.GetTraceRequest
+	90, // 88: prism.admin.v1.AdminService.ListTraces:input_type -> prism.admin.v1.ListTracesRequest
+	11, // 89: prism.admin.v1.AdminService.ListNamespaces:output_type -> prism.admin.v1.ListNamespacesResponse
+	13, // 90: prism.admin.v1.AdminService.GetNamespace:output_type -> prism.admin.v1.GetNamespaceResponse
+	15, // 91: prism.admin.v1.AdminService.CreateNamespace:output_type -> prism.admin.v1.CreateNamespaceResponse
+	17, // 92: prism.admin.v1.AdminService.UpdateNamespace:output_type -> prism.admin.v1.UpdateNamespaceResponse
+	19, // 93: prism.admin.v1.AdminService.DeleteNamespace:output_type -> prism.admin.v1.DeleteNamespaceResponse
+	21, // 94: prism.admin.v1.AdminService.MoveNamespace:output_type -> prism.admin.v1.MoveNamespaceResponse
+	23, // 95: prism.admin.v1.AdminService.AbortMove:output_type -> prism.admin.v1.AbortMoveResponse
+	25, // 96: prism.admin.v1.AdminService.ListNamespaceHistory:output_type -> prism.admin.v1.ListNamespaceHistoryResponse
+	30, // 97: prism.admin.v1.AdminService.ListBackends:output_type -> prism.admin.v1.ListBackendsResponse
+	32, // 98: prism.admin.v1.AdminService.GetBackend:output_type -> prism.admin.v1.GetBackendResponse
+	34, // 99: prism.admin.v1.AdminService.CheckBackendHealth:output_type -> prism.admin.v1.CheckBackendHealthResponse
+	36, // 100: prism.admin.v1.AdminService.TestBackend:output_type -> prism.admin.v1.TestBackendResponse
+	39, // 101: prism.admin.v1.AdminService.AddBackend:output_type -> prism.admin.v1.AddBackendResponse
+	41, // 102: prism.admin.v1.AdminService.RemoveBackend:output_type -> prism.admin.v1.RemoveBackendResponse
+	44, // 103: prism.admin.v1.AdminService.ListSessions:output_type -> prism.admin.v1.ListSessionsResponse
+	46, // 104: prism.admin.v1.AdminService.GetSession:output_type -> prism.admin.v1.GetSessionResponse
+	48, // 105: prism.admin.v1.AdminService.TerminateSession:output_type -> prism.admin.v1.TerminateSessionResponse
+	50, // 106: prism.admin.v1.AdminService.TraceSession:output_type -> prism.admin.v1.TraceSessionResponse
+	54, // 107: prism.admin.v1.AdminService.AddFault:output_type -> prism.admin.v1.AddFaultResponse
+	56, // 108: prism.admin.v1.AdminService.ListFaults:output_type -> prism.admin.v1.ListFaultsResponse
+	58, // 109: prism.admin.v1.AdminService.RemoveFault:output_type -> prism.admin.v1.RemoveFaultResponse
+	61, // 110: prism.admin.v1.AdminService.SetMaintenanceMode:output_type -> prism.admin.v1.SetMaintenanceModeResponse
+	63, // 111: prism.admin.v1.AdminService.DrainConnections:output_type -> prism.admin.v1.DrainConnectionsResponse
+	66, // 112: prism.admin.v1.AdminService.CreateKey:output_type -> prism.admin.v1.CreateKeyResponse
+	68, // 113: prism.admin.v1.AdminService.ListKeys:output_type -> prism.admin.v1.ListKeysResponse
+	70, // 114: prism.admin.v1.AdminService.RevokeKey:output_type -> prism.admin.v1.RevokeKeyResponse
+	73, // 115: prism.admin.v1.AdminService.ListAudit:output_type -> prism.admin.v1.ListAuditResponse
+	75, // 116: prism.admin.v1.AdminService.GetStatus:output_type -> prism.admin.v1.GetStatusResponse
+	77, // 117: prism.admin.v1.AdminService.GetStats:output_type -> prism.admin.v1.GetStatsResponse
+	85, // 118: prism.admin.v1.AdminService.GetOperation:output_type -> prism.admin.v1.GetOperationResponse
+	89, // 119: prism.admin.v1.AdminService.GetTrace:output_type -> prism.admin.v1.GetTraceResponse
+	91, // 120: prism.admin.v1.AdminService.ListTraces:output_type -> prism.admin.v1.ListTracesResponse
+	89, // [89:121] is the sub-list for method output_type
+	57, // [57:89] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_prism_admin_v1_admin_proto_init() }
@@ -7131,7 +7147,7 @@ func file_prism_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_prism_admin_v1_admin_proto_rawDesc), len(file_prism_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   93,
+			NumMessages:   94,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
