@@ -87,6 +87,7 @@ func (e *editing) open(text string, why error) tea.Cmd {
 	if err := os.WriteFile(e.file(), []byte(text), 0o600); err != nil {
 		return tea.Batch(e.drop(), toast.Fail(err))
 	}
+	e.m.editing = e
 	return tea.ExecProcess(e.m.opts.Editor(e.file()), func(err error) tea.Msg { return edited{e, err} })
 }
 

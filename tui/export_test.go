@@ -17,3 +17,6 @@ func ToastEnd(no int) tea.Msg { return toastEnd(no) }
 func Tasks(ctx context.Context) task.Runner {
 	return task.NewRunner(ctx, clock.NewFake(time.Unix(0, 0)))
 }
+
+// Edited is what comes when the person leaves the editor.
+func Edited(m *Model) tea.Msg { return edited{editing: m.editing} }

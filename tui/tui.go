@@ -97,6 +97,7 @@ type Model struct {
 	visited []page.Go
 	visit0  int // of visited: where [ and ] are
 	over    overlay
+	editing *editing // what the editor is open on, or was last
 
 	mouseOn bool
 	drag    *drag

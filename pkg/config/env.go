@@ -15,23 +15,24 @@ func Variables() []Variable { return slices.Clone(variables) }
 
 // The names, for the code that reads them.
 const (
-	EnvConfig    = "PRISM_CONFIG"
-	EnvContext   = "PRISM_CONTEXT"
-	EnvNamespace = "PRISM_NAMESPACE"
-	EnvData      = "PRISM_DATA"
-	EnvAdmin     = "PRISM_ADMIN"
-	EnvToken     = "PRISM_TOKEN"
-	EnvTokenFile = "PRISM_TOKEN_FILE"
-	EnvInsecure  = "PRISM_INSECURE"
-	EnvCA        = "PRISM_CA"
-	EnvOutput    = "PRISM_OUTPUT"
-	EnvTimeout   = "PRISM_TIMEOUT"
-	EnvPrismd    = "PRISM_PRISMD"
-	EnvNoSpinner = "PRISM_NO_SPINNER"
-	EnvPager     = "PRISM_PAGER"
-	EnvNative    = "PRISM_NATIVE_"
-	EnvTraceURL  = "PRISM_TRACE_URL"
-	EnvOTLP      = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	EnvConfig     = "PRISM_CONFIG"
+	EnvContext    = "PRISM_CONTEXT"
+	EnvNamespace  = "PRISM_NAMESPACE"
+	EnvData       = "PRISM_DATA"
+	EnvAdmin      = "PRISM_ADMIN"
+	EnvToken      = "PRISM_TOKEN"
+	EnvTokenFile  = "PRISM_TOKEN_FILE"
+	EnvInsecure   = "PRISM_INSECURE"
+	EnvCA         = "PRISM_CA"
+	EnvOutput     = "PRISM_OUTPUT"
+	EnvTimeout    = "PRISM_TIMEOUT"
+	EnvPrismd     = "PRISM_PRISMD"
+	EnvNoSpinner  = "PRISM_NO_SPINNER"
+	EnvPager      = "PRISM_PAGER"
+	EnvAccessible = "PRISM_ACCESSIBLE"
+	EnvNative     = "PRISM_NATIVE_"
+	EnvTraceURL   = "PRISM_TRACE_URL"
+	EnvOTLP       = "OTEL_EXPORTER_OTLP_ENDPOINT"
 )
 
 var variables = []Variable{
@@ -48,6 +49,7 @@ var variables = []Variable{
 	{EnvTimeout, "timeout", "How long a command may wait, such as 30s."},
 	{EnvPrismd, "prismd", "The program prismd that dev up starts."},
 	{EnvNoSpinner, "", "Words instead of animation, if not empty."},
+	{EnvAccessible, "", "Dashboards as words line by line, for a screen reader, if not empty."},
 	{EnvPager, "", "The pager for long output; none if empty."},
 	{EnvNative + "<NAME>", "", "The program of a native form of a stack, such as PRISM_NATIVE_REDIS."},
 	{EnvTraceURL, "", "Where traces can be looked at; {trace} in it stands for the id."},

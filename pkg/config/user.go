@@ -16,6 +16,8 @@ type User struct {
 	Color      string        `yaml:"color" enum:"auto|always|never" doc:"Whether output is coloured."`
 	Timeout    time.Duration `yaml:"timeout" check:"min=1ms,max=1h" doc:"How long a command may wait."`
 	Contexts   []Context     `yaml:"contexts" doc:"The gateways that are known by name."`
+
+	Keys map[string][]string `yaml:"keys" doc:"Other keys for actions of prismctl ui, such as refresh: [f5, r]; prismctl help keys lists the actions. An empty list takes an action its keys."`
 }
 
 // A Context is a gateway with a name, and how to reach it.

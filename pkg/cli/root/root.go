@@ -83,6 +83,7 @@ func Nouns() []Noun {
 		{groupSee, health.New},
 		{groupSee, trace.New},
 		{groupSee, ui.New},
+		{groupSee, ui.NewTop},
 		{groupYou, contextcmd.New},
 		{groupHelp, completion.New},
 		{groupHelp, errorscmd.New},

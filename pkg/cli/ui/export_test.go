@@ -10,5 +10,5 @@ import (
 // Pages are the pages, asking the gateway that f leads to.
 func Pages(ctx context.Context, f *cli.Factory) ([]page.Factory, error) {
 	s, err := newSource(ctx, f)
-	return pages(s), err
+	return pages(s, nil), err
 }

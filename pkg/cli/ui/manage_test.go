@@ -12,6 +12,8 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/ui"
 	"github.com/prism-data-layer/prism/tui"
 	"github.com/prism-data-layer/prism/tui/component/figure"
+	"github.com/prism-data-layer/prism/tui/component/task"
+	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/theme"
 	"github.com/prism-data-layer/prism/tui/tuitest"
 )
@@ -172,5 +174,40 @@ func TestADeadGatewayIsToldOnEveryPage(t *testing.T) {
 	r := clitest.Offline(t)
 	for _, view := range []string{"namespaces", "namespace kv", "backends", "backend local", "sessions", "session s-1", "audit"} {
 		dashboards(t, r, view).Wants("cannot reach the gateway", "prismctl dev up")
+	}
+}
+
+func TestAnEditedNamespaceIsCheckedByTheGateway(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	f, _, _, _ := r.Factory()
+	f.Globals.Timeout = 5 * time.Second
+	root.New(f, root.Nouns())
+	t.Cleanup(f.Close)
+	pages, err := ui.Pages(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(pages, func(p page.Factory) bool { return p.Name == "namespace" })
+	p := pages[i].New(page.Env{Tasks: task.NewRunner(t.Context(), f.Clock), Refresh: time.Second, Command: "prismctl"}, "scratch")
+	p.Update(p.Init()())
+	b, _ := p.Keys().Find("e")
+	edit := p.Do(b.Action)().(page.Edit)
+	text, err := edit.Text(t.Context())
+	if err != nil || !strings.Contains(text, "kind: Namespace") || !strings.Contains(text, "name: scratch") {
+		t.Fatalf("%q, %v", text, err)
+	}
+	if out, err := edit.Apply(t.Context(), text); err != nil {
+		t.Errorf("what was not changed is refused: %q, %v", out, err)
+	}
+	changed := text + "description: for trials\n"
+	if out, err := edit.Apply(t.Context(), changed); err != nil {
+		t.Errorf("%q, %v\n%s", out, err, changed)
+	}
+	if got := r.OK("namespace", "describe", "scratch", "-o", "yaml"); !strings.Contains(got, "description: \"for trials\"") {
+		t.Errorf("it was not changed:\n%s\n%s", changed, got)
+	}
+	if _, err := edit.Apply(t.Context(), strings.Replace(changed, "description", "descriptoin", 1)); err == nil || !strings.Contains(err.Error(), "descriptoin") {
+		t.Errorf("a wrong field is taken: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ package ui
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/charmbracelet/x/vt"
 	"github.com/creack/pty"
+
+	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
 )
 
 // A terminal is a pseudo-terminal with a screen behind it.
@@ -22,12 +26,20 @@ type terminal struct {
 	mu     sync.Mutex // of the screen: its text is not read while it is written
 	screen *vt.Emulator
 	master *os.File
+	raw    []byte
 	bytes  atomic.Int64
 	done   chan error
 }
 
 // onTerminal runs the command on a terminal, without a shell between.
 func onTerminal(t *testing.T, address string, w, h int, args ...string) *terminal {
+	t.Helper()
+	f, _, errOut := rig(t, address, map[string]string{"TERM": "xterm-256color"})
+	return onTerminalOf(t, f, errOut, w, h, args...)
+}
+
+// onTerminalOf is onTerminal with a factory.
+func onTerminalOf(t *testing.T, f *cli.Factory, errOut *iostreams.Buffer, w, h int, args ...string) *terminal {
 	t.Helper()
 	master, slave, err := pty.Open()
 	if err != nil {
@@ -47,6 +59,7 @@ func onTerminal(t *testing.T, address string, w, h int, args ...string) *termina
 			x.bytes.Add(int64(n))
 			x.mu.Lock()
 			_, _ = x.screen.Write(buf[:n])
+			x.raw = append(x.raw, buf[:n]...)
 			x.mu.Unlock()
 			if err != nil {
 				return
@@ -54,7 +67,6 @@ func onTerminal(t *testing.T, address string, w, h int, args ...string) *termina
 		}
 	}()
 	go func() { defer close(answered); _, _ = io.Copy(master, x.screen) }() // what it asks the terminal
-	f, _, errOut := rig(t, address, map[string]string{"TERM": "xterm-256color"})
 	realTime(f)
 	f.IO.SetTTY(true, true, true)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -64,7 +76,14 @@ func onTerminal(t *testing.T, address string, w, h int, args ...string) *termina
 	})
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs(args)
-	go func() { x.done <- cmd.ExecuteContext(ctx) }()
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				x.done <- fmt.Errorf("panic: %v", r)
+			}
+		}()
+		x.done <- cmd.ExecuteContext(ctx)
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if t.Failed() {
@@ -79,10 +98,29 @@ func onTerminal(t *testing.T, address string, w, h int, args ...string) *termina
 	return x
 }
 
+// written is all that was written to the terminal.
+func (x *terminal) written() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return string(x.raw)
+}
+
 func (x *terminal) text() string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.screen.String()
+}
+
+// writes waits until all parts have been written to the terminal.
+func (x *terminal) writes(parts ...string) {
+	x.t.Helper()
+	for _, p := range parts {
+		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(x.written(), p); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				x.t.Fatalf("%q was never written", p)
+			}
+		}
+	}
 }
 
 func (x *terminal) types(keys string) {
@@ -124,7 +162,7 @@ func TestOnATerminal(t *testing.T) {
 	x.types("/vol\r")
 	x.shows("1/2")
 	x.types("?")
-	x.shows("copy the name or id of the row")
+	x.shows("one row up")
 	x.types("q")
 	stop()
 	x.shows("cannot reach the gateway", "next attempt", "lost · data", "volatile")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +17,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/pkg/cli"
+	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
+	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/tui"
+	"github.com/prism-data-layer/prism/tui/component/told"
+	"github.com/prism-data-layer/prism/tui/keys"
 	"github.com/prism-data-layer/prism/tui/page/overview"
 	"github.com/prism-data-layer/prism/tui/theme"
 )
@@ -28,12 +33,17 @@ type options struct {
 	Target   func() (*cli.Target, error)
 	Source   func(context.Context) (*source, error)
 	Terminal func() (in, out *os.File) // where the dashboards are drawn
+	User     func() (*config.User, error)
+	Commands func() []tui.Command
+	Store    store
 
 	Snapshot bool
 	Size     string
 	Refresh  cli.DurationFlag
 	View     string
 	Theme    string
+
+	ReadOnly, Accessible bool
 }
 
 // The size of a frame when neither a flag nor a terminal says one.
@@ -48,28 +58,57 @@ const maxSide = 1000
 // New is the command.
 func New(f *cli.Factory) *cobra.Command { return newUI(f, run) }
 
+// NewTop is the command that begins with the overview, whatever was looked at
+// last.
+func NewTop(f *cli.Factory) *cobra.Command {
+	cmd := newUI(f, func(ctx context.Context, o *options) error {
+		if o.View == "" {
+			o.View = overview.Name
+		}
+		return run(ctx, o)
+	})
+	cmd.Use, cmd.Short = "top", "Watch the traffic of the gateway"
+	cmd.Long = "Opens the dashboards of prismctl ui on the overview: traffic, latencies, namespaces, backends\n" +
+		"and sessions, kept up to date. Press ? for the keys, : to go to any other page."
+	cmd.Example = "  prismctl top\n  prismctl top --refresh 5s\n  prismctl top --snapshot --size 120x40"
+	return cmd
+}
+
 func newUI(f *cli.Factory, run func(context.Context, *options) error) *cobra.Command {
 	o := &options{
 		IO: f.IO, Globals: f.Globals, Target: f.Target,
 		Source:   func(ctx context.Context) (*source, error) { return newSource(ctx, f) },
 		Terminal: func() (in, out *os.File) { return os.Stdin, os.Stdout },
-		Refresh:  cli.DurationFlag(tui.DefaultRefresh),
+		User:     f.User, Store: newStore(f),
+		Refresh: cli.DurationFlag(tui.DefaultRefresh),
 	}
 	cmd := &cobra.Command{
 		Use:   "ui",
 		Short: "Watch the gateway on live dashboards",
-		Long: "Shows the namespaces, backends and sessions of the gateway, and its traffic and latencies\n" +
-			"of the last minute, and keeps them up to date. Nothing is changed. Press ? for the keys.\n\n" +
-			"With --snapshot it asks twice, prints one frame as text and exits; that needs no terminal.",
-		Example: "  prismctl ui\n  prismctl ui --refresh 5s --theme light\n  prismctl ui --snapshot --size 120x40",
+		Long: "Shows what the gateway does, page by page, and keeps it up to date. ? shows the keys of a page,\n" +
+			": goes to any other by a few letters of its name. What changes something asks first, and shows the\n" +
+			"command that does the same; --read-only refuses all of it.\n\n" +
+			"It begins where it was left last. Order, filters and theme are kept in the XDG state folder, keys can\n" +
+			"be changed in the person's file: prismctl help keys. With --snapshot it asks twice, prints one frame\n" +
+			"as text and exits; that needs no terminal.",
+		Example: "  prismctl ui\n  prismctl ui --view overview --read-only\n  prismctl ui --refresh 5s --theme safe\n  prismctl ui --snapshot --size 120x40",
 		Args:    cli.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Commands = func() []tui.Command { return commands(cmd.Root()) }
+			if !cmd.Flags().Changed("theme") {
+				o.Theme = ""
+			}
+			return run(cmd.Context(), o)
+		},
 	}
 	cmd.Flags().BoolVar(&o.Snapshot, "snapshot", false, "print one frame as text and exit")
 	cmd.Flags().StringVar(&o.Size, "size", "", "of the frame of --snapshot, as `COLUMNSxROWS`")
 	cmd.Flags().Var(&o.Refresh, "refresh", "ask the gateway once in this `DURATION`")
-	cmd.Flags().StringVar(&o.View, "view", overview.Name, "start with this `PAGE`: "+strings.Join(pageNames(), ", "))
-	cmd.Flags().StringVar(&o.Theme, "theme", "auto", "colours for a `BACKGROUND`: "+strings.Join(theme.Modes(), ", "))
+	cmd.Flags().StringVar(&o.View, "view", "", "start with this `PAGE`, with what it is about behind it: "+strings.Join(pageNames(), ", "))
+	cmd.Flags().StringVar(&o.Theme, "theme", "auto", "colours for a `BACKGROUND`, the safe ones for eyes that do not tell red from green: "+strings.Join(theme.Modes(), ", "))
+	cmd.Flags().BoolVar(&o.ReadOnly, "read-only", false, "refuse everything that changes something")
+	cmd.Flags().BoolVar(&o.Accessible, "accessible", false, "words line by line for a screen reader, as with "+config.EnvAccessible)
+	cli.SetDefault(cmd, "view", "the page that was left last, or "+overview.Name)
 	cli.SetDefault(cmd, "size", fmt.Sprintf("the terminal's, or %dx%d", defaultWidth, defaultHeight))
 	return cmd
 }
@@ -94,7 +133,12 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	opts.Pages = pages(source)
+	opts.Told = &told.Log{}
+	opts.Pages = pages(source, opts.Told)
+	if wrong := tui.New(ctx, opts).CheckKeys(); len(wrong) > 0 {
+		return cli.WithFix(prism.New(prism.ReasonInvalidArgument, "the keys in your file do not work: %s", strings.Join(wrong, "; ")),
+			"prismctl help keys lists the actions; change keys: in your file")
+	}
 	if o.Snapshot {
 		frame, err := tui.Snapshot(ctx, opts, width, height)
 		if _, werr := o.IO.Out.Write([]byte(frame)); err == nil {
@@ -102,18 +146,38 @@ func run(ctx context.Context, o *options) error {
 		}
 		return err
 	}
+	opts.Editor, opts.Clipboard = editor(o.IO.Env), clipboard(o.IO, exec.LookPath)
+	opts.Save = func(s tui.State) error {
+		if err := o.Store.save(s); err != nil { // no reason to fail: everything was done
+			fmt.Fprintf(o.IO.ErrOut, "note: what you looked at is not kept: %v\n", err)
+		}
+		return nil
+	}
 	in, out := o.Terminal()
-	return tui.Run(ctx, opts, tui.Terminal{In: in, Out: out, Env: o.environment()})
+	err = tui.Run(ctx, opts, tui.Terminal{In: in, Out: out, Env: o.environment()})
+	var crash *tui.Crash
+	if errors.As(err, &crash) {
+		panic(crash) // the screen is restored: prismctl's own report is written
+	}
+	return err
 }
 
 // dashboards reads the flags and the target.
 func (o *options) dashboards() (tui.Options, error) {
-	mode, ok := theme.ParseMode(o.Theme)
-	if !ok {
+	state, found := tui.State{}, true
+	if !o.Snapshot { // a frame depends on what is asked for alone
+		state, found = o.Store.load()
+	}
+	word := o.Theme
+	if word == "" {
+		word = state.Theme
+	}
+	mode, ok := theme.ParseMode(word)
+	if !ok && o.Theme != "" {
 		return tui.Options{}, cli.Usage("use one of: "+strings.Join(theme.Modes(), ", "), "--theme: %q is not a background", o.Theme)
 	}
-	if !slices.Contains(pageNames(), o.View) {
-		return tui.Options{}, cli.Usage("use one of: "+strings.Join(pageNames(), ", "), "--view: there is no page %q", o.View)
+	if err := checkView(o.View); err != nil {
+		return tui.Options{}, err
 	}
 	refresh := time.Duration(o.Refresh)
 	if refresh < tui.MinRefresh || refresh > time.Hour {
@@ -126,11 +190,39 @@ func (o *options) dashboards() (tui.Options, error) {
 	if err != nil {
 		return tui.Options{}, err
 	}
+	user, err := o.User()
+	if err != nil {
+		return tui.Options{}, err
+	}
+	remap := keys.Remap{}
+	for action, list := range user.Keys {
+		remap[keys.Action(action)] = list
+	}
 	return tui.Options{
+		Keys: remap, Commands: o.Commands(), State: state, Hint: !found,
+		ReadOnly: o.ReadOnly, Accessible: o.Accessible || o.IO.Env(config.EnvAccessible) != "",
 		Context: t.Context, Address: t.Admin, Protected: t.Protected, Command: o.command(),
 		View: o.View, Refresh: refresh, Mode: mode,
 		Charset: theme.CharsetFor(o.IO.UTF8(), o.IO.Env("TERM")), Clock: o.IO.Clock(),
 	}, nil
+}
+
+// checkView refuses a page that there is not, or that lacks what it is about.
+func checkView(view string) error {
+	name, arg, _ := strings.Cut(view, " ")
+	for _, f := range pages(nil, nil) {
+		if f.Name != name && !slices.Contains(f.Aliases, name) {
+			continue
+		}
+		if arg == "" && f.Arg != "" && !f.ArgOptional {
+			return cli.Usage(fmt.Sprintf("name it: --view '%s NAME'", name), "--view: %s needs a %s", name, strings.ToLower(f.Arg))
+		}
+		return nil
+	}
+	if view == "" {
+		return nil
+	}
+	return cli.Usage("use one of: "+strings.Join(pageNames(), ", "), "--view: there is no page %q", view)
 }
 
 // command leads a copied command to the same gateway as this one.

@@ -375,7 +375,12 @@ func TestColourIsDecidedAsEverywhere(t *testing.T) {
 	t.Parallel()
 	f, _, _ := rig(t, "127.0.0.1:1", map[string]string{"TERM": "xterm", "NO_COLOR": "1", "TMUX": "x"})
 	f.IO.SetTTY(true, true, true)
-	o := &options{IO: f.IO, Globals: f.Globals, Target: f.Target, Refresh: cli.DurationFlag(time.Second), View: "overview", Theme: "light"}
+	var o *options
+	cmd := newUI(f, func(_ context.Context, given *options) error { o = given; return nil })
+	cmd.SetArgs([]string{"--theme", "light"})
+	if err := cmd.Execute(); err != nil {
+		t.Fatal(err)
+	}
 	got, err := o.dashboards()
 	if err != nil || got.Mode.String() != "mono" {
 		t.Errorf("mode %v, %v", got.Mode, err)

@@ -159,7 +159,7 @@ func (f *field) below(th theme.Theme, label, width int) []string {
 
 // Keys is what the footer says.
 func (m *Model) Keys() string {
-	return "Tab/Shift-Tab field  ↑/↓ choose  type to narrow  Enter next  Ctrl-S " + lower(m.Verb) + "  Esc leave"
+	return "Enter next  Tab field  ↑/↓ choose, type to narrow  Ctrl-S " + lower(m.Verb) + "  Esc leave"
 }
 
 func lower(s string) string {
