@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/clitest"
 	"github.com/prism-data-layer/prism/pkg/cli/root"
 	"github.com/prism-data-layer/prism/pkg/cli/ui"
+	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/tui"
 	"github.com/prism-data-layer/prism/tui/component/figure"
 	"github.com/prism-data-layer/prism/tui/component/task"
@@ -209,5 +211,15 @@ func TestAnEditedNamespaceIsCheckedByTheGateway(t *testing.T) {
 	}
 	if _, err := edit.Apply(t.Context(), strings.Replace(changed, "description", "descriptoin", 1)); err == nil || !strings.Contains(err.Error(), "descriptoin") {
 		t.Errorf("a wrong field is taken: %v", err)
+	}
+}
+
+func TestASnapshotOfAPageThatListens(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	r.Prepare = func(f *cli.Factory) { f.IO.SetClock(clock.Real()) }
+	got := r.OK("ui", "--snapshot", "--view", "session s-7f3a", "--refresh", "100ms", "--size", "100x30")
+	if !strings.Contains(got, "user:dev") || !strings.Contains(got, "4,200") {
+		t.Errorf("got\n%s", got)
 	}
 }
