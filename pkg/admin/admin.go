@@ -34,6 +34,7 @@ type Service struct {
 	work   sync.WaitGroup // operations under way
 
 	moves   movings
+	drains  sync.Map        // *route.Drain by the id of its operation, while it runs
 	leaving sync.Mutex      // one backend is left at a time
 	life    context.Context // of moves; they go on after the next start
 	end     context.CancelFunc
@@ -82,6 +83,9 @@ func (s *Service) GetStatus(ctx context.Context, _ *adminv1.GetStatusRequest) (*
 	st.Sessions = int64(counts.Explicit + counts.Implicit)
 	st.ActiveStreams = int64(counts.Streams)
 	st.Principal = caller(ctx).Name()
+	if m, on := s.router.Maintenance(); on {
+		st.Maintenance = maintenanceOf(m)
+	}
 	return st, nil
 }
 
@@ -237,6 +241,10 @@ func (s *Service) GetOperation(ctx context.Context, r *adminv1.GetOperationReque
 	if m := s.moves.find(o.Resource); m != nil && m.operation.ID == o.ID && o.State == control.Running {
 		resp.Operation.Move = progressOf(m)
 		resp.Operation.Message = m.now().String()
+	}
+	if d, running := s.drains.Load(o.ID); running {
+		d := d.(*route.Drain)
+		resp.Operation.Drain = &adminv1.DrainProgress{InitialCount: d.Initial, RemainingCount: d.Remaining()}
 	}
 	return resp, nil
 }

@@ -281,6 +281,9 @@ func (s *Service) finishDelete(ctx context.Context, o control.Operation, n contr
 // Resume goes on with the deletions and moves that a stop of the gateway has
 // interrupted.
 func (s *Service) Resume(ctx context.Context) error {
+	if err := s.resumeMaintenance(ctx); err != nil {
+		return err
+	}
 	running, err := s.road.Control.RunningOperations(ctx)
 	if err != nil {
 		return err

@@ -164,6 +164,9 @@ func (in *ingest) take(b *frame.EventBatch) error {
 }
 
 func (in *ingest) admit(b *frame.EventBatch) (*timeseries.Admitted, error) {
+	if err := in.c.target.Pass(prism.ActionWrite); err != nil {
+		return nil, err
+	}
 	if err := in.c.target.Take(in.c.road.Clock.Now(), requestsOf(len(b.Columns.Times))); err != nil {
 		return nil, err
 	}

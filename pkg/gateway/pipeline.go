@@ -360,9 +360,13 @@ func (p *pipeline[O, R]) gather(b *ops[O, R], ops []frame.Op) (reads, writes int
 			err = prism.InvalidField("namespace", "must be empty or the stream's")
 		case p.reads(op):
 			reads++
+			err = p.c.target.Pass(prism.ActionRead)
 		default:
 			writes++
 			if err = p.mayWrite; err == nil {
+				err = p.c.target.Pass(prism.ActionWrite)
+			}
+			if err == nil {
 				err = p.once(&b.series, op, key, f.RetryID)
 			}
 		}

@@ -95,6 +95,11 @@ func (c *call) admit(namespace string) (err error) {
 	if c.target, err = c.road.Router.Resolve(c.note, c.session, namespace, c.method.Action, c.method.cost); err != nil {
 		return c.refuse(namespace, err)
 	}
+	if c.method.Stream {
+		if c.target, err = c.target.Stream(); err != nil {
+			return c.refuse(namespace, err)
+		}
+	}
 	return nil
 }
 

@@ -61,6 +61,9 @@ var features = []string{"pipeline", "watch", "transaction", "refresh"}
 
 func (x *sessions) CreateSession(ctx context.Context, r *sessionv1.CreateSessionRequest) (*sessionv1.CreateSessionResponse, error) {
 	return self(ctx, x.road, x.m["CreateSession"], r, func(ctx context.Context, s session.Session, r *sessionv1.CreateSessionRequest) (*sessionv1.CreateSessionResponse, error) {
+		if err := x.road.Router.Pass(prism.ActionRead); err != nil { // it would be of no use
+			return nil, err
+		}
 		config, kept, err := x.config(ctx, r)
 		if err != nil {
 			return nil, err

@@ -95,6 +95,11 @@ func (k *keyValue) transact(c *call, kv *keyvalue.Store, begin *kvv1.Transaction
 				}
 				return s.err
 			}
+			if s.req.GetCommit() != nil {
+				if err := c.target.Pass(prism.ActionWrite); err != nil {
+					return err
+				}
+			}
 			resp, over, err := step(ctx, tx, s.req)
 			if err != nil {
 				return why(ctx, err)

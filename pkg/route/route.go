@@ -26,8 +26,9 @@ import (
 // [Router.Resolve] makes one; the zero value answers every use with
 // PERMISSION_DENIED. Every Target needs one Release.
 type Target struct {
-	n   *namespace
-	who auth.Principal
+	n      *namespace
+	who    auth.Principal
+	stream bool // counted as one
 }
 
 // namespace is one namespace in force: immutable but for its counters. A
@@ -37,6 +38,7 @@ type namespace struct {
 	backend *backend
 	rules   rules
 	limiter *limiter
+	gate    *gate // of all namespaces
 
 	home      *home // of key-values: of all versions, wherever they move
 	keyvalue  *keyvalue.Store
@@ -57,6 +59,9 @@ type namespace struct {
 type liveness struct {
 	done  chan struct{}
 	cause atomic.Pointer[prism.Error]
+
+	streams atomic.Int64
+	hold    atomic.Pointer[prism.Error] // no new streams; nil: they are let in
 }
 
 func (l *liveness) end(cause *prism.Error) {
@@ -173,9 +178,13 @@ func (t Target) Take(now time.Time, n int) error {
 
 // Release lets go of the namespace: it may be dropped when nobody holds it.
 func (t Target) Release() {
-	if t.n != nil {
-		t.n.inflight.Add(-1)
+	if t.n == nil {
+		return
 	}
+	if t.stream {
+		t.n.state.streams.Add(-1)
+	}
+	t.n.inflight.Add(-1)
 }
 
 // Resolve finds the namespace and checks that the session may do action with
@@ -185,6 +194,18 @@ func (r *Router) Resolve(_ context.Context, s session.Session, name string, acti
 		return Target{}, prism.InvalidField("namespace", "must match [a-z][a-z0-9-]{0,62}")
 	}
 	found := (*r.table.Load())[name]
+	for {
+		t, err := r.take(found, s, name, action, n)
+		now := (*r.table.Load())[name]
+		if t.n != nil || found == nil || now == nil || now == found || found.state.cause.Load() == nil {
+			return t, err
+		}
+		found = now // the version that was found has just been replaced
+	}
+}
+
+// take checks and holds one version of a namespace.
+func (r *Router) take(found *namespace, s session.Session, name string, action prism.Action, n int) (Target, error) {
 	if found == nil {
 		if s.Principal().MayListNamespaces() && s.MayUse(prism.Namespace(name)) {
 			return Target{}, prism.NotFound("namespace", name).WithMeta("kind", "namespace").WithNamespace(prism.Namespace(name))
@@ -194,8 +215,11 @@ func (r *Router) Resolve(_ context.Context, s session.Session, name string, acti
 	if !s.MayUse(prism.Namespace(name)) || !found.rules.allow(s.Principal(), action) {
 		return Target{}, denied()
 	}
+	if err := found.gate.pass(action); err != nil {
+		return Target{}, err
+	}
 	found.inflight.Add(1)
-	t := Target{found, s.Principal()}
+	t := Target{n: found, who: s.Principal()}
 	// Counted first and looked at after, so that a deletion either sees this
 	// call or is seen by it.
 	if found.state.cause.Load() != nil {

@@ -38,6 +38,7 @@ type Router struct {
 	faults  bool
 
 	table atomic.Pointer[map[string]*namespace]
+	gate  gate
 
 	mu       sync.Mutex // one change at a time
 	backends map[string]*backend
@@ -64,6 +65,7 @@ func New(o Options) *Router {
 		sealer: data.NewSealer(o.Secret), trials: trialNamespace(o.Secret), wrap: o.Wrap, faults: o.Faults,
 		backends: map[string]*backend{}, streams: pubsub.NewRegistry(),
 	}
+	r.gate.clock = o.Clock
 	r.table.Store(&map[string]*namespace{})
 	return r
 }
@@ -110,7 +112,7 @@ func (r *Router) namespace(record control.Namespace, was *namespace) (*namespace
 	if be == nil {
 		return nil, prism.New(prism.ReasonFailedPrecond, "namespace %q is bound to backend %q, which is not declared", record.Name, record.Binding.Backend)
 	}
-	n := &namespace{record: record, backend: be, rules: rulesOf(record.Access), inflight: new(atomic.Int64)}
+	n := &namespace{record: record, backend: be, rules: rulesOf(record.Access), gate: &r.gate, inflight: new(atomic.Int64)}
 	stays := was != nil && (was.backend == be || was.home.isAt(be)) // calls and streams go on
 	if stays {
 		n.inflight = was.inflight

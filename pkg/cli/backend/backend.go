@@ -59,6 +59,7 @@ func kind() cli.Kind[store] {
 		cli.Text("last_error", "", "the last error", func(b store) string { return b.GetLastError() }),
 		cli.Time("last_failed_at", "", "when that was", func(b store) int64 { return b.GetLastErrorMs() }),
 		cli.Nested("errors_by_reason", "what calls ended with", func(b store) any { return counts(b.GetErrorsByReason()) }),
+		cli.Nested("faults", "put on it on purpose with prismctl fault, that act", faults),
 		cli.Words("capabilities", "", "what it can do", func(b store) []string { return b.GetCapabilities() }),
 		cli.Nested("missing", "what it cannot do, and why", func(b store) any { return missing(b) }),
 		cli.Nested("options", "the driver's settings as they were written; variables by name", options),
@@ -78,6 +79,14 @@ func missing(b store) cli.Object {
 	o := cli.Object{}
 	for _, m := range b.GetMissing() {
 		o = append(o, cli.Member{Name: m.GetName(), Value: m.GetWhy()})
+	}
+	return o
+}
+
+func faults(b store) any {
+	o := make(cli.Object, 0, len(b.GetFaults()))
+	for _, f := range b.GetFaults() {
+		o = append(o, cli.Member{Name: f.GetFaultId(), Value: cli.FaultWords(f)})
 	}
 	return o
 }

@@ -49,6 +49,7 @@ func statsKind() cli.Kind[figures] {
 		cli.Int("rejected_busy", "BUSY", "calls refused because too many were under way", func(f figures) int64 { return f.GetRejectedBusy() }),
 		cli.Int("breaker_opened", "OPENED", "how often the breaker has", func(f figures) int64 { return f.GetBreakerOpened() }).OnlyWide(),
 		cli.Text("last_error", "LAST ERROR", "the last error", func(f figures) string { return f.GetLastError() }).OnlyWide(),
+		cli.Int("faults", "FAULTS", "put on it on purpose with prismctl fault, that act", func(f figures) int64 { return int64(len(f.GetFaults())) }).OnlyWide(),
 		cli.Nested("errors_by_reason", "what calls ended with", func(f figures) any { return counts(f.GetErrorsByReason()) }),
 	}}
 }

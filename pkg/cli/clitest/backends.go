@@ -21,6 +21,10 @@ func (g *Gateway) seedBackends(caps []string) {
 		{
 			Name: "volatile", Driver: "memory", Health: adminv1.HealthState_HEALTH_STATE_HEALTHY, CheckedAtMs: g.ago(2 * time.Second), LatencyUs: 12,
 			Capabilities: caps, DeclaredIn: "prism.yaml:7", Breaker: "closed",
+			Faults: []*adminv1.Fault{{
+				FaultId: "f-19ab0001", Backend: "volatile", Calls: "read", LatencyUs: 200_000, JitterUs: 50_000, ErrorShare: 0.05, Reason: "BACKEND_UNAVAILABLE",
+				StartedAtMs: g.ago(10 * time.Second), EndsAtMs: g.ago(-50 * time.Second), Actor: "user:ann", Slowed: 120, Failed: 6,
+			}},
 		},
 		{
 			Name: "spare", Driver: "memory", Health: adminv1.HealthState_HEALTH_STATE_HEALTHY, CheckedAtMs: g.ago(2 * time.Second), LatencyUs: 11,

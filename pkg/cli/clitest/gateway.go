@@ -45,6 +45,7 @@ type Gateway struct {
 
 	Queues Queues
 	Series Series
+	Operate
 
 	mu         sync.Mutex
 	now        time.Time
@@ -111,7 +112,7 @@ func (g *Gateway) ago(d time.Duration) int64 { return g.now.Add(-d).UnixMilli() 
 func (g *Gateway) seed() {
 	g.Queues.reset(g.now.UnixMilli())
 	g.Series.reset(g.now)
-	g.state = "Running"
+	g.state, g.maintenance = "Running", nil
 	g.cache = map[string]*cachev1.GetResponse{}
 	caps := []string{"keyvalue_basic", "keyvalue_scan", "keyvalue_ttl"}
 	g.namespaces = []*adminv1.Namespace{
@@ -509,5 +510,6 @@ func (g *Gateway) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv
 		Version: "0.1.0", Commit: "abc123", GoVersion: "go1.26.8", State: g.state, StartedAtMs: g.ago(time.Hour), NowMs: g.now.UnixMilli(),
 		DataAddress: "127.0.0.1:8980", AdminAddress: "127.0.0.1:8981", MetricsAddress: "127.0.0.1:9090", AuthMode: "off",
 		RssBytes: 31 << 20, Goroutines: 42, Namespaces: 2, Backends: 2, Sessions: 2, CpuSeconds: 1.5, Pid: 4242, Principal: "dev",
+		Maintenance: g.maintenance, FaultsEnabled: !g.NoFaults,
 	}, nil
 }

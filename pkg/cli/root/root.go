@@ -14,11 +14,14 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/config"
 	contextcmd "github.com/prism-data-layer/prism/pkg/cli/context"
 	"github.com/prism-data-layer/prism/pkg/cli/dev"
+	"github.com/prism-data-layer/prism/pkg/cli/drain"
 	errorscmd "github.com/prism-data-layer/prism/pkg/cli/errors"
+	"github.com/prism-data-layer/prism/pkg/cli/fault"
 	"github.com/prism-data-layer/prism/pkg/cli/health"
 	"github.com/prism-data-layer/prism/pkg/cli/key"
 	"github.com/prism-data-layer/prism/pkg/cli/kv"
 	"github.com/prism-data-layer/prism/pkg/cli/loadtest"
+	"github.com/prism-data-layer/prism/pkg/cli/maintenance"
 	"github.com/prism-data-layer/prism/pkg/cli/manifest"
 	"github.com/prism-data-layer/prism/pkg/cli/namespace"
 	"github.com/prism-data-layer/prism/pkg/cli/pubsub"
@@ -73,6 +76,9 @@ func Nouns() []Noun {
 		{groupCore, all(manifest.NewExport)},
 		{groupCore, config.New},
 		{groupCore, audit.New},
+		{groupCore, maintenance.New},
+		{groupCore, drain.New},
+		{groupCore, fault.New},
 		{groupData, kv.New},
 		{groupData, pubsub.New},
 		{groupData, queue.New},

@@ -227,6 +227,14 @@ func printers() map[string][]string {
 		"session list":       {"session", "list"},
 		"session describe":   {"session", "describe", "s-7f3a"},
 		"session terminate":  {"session", "terminate", "s-7f3a", "--yes"},
+		"session trace":      {"session", "trace", "--limit", "2"},
+		"fault add":          {"fault", "add", "--backend", "local", "--errors", "5%", "--for", "1m"},
+		"fault list":         {"fault", "list"},
+		"fault remove":       {"fault", "remove", "f-19ab0001"},
+		"maintenance on":     {"maintenance", "on", "--yes"},
+		"maintenance off":    {"maintenance", "off"},
+		"maintenance status": {"maintenance", "status"},
+		"drain":              {"drain", "--yes"},
 		"key create":         {"key", "create", "user:ann"},
 		"key list":           {"key", "list"},
 		"key revoke":         {"key", "revoke", "k-19ab", "--yes"},
@@ -339,7 +347,9 @@ func TestEveryPrinterTakesEveryFormat(t *testing.T) {
 }
 
 // endless are the lists that come to no end by themselves: their JSON is lines.
-func endless(path string) bool { return path == "kv watch" || path == "pubsub tail" }
+func endless(path string) bool {
+	return path == "kv watch" || path == "pubsub tail" || path == "session trace"
+}
 
 func wellFormed(format, out string, list bool) error {
 	switch format {

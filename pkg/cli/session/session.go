@@ -14,7 +14,7 @@ func New(f *cli.Factory) *cobra.Command {
 	return cli.Group("session", "Look at sessions, and end them",
 		"A session is a principal's time-limited hold on the gateway. A caller that brings only a\ncredential gets one by itself; it is marked as implicit.",
 		"  prismctl session list --namespace kv\n  prismctl session describe s-7f3a",
-		newList(f, runList), newDescribe(f), newTerminate(f, runTerminate))
+		newList(f, runList), newDescribe(f), newTerminate(f, runTerminate), newTrace(f, runTrace))
 }
 
 const seeList = "prismctl session list"

@@ -223,3 +223,22 @@ func TestASnapshotOfAPageThatListens(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 }
+
+func TestCallsOfASessionAreShownAsTheyEnd(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	s := dashboards(t, r, "session s-7f3a")
+	s.Keys("2").Wants("Calls 2", "Set", "orders/1", "412µs", "BatchGet ×20", "130ms").Lacks("NOT_FOUND")
+	s.Keys("f").Type("100ms").Wants("prismctl session trace s-7f3a --min-latency 100ms").Keys("ctrl+s").Pass(1).Wants("Calls ≥ 100ms 1", "BatchGet").Lacks("412µs")
+}
+
+func TestAFaultIsMadeAndEndedOnTheScreen(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	s := dashboards(t, r, "backends").Keys("f").Type("200ms").Wants("prismctl fault add --backend local --for 1m --latency 200ms").Keys("ctrl+s").Pass(1)
+	s.Wants("a fault acts: all calls: 200ms slower")
+	if got := r.OK("fault", "list"); !strings.Contains(got, "local") {
+		t.Errorf("the gateway has %q", got)
+	}
+	s.Keys("F").Wants("End 1 fault of local", "all calls: 200ms slower").Keys("y").Pass(1).Wants("ended 1 fault", "1h ago: DISK_FULL").Lacks("all calls: 200ms")
+}
