@@ -83,6 +83,9 @@ func TestPagesOfARealGateway(t *testing.T) {
 	p.types("namespace", "create", "orders", "--backend", "spare")
 	p.sees("namespaces", "orders")
 	p.sees("audit", "CreateNamespace", "orders", "✓ OK")
+	if got := p.types("audit", "list", "--method", "CreateNamespace"); !strings.Contains(got, "orders") {
+		t.Errorf("the command does not find it:\n%s", got)
+	}
 	if strings.Contains(p.looks("audit"), "ListAudit") {
 		t.Error("calls that only read stand among the changes")
 	}
