@@ -65,22 +65,68 @@ func Run(ctx context.Context, o Options, t Terminal) error {
 // answer, the frame that says so comes with the error.
 func Snapshot(ctx context.Context, o Options, width, height int) (string, error) {
 	o.Mode = theme.Mono
+	outer := ctx
+	ctx, cancel := context.WithCancel(ctx) // of what a page listens to
+	defer cancel()
 	m := New(ctx, o)
 	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
 	p := m.page()
-	m.Update(m.top().init()())
+	m.settle(ctx, m.top().init())
 	if p.Feed().Err() == nil {
 		if m.tasks.After(m.opts.Refresh, func(t time.Time) tea.Msg { return t })() == nil {
 			return "", context.Cause(ctx)
 		}
-		m.Update(m.top().init()())
+		m.settle(ctx, m.top().init())
 	}
-	if ctx.Err() != nil {
-		return "", context.Cause(ctx)
+	if outer.Err() != nil {
+		return "", context.Cause(outer)
 	}
 	lines := strings.Split(ansi.Strip(m.Frame()), "\n")
 	for i, l := range lines {
 		lines[i] = strings.TrimRight(l, " ")
 	}
 	return strings.Join(lines, "\n") + "\n", p.Feed().Err()
+}
+
+// settle performs a command of the page until the page's question is answered.
+// What else the page has begun by then, such as to listen, is not waited for.
+func (m *Model) settle(ctx context.Context, cmd tea.Cmd) {
+	msgs := make(chan tea.Msg)
+	var begin func(tea.Cmd)
+	begin = func(cmd tea.Cmd) {
+		go func() {
+			msg := cmd()
+			if batch, ok := msg.(tea.BatchMsg); ok {
+				for _, c := range batch {
+					begin(c)
+				}
+				return
+			}
+			select {
+			case msgs <- msg:
+			case <-ctx.Done():
+			}
+		}()
+	}
+	f := m.page().Feed()
+	if cmd == nil {
+		return
+	}
+	begin(cmd)
+	if !f.Asking() {
+		m.Update(<-msgs)
+	}
+	for limit := time.After(f.Limit() + time.Second); f.Asking(); {
+		select {
+		case msg := <-msgs:
+			_, next := m.Update(msg)
+			if next != nil {
+				begin(next)
+			}
+		case <-limit:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }

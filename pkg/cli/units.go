@@ -3,9 +3,11 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/config"
+	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 )
 
 // Relative is a moment as people say it: "3m ago", "in 2h".
@@ -150,3 +152,12 @@ func (d *DurationFlag) Type() string { return "DURATION" }
 
 // Milliseconds is the length in milliseconds.
 func (d DurationFlag) Milliseconds() int64 { return time.Duration(d).Milliseconds() }
+
+// AdminMethod is a call of the admin API as audit records name it: people type
+// CreateNamespace.
+func AdminMethod(call string) string {
+	if call == "" || strings.Contains(call, "/") {
+		return call
+	}
+	return adminv1.AdminService_ServiceDesc.ServiceName + "/" + call
+}

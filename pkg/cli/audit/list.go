@@ -54,7 +54,7 @@ func newList(f *cli.Factory, run func(context.Context, *listOptions) error) *cob
 }
 
 func runList(ctx context.Context, o *listOptions) error {
-	req := &adminv1.ListAuditRequest{Actor: o.Actor, Method: o.Method, Resource: o.Resource}
+	req := &adminv1.ListAuditRequest{Actor: o.Actor, Method: cli.AdminMethod(o.Method), Resource: o.Resource}
 	var err error
 	if req.SinceMs, err = o.moment("since", o.Since); err != nil {
 		return err

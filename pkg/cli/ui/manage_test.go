@@ -7,11 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/cli/clitest"
 	"github.com/prism-data-layer/prism/pkg/cli/root"
 	"github.com/prism-data-layer/prism/pkg/cli/ui"
+	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/tui"
 	"github.com/prism-data-layer/prism/tui/component/figure"
+	"github.com/prism-data-layer/prism/tui/component/task"
+	"github.com/prism-data-layer/prism/tui/page"
 	"github.com/prism-data-layer/prism/tui/theme"
 	"github.com/prism-data-layer/prism/tui/tuitest"
 )
@@ -173,4 +177,68 @@ func TestADeadGatewayIsToldOnEveryPage(t *testing.T) {
 	for _, view := range []string{"namespaces", "namespace kv", "backends", "backend local", "sessions", "session s-1", "audit"} {
 		dashboards(t, r, view).Wants("cannot reach the gateway", "prismctl dev up")
 	}
+}
+
+func TestAnEditedNamespaceIsCheckedByTheGateway(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	f, _, _, _ := r.Factory()
+	f.Globals.Timeout = 5 * time.Second
+	root.New(f, root.Nouns())
+	t.Cleanup(f.Close)
+	pages, err := ui.Pages(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(pages, func(p page.Factory) bool { return p.Name == "namespace" })
+	p := pages[i].New(page.Env{Tasks: task.NewRunner(t.Context(), f.Clock), Refresh: time.Second, Command: "prismctl"}, "scratch")
+	p.Update(p.Init()())
+	b, _ := p.Keys().Find("e")
+	edit := p.Do(b.Action)().(page.Edit)
+	text, err := edit.Text(t.Context())
+	if err != nil || !strings.Contains(text, "kind: Namespace") || !strings.Contains(text, "name: scratch") {
+		t.Fatalf("%q, %v", text, err)
+	}
+	if out, err := edit.Apply(t.Context(), text); err != nil {
+		t.Errorf("what was not changed is refused: %q, %v", out, err)
+	}
+	changed := text + "description: for trials\n"
+	if out, err := edit.Apply(t.Context(), changed); err != nil {
+		t.Errorf("%q, %v\n%s", out, err, changed)
+	}
+	if got := r.OK("namespace", "describe", "scratch", "-o", "yaml"); !strings.Contains(got, "description: \"for trials\"") {
+		t.Errorf("it was not changed:\n%s\n%s", changed, got)
+	}
+	if _, err := edit.Apply(t.Context(), strings.Replace(changed, "description", "descriptoin", 1)); err == nil || !strings.Contains(err.Error(), "descriptoin") {
+		t.Errorf("a wrong field is taken: %v", err)
+	}
+}
+
+func TestASnapshotOfAPageThatListens(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	r.Prepare = func(f *cli.Factory) { f.IO.SetClock(clock.Real()) }
+	got := r.OK("ui", "--snapshot", "--view", "session s-7f3a", "--refresh", "100ms", "--size", "100x30")
+	if !strings.Contains(got, "user:dev") || !strings.Contains(got, "4,200") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestCallsOfASessionAreShownAsTheyEnd(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	s := dashboards(t, r, "session s-7f3a")
+	s.Keys("2").Wants("Calls 2", "Set", "orders/1", "412µs", "BatchGet ×20", "130ms").Lacks("NOT_FOUND")
+	s.Keys("f").Type("100ms").Wants("prismctl session trace s-7f3a --min-latency 100ms").Keys("ctrl+s").Pass(1).Wants("Calls ≥ 100ms 1", "BatchGet").Lacks("412µs")
+}
+
+func TestAFaultIsMadeAndEndedOnTheScreen(t *testing.T) {
+	t.Parallel()
+	r := clitest.New(t)
+	s := dashboards(t, r, "backends").Keys("f").Type("200ms").Wants("prismctl fault add --backend local --for 1m --latency 200ms").Keys("ctrl+s").Pass(1)
+	s.Wants("a fault acts: all calls: 200ms slower")
+	if got := r.OK("fault", "list"); !strings.Contains(got, "local") {
+		t.Errorf("the gateway has %q", got)
+	}
+	s.Keys("F").Wants("End 1 fault of local", "all calls: 200ms slower").Keys("y").Pass(1).Wants("ended 1 fault", "1h ago: DISK_FULL").Lacks("all calls: 200ms")
 }

@@ -37,7 +37,7 @@ func (s auditSource) Audit(ctx context.Context, f audit.Filter, most int) (*audi
 	methods := []string{""}
 	switch {
 	case f.Call != "":
-		methods = []string{fullMethod(f.Call)}
+		methods = []string{cli.AdminMethod(f.Call)}
 	case !f.Reads:
 		methods = changingMethods()
 	}
@@ -87,21 +87,13 @@ func (s auditSource) records(ctx context.Context, of *adminv1.ListAuditRequest, 
 	return list, next != "", err
 }
 
-// fullMethod is a call of the admin API as records name it.
-func fullMethod(call string) string {
-	if call == "" || strings.Contains(call, "/") {
-		return call
-	}
-	return adminv1.AdminService_ServiceDesc.ServiceName + "/" + call
-}
-
 // changingMethods are the calls of the admin API that do not only read.
 func changingMethods() (list []string) {
 	methods := adminv1.File_prism_admin_v1_admin_proto.Services().ByName("AdminService").Methods()
 	for i := range methods.Len() {
 		m := methods.Get(i)
 		if how, _ := proto.GetExtension(m.Options(), optionsv1.E_Idempotency).(optionsv1.Idempotency); how != optionsv1.Idempotency_IDEMPOTENCY_READ {
-			list = append(list, fullMethod(string(m.Name())))
+			list = append(list, cli.AdminMethod(string(m.Name())))
 		}
 	}
 	return list

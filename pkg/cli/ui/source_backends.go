@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -76,23 +75,7 @@ func backendRow(b *adminv1.Backend) backends.Backend {
 		Durability: b.GetDurability(), Durable: b.GetDurable(), Declared: b.GetDeclaredIn(), Added: b.GetAdded(), Namespaces: b.GetNamespaces(),
 	}
 	for _, f := range b.GetFaults() {
-		row.Faults = append(row.Faults, backends.Fault{ID: f.GetFaultId(), Calls: f.GetCalls(), What: whatFault(f), By: f.GetActor(), Ends: moment(f.GetEndsAtMs())})
+		row.Faults = append(row.Faults, backends.Fault{ID: f.GetFaultId(), What: cli.FaultWords(f), By: f.GetActor(), Ends: moment(f.GetEndsAtMs())})
 	}
 	return row
-}
-
-// whatFault says in words what a fault does.
-func whatFault(f *adminv1.Fault) string {
-	var say []string
-	if us := f.GetLatencyUs(); us > 0 {
-		slower := "+" + cli.Duration(time.Duration(us)*time.Microsecond)
-		if j := f.GetJitterUs(); j > 0 {
-			slower += " ±" + cli.Duration(time.Duration(j)*time.Microsecond)
-		}
-		say = append(say, slower)
-	}
-	if f.GetErrorShare() > 0 {
-		say = append(say, fmt.Sprintf("%g%% fail with %s", f.GetErrorShare()*100, f.GetReason()))
-	}
-	return strings.Join(say, ", ")
 }

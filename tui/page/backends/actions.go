@@ -78,7 +78,7 @@ func heal(e page.Env, s Source, b Backend) tea.Cmd {
 	}
 	lines, ids := []string{}, []string{}
 	for _, f := range b.Faults {
-		lines, ids = append(lines, text.Clean(f.What+" ("+f.Calls+" calls)")), append(ids, f.ID)
+		lines, ids = append(lines, text.Clean(f.What)), append(ids, f.ID)
 	}
 	return page.Do(page.Ask{
 		Title: fmt.Sprintf("End %s of %s", figure.Many(len(ids), "fault"), text.Clean(b.Name)), Verb: "End them", Name: b.Name, Lines: lines,

@@ -233,7 +233,7 @@ func facts(o *One) []fact.Fact {
 	}
 	list = append(list, fact.Of("durability", o.Durability))
 	for _, f := range o.Faults {
-		list = append(list, fact.Fact{Name: "fault " + f.ID, Value: fmt.Sprintf("%s, %s calls, until %s, by %s", f.What, f.Calls, f.Ends.UTC().Format("15:04:05"), f.By), Role: theme.Warn})
+		list = append(list, fact.Fact{Name: "fault " + f.ID, Value: fmt.Sprintf("%s, until %s, by %s", f.What, f.Ends.UTC().Format("15:04:05"), f.By), Role: theme.Warn})
 	}
 	for _, f := range o.Facts {
 		list = append(list, fact.Of(f.Name, f.Value))

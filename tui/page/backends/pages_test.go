@@ -66,7 +66,7 @@ func (g *gateway) Backends(context.Context) (*backends.List, error) {
 	l := &backends.List{Now: g.at(), Started: tuitest.Noon().Add(-time.Hour), Backends: []backends.Backend{
 		g.local(),
 		{Name: "volatile", Driver: "memory", Health: "degraded", Message: "the memory is nearly full", Breaker: "half-open", Calls: 9, P50: 12 * time.Microsecond, P99: 40 * time.Microsecond, Durability: "until it stops", Declared: "prism.yaml:7"},
-		{Name: "spare", Driver: "memory", Health: "healthy", Breaker: "closed", Added: true, Faults: []backends.Fault{{ID: "f-1", Calls: "read", What: "+200ms", By: "user:ann", Ends: tuitest.Noon().Add(time.Minute)}}},
+		{Name: "spare", Driver: "memory", Health: "healthy", Breaker: "closed", Added: true, Faults: []backends.Fault{{ID: "f-1", What: "reads: 200ms slower", By: "user:ann", Ends: tuitest.Noon().Add(time.Minute)}}},
 	}}
 	if g.many > 0 {
 		l.Backends = nil
@@ -130,7 +130,7 @@ func TestScreens(t *testing.T) {
 		})
 	}
 	bad := "evil\x1b[2J\x1b]0;x\a日本שלום\u202e\n"
-	hostile := backends.Backend{Name: bad, Driver: bad, Health: bad, Message: bad, Breaker: bad, LastError: bad, Durability: bad, Declared: bad, Namespaces: []string{bad}, Faults: []backends.Fault{{ID: bad, What: bad, By: bad, Calls: bad}}}
+	hostile := backends.Backend{Name: bad, Driver: bad, Health: bad, Message: bad, Breaker: bad, LastError: bad, Durability: bad, Declared: bad, Namespaces: []string{bad}, Faults: []backends.Fault{{ID: bad, What: bad, By: bad}}}
 	for name, draw := range map[string]func(*testing.T) *tuitest.Screen{
 		"list-cut": func(t *testing.T) *tuitest.Screen {
 			g := &gateway{}

@@ -50,8 +50,8 @@ type Backend struct {
 
 // A Fault is trouble that somebody makes on purpose, for a while.
 type Fault struct {
-	ID, Calls, What, By string
-	Ends                time.Time
+	ID, What, By string // "all calls: 200ms slower"
+	Ends         time.Time
 }
 
 // A One is one look at one backend.
