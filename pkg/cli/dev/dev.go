@@ -21,13 +21,16 @@ import (
 	"github.com/prism-data-layer/prism/stacks"
 )
 
-// New is the noun.
-func New(f *cli.Factory) *cobra.Command {
+// New is the noun, without dashboards.
+func New(f *cli.Factory) *cobra.Command { return NewWith(f, nil) }
+
+// NewWith is the noun with the dashboards that attach --ui opens.
+func NewWith(f *cli.Factory, show Show) *cobra.Command {
 	return cli.Group("dev", "Run a gateway on this machine",
 		"Starts a gateway for the folder you are in and the stacks that it is to have beside it, keeps them\nrunning, and stops them without a trace. With no prism.yaml it uses embedded stores in .prism/data\nand needs nothing else.",
 		"  prismctl dev up\n  prismctl dev up --detach --with redis,nats\n  prismctl dev status",
 		newUp(f, runUp), newDown(f, runDown), newStatus(f, runStatus), newLogs(f, runLogs),
-		newRestart(f, runRestart), newAttach(f, runAttach), newEnv(f, runEnv), newDoctor(f, runDoctor),
+		newRestart(f, runRestart), newAttach(f, show, runAttach), newEnv(f, runEnv), newDoctor(f, runDoctor),
 		newList(f, runList), newGraph(f, runGraph), newOpen(f, runOpen), newVersions(f, runVersions),
 		newUpdate(f, runUpdate), newReset(f, runReset), newExport(f, runExport), newCI(f, runCI), newBundle(f, runBundle))
 }

@@ -88,7 +88,7 @@ func Nouns() []Noun {
 		{groupData, queue.New},
 		{groupData, cache.New},
 		{groupData, ts.New},
-		{groupLocal, dev.New},
+		{groupLocal, func(f *cli.Factory) *cobra.Command { return dev.NewWith(f, ui.Show(f)) }},
 		{groupLoad, func(f *cli.Factory) *cobra.Command { return loadtest.NewWith(f, ui.LoadTest(f)) }},
 		{groupSee, health.New},
 		{groupSee, trace.New},

@@ -131,7 +131,8 @@ func LoadTest(f *cli.Factory) func(ctx context.Context, title string, run func(c
 }
 
 func watchRun(ctx context.Context, f *cli.Factory, terminal func() tui.Terminal, title string, run func(context.Context, func(report.Snapshot)) (*report.Report, error)) (*report.Report, error) {
-	o := &options{IO: f.IO, Globals: f.Globals, Target: f.Target, Refresh: cli.DurationFlag(tui.DefaultRefresh), View: overview.Name, Theme: "auto"}
+	o := newOptions(f)
+	o.View = overview.Name
 	opts, err := o.dashboards()
 	if err != nil {
 		return nil, err

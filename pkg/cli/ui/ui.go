@@ -74,14 +74,29 @@ func NewTop(f *cli.Factory) *cobra.Command {
 	return cmd
 }
 
-func newUI(f *cli.Factory, run func(context.Context, *options) error) *cobra.Command {
-	o := &options{
+// newOptions are those of a command without flags.
+func newOptions(f *cli.Factory) *options {
+	return &options{
 		IO: f.IO, Globals: f.Globals, Target: f.Target,
 		Source:   func(ctx context.Context) (*source, error) { return newSource(ctx, f) },
 		Terminal: func() (in, out *os.File) { return os.Stdin, os.Stdout },
 		User:     f.User, Store: newStore(f),
-		Refresh: cli.DurationFlag(tui.DefaultRefresh),
+		Commands: func() []tui.Command { return nil },
+		Refresh:  cli.DurationFlag(tui.DefaultRefresh),
 	}
+}
+
+// Show opens the dashboards on a page, for other commands.
+func Show(f *cli.Factory) func(ctx context.Context, view string) error {
+	return func(ctx context.Context, view string) error {
+		o := newOptions(f)
+		o.View = view
+		return run(ctx, o)
+	}
+}
+
+func newUI(f *cli.Factory, run func(context.Context, *options) error) *cobra.Command {
+	o := newOptions(f)
 	cmd := &cobra.Command{
 		Use:   "ui",
 		Short: "Watch the gateway on live dashboards",

@@ -195,6 +195,14 @@ func TestTheOldestGoAndThePlaceStays(t *testing.T) {
 		t.Errorf("%d matches, at %d", of, m.top)
 	}
 	view(m, 80, 10)
+	m = filled(MaxLines)
+	view(m, 80, 10)
+	m.Scroll(-MaxLines / 2)
+	want := view(m, 80, 10)
+	m.Append(line(0, "one more"))
+	if got := view(m, 80, 10); m.gone == 0 || got != want {
+		t.Errorf("the place has moved:\n%s\nwas\n%s", got, want)
+	}
 	big := New()
 	for i := range 4000 {
 		big.Append(line(i, strings.Repeat("y", maxText)))
