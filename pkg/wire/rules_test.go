@@ -461,6 +461,13 @@ var free = map[protoreflect.FullName]string{
 	"prism.admin.v1.Grant.permissions":                  "checked with the access rules",
 	"prism.admin.v1.UpdateNamespaceRequest.update_mask": "one of a list",
 	"prism.admin.v1.CreateKeyRequest.roles":             "one of a list",
+	"prism.admin.v1.AddFaultRequest.calls":              "one of a list",
+	"prism.admin.v1.AddFaultRequest.reason":             "one of a list",
+	"prism.admin.v1.AddFaultRequest.latency_us":         "0 to a minute; refused by the fault",
+	"prism.admin.v1.AddFaultRequest.jitter_us":          "0 to the latency; refused by the fault",
+	"prism.admin.v1.AddFaultRequest.error_share":        "0 to 1; refused by the fault",
+	"prism.admin.v1.AddFaultRequest.duration_ms":        "1 ms to 1 hour; refused by the fault",
+	"prism.admin.v1.SetMaintenanceModeRequest.refuses":  "one of a list",
 }
 
 func TestEveryFieldOfARequestHasTheRuleOfItsName(t *testing.T) {

@@ -3630,7 +3630,7 @@ type AddFaultRequest struct {
 	// Empty: BACKEND_UNAVAILABLE. One of it, DEADLINE_EXCEEDED, OVERLOADED,
 	// DISK_FULL, INTERNAL.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	// How long it lasts: at most an hour.
+	// How long it lasts: at least a millisecond, at most an hour.
 	DurationMs int64 `protobuf:"varint,7,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
 	// Check and answer what would be, change nothing.
 	DryRun        bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
@@ -6606,7 +6606,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x05actor\x18\n" +
 	" \x01(\tR\x05actor\x12\x16\n" +
 	"\x06slowed\x18\v \x01(\x03R\x06slowed\x12\x16\n" +
-	"\x06failed\x18\f \x01(\x03R\x06failed\"\x80\x02\n" +
+	"\x06failed\x18\f \x01(\x03R\x06failed\"\xfa\x01\n" +
 	"\x0fAddFaultRequest\x12\"\n" +
 	"\abackend\x18\x01 \x01(\tB\b\xa8\xd4\x18\x01\xb0\xd4\x18\x01R\abackend\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\tR\x05calls\x12\x1d\n" +
@@ -6615,8 +6615,8 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\tjitter_us\x18\x04 \x01(\x03R\bjitterUs\x12\x1f\n" +
 	"\verror_share\x18\x05 \x01(\x01R\n" +
 	"errorShare\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\x12%\n" +
-	"\vduration_ms\x18\a \x01(\x03B\x04\xb0\xd4\x18\x01R\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vduration_ms\x18\a \x01(\x03R\n" +
 	"durationMs\x12\x17\n" +
 	"\adry_run\x18\b \x01(\bR\x06dryRun\"?\n" +
 	"\x10AddFaultResponse\x12+\n" +
