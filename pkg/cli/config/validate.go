@@ -88,10 +88,10 @@ func runValidate(_ context.Context, o *validateOptions) error {
 	sentence := fmt.Sprintf("%s is a valid file of kind %s", iostreams.Escape(c.file), c.kind)
 	switch c.kind {
 	case config.KindProject:
-	default:
-		sentence += fmt.Sprintf(" (%s, %s)", cli.Plural(c.backends, "backend"), cli.Plural(c.namespaces, "namespace"))
 	case config.KindUser:
 		sentence += fmt.Sprintf(" (%s)", cli.Plural(c.contexts, "context"))
+	default:
+		sentence += fmt.Sprintf(" (%s, %s)", cli.Plural(c.backends, "backend"), cli.Plural(c.namespaces, "namespace"))
 	}
 	return cli.PrintChanged(o.Out, checkedKind(), c, sentence, "")
 }

@@ -64,8 +64,7 @@ func lines(t *testing.T, d *devSource, service string, n int) []logview.Line {
 		return d.Logs(ctx, service, time.Time{}, to)
 	}, func(l []logview.Line) { got = append(got, l...) })
 	running := 0
-	var run func(tea.Cmd)
-	run = func(cmd tea.Cmd) {
+	run := func(cmd tea.Cmd) {
 		if cmd != nil {
 			running++
 			go func() { msgs <- cmd() }()
