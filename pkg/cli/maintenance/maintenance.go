@@ -150,10 +150,13 @@ func (o *setOptions) sentence(sessions int64) string {
 }
 
 func (o *setOptions) next() string {
-	if o.On && !o.DryRun {
+	switch {
+	case o.DryRun:
+		return ""
+	case o.On:
 		return "prismctl maintenance off"
 	}
-	return ""
+	return "prismctl health"
 }
 
 type statusOptions struct {

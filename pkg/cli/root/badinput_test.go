@@ -38,17 +38,18 @@ func leaves(t *testing.T, visit func(c *cobra.Command, path []string)) {
 // arity reads the use line: how many arguments a command must have, and may.
 func arity(c *cobra.Command) (least, most int) {
 	_, use, _ := strings.Cut(c.Use, " ")
-	use, _, _ = strings.Cut(use, " --")
-	for _, optional := range bracketed.FindAllString(use, -1) {
+	use = flagged.ReplaceAllString(" "+use, "")
+	for inner := bracketed.FindString(use); inner != ""; inner = bracketed.FindString(use) { // [KIND [NAME]]
+		use = strings.Replace(use, inner, "", 1)
 		switch {
-		case optional == "[flags]":
-		case strings.Contains(optional, "...") || strings.Contains(optional, "…"):
+		case inner == "[flags]":
+		case strings.Contains(inner, "...") || strings.Contains(inner, "…"):
 			most = 1 << 20
 		default:
 			most++
 		}
 	}
-	for _, w := range strings.Fields(bracketed.ReplaceAllString(use, "")) {
+	for _, w := range strings.Fields(use) {
 		least, most = least+1, most+1
 		if strings.HasSuffix(w, "...") || strings.HasSuffix(w, "…") {
 			most = 1 << 20
@@ -57,7 +58,9 @@ func arity(c *cobra.Command) (least, most int) {
 	return least, most
 }
 
-var bracketed = regexp.MustCompile(`\[[^]]*\]`)
+var flagged = regexp.MustCompile(` --?[a-z].*`)
+
+var bracketed = regexp.MustCompile(`\[[^][]*\]`)
 
 // complains checks what every error has in common: its code, its shape, and
 // that nothing was printed as if it were a result.
@@ -155,18 +158,23 @@ func files(path string) bool {
 	return slices.Contains([]string{"config", "context", "errors", "version"}, noun)
 }
 
+// answers reports whether an exit code of 1 is what a command found out.
+func answers(path string) bool { return path == "doctor" || strings.HasSuffix(path, "diff") }
+
 func TestADeadGatewayIsExit6InEveryCommand(t *testing.T) {
 	t.Parallel()
 	each(t, func(_ *testing.T, r *clitest.Rig) {
 		r.Env["PRISM_DATA"], r.Env["PRISM_ADMIN"] = "127.0.0.1:1", "127.0.0.1:1"
 	}, func(t *testing.T, _ *clitest.Rig, path string, got clitest.Result) {
-		if files(path) {
+		switch {
+		case path == "doctor": // it finds that out
+		case files(path):
 			if got.Code != 0 {
 				t.Errorf("exit %d\n%s", got.Code, got.ErrOut)
 			}
-			return
+		default:
+			complains(t, 6, got, "cannot reach the gateway at 127.0.0.1:1", "fix: prismctl dev up")
 		}
-		complains(t, 6, got, "cannot reach the gateway at 127.0.0.1:1", "fix: prismctl dev up")
 	})
 }
 
@@ -192,8 +200,15 @@ func TestAGatewayOfAnotherTimeIsToldAndNoCrash(t *testing.T) {
 				t.Cleanup(cancel)
 				r.Context = ctx
 			}, func(t *testing.T, _ *clitest.Rig, path string, got clitest.Result) {
+				if answers(path) && got.Code == 1 {
+					return
+				}
 				short(t, got)
-				if name == "older" && !files(path) && (got.Code != 1 || !strings.Contains(got.ErrOut, "is of another version; prismctl version compares them")) {
+				code := 1
+				if answers(path) {
+					code = 7
+				}
+				if name == "older" && !files(path) && (got.Code != code || !strings.Contains(got.ErrOut, "is of another version; prismctl version compares them")) {
 					t.Errorf("exit %d\n%s", got.Code, got.ErrOut)
 				}
 			})
@@ -266,6 +281,9 @@ func TestAReaderThatLeavesAndADiskThatIsFull(t *testing.T) {
 			t.Parallel()
 			gone, w := io.Pipe()
 			gone.Close()
+			if r, args := line(t, path); r.Run(args...).Out == "" {
+				return // nothing is printed where nothing differs
+			}
 			for _, c := range []struct {
 				to   io.Writer
 				code int

@@ -251,8 +251,9 @@ func TestEveryMutationSaysWhatChangedAndWhatIsNext(t *testing.T) {
 			r := clitest.New(t)
 			r.Gateway.Put("kv", "greeting", "hello")
 			file := r.Write("lines.jsonl", `{"key":"a","value":"b"}`+"\n")
-			args := strings.Fields(strings.ReplaceAll(strings.ReplaceAll(line, "lines.jsonl", file), " --if-version 101 -o jsonl", ""))
-			if verb := args[1]; slices.Contains([]string{"terminate", "revoke"}, verb) || verb == "delete" && args[0] == "namespace" {
+			objects := r.Write("objects.yaml", "apiVersion: prism/v1\nkind: Namespace\nname: new\nmodel: keyvalue\n")
+			args := strings.Fields(strings.NewReplacer("lines.jsonl", file, "objects.yaml", objects, " --if-version 101 -o jsonl", "").Replace(line))
+			if verb := args[1]; slices.Contains([]string{"terminate", "revoke", "on"}, verb) || verb == "delete" && args[0] == "namespace" || args[0] == "drain" {
 				args = append(args, "--yes")
 			}
 			got := r.Run(args...)
