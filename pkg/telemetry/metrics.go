@@ -225,7 +225,7 @@ type Snapshot struct {
 }
 
 // MethodStats are the numbers of one RPC; Errors are the calls that did not
-// end with OK.
+// end with OK, without those that their caller left, as streams often end.
 type MethodStats struct {
 	Method  string
 	Calls   int64
@@ -251,7 +251,7 @@ func (m *Metrics) Snapshot() Snapshot {
 		if total == 0 {
 			return
 		}
-		s.Methods = append(s.Methods, MethodStats{x.name, total, total - byCode[grpccodes.OK], l})
+		s.Methods = append(s.Methods, MethodStats{x.name, total, total - byCode[grpccodes.OK] - byCode[grpccodes.Canceled], l})
 	}, func(x *Namespace) {
 		l, n := x.read()
 		if l.Total() == 0 {

@@ -51,6 +51,7 @@ func TestTheScrapeAndTheSnapshotSayTheSame(t *testing.T) {
 	}
 	get.Observe(codes.NotFound, time.Minute)
 	get.Observe(codes.Code(99), time.Millisecond)
+	get.Observe(codes.Canceled, time.Millisecond)
 	ns := m.Namespace("orders")
 	ns.Observe(3, 0, false, time.Millisecond)
 	ns.Observe(0, 2, true, 2*time.Millisecond)
@@ -60,7 +61,7 @@ func TestTheScrapeAndTheSnapshotSayTheSame(t *testing.T) {
 		t.Fatalf("got %+v", s)
 	}
 	got := s.Methods[0]
-	if got.Method != getMethod || got.Calls != 102 || got.Errors != 2 || got.Latency.Total() != 102 {
+	if got.Method != getMethod || got.Calls != 103 || got.Errors != 2 || got.Latency.Total() != 103 {
 		t.Errorf("method: got %s %d calls %d errors", got.Method, got.Calls, got.Errors)
 	}
 	if len(got.Latency.Counts) != len(got.Latency.BoundsUS)+1 || got.Latency.Counts[len(got.Latency.BoundsUS)] != 1 {
@@ -75,16 +76,16 @@ func TestTheScrapeAndTheSnapshotSayTheSame(t *testing.T) {
 		`prism_requests_total{code="OK",method="` + getMethod + `"}`:                       100,
 		`prism_requests_total{code="NOT_FOUND",method="` + getMethod + `"}`:                1,
 		`prism_requests_total{code="UNKNOWN",method="` + getMethod + `"}`:                  1,
-		`prism_request_duration_seconds_count{method="` + getMethod + `"}`:                 102,
+		`prism_request_duration_seconds_count{method="` + getMethod + `"}`:                 103,
 		`prism_request_duration_seconds_sum{method="` + getMethod + `"}`:                   float64(got.Latency.SumUS) / 1e6,
-		`prism_request_duration_seconds_bucket{method="` + getMethod + `",le="+Inf"}`:      102,
+		`prism_request_duration_seconds_bucket{method="` + getMethod + `",le="+Inf"}`:      103,
 		`prism_namespace_operations_total{kind="read",namespace="orders"}`:                 3,
 		`prism_namespace_operations_total{kind="write",namespace="orders"}`:                2,
 		`prism_namespace_errors_total{namespace="orders"}`:                                 1,
 		`prism_namespace_duration_seconds_bucket{namespace="orders",le="0.001024"}`:        1,
 		`prism_namespace_duration_seconds_bucket{namespace="orders",le="0.002048"}`:        2,
 		`prism_namespace_duration_seconds_count{namespace="orders"}`:                       2,
-		`prism_request_duration_seconds_bucket{method="` + getMethod + `",le="16.777216"}`: 101,
+		`prism_request_duration_seconds_bucket{method="` + getMethod + `",le="16.777216"}`: 102,
 	}
 	for k, v := range want {
 		if series[k] != v {

@@ -5340,8 +5340,9 @@ func (x *GetStatsResponse) GetNamespaces() []*NamespaceStats {
 type MethodStats struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "prism.keyvalue.v1.KeyValueService/Get".
-	Method        string            `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
-	Calls         int64             `protobuf:"varint,2,opt,name=calls,proto3" json:"calls,omitempty"`
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	Calls  int64  `protobuf:"varint,2,opt,name=calls,proto3" json:"calls,omitempty"`
+	// Those that did not end with OK, without those that their caller left.
 	Errors        int64             `protobuf:"varint,3,opt,name=errors,proto3" json:"errors,omitempty"`
 	Latency       *LatencyHistogram `protobuf:"bytes,4,opt,name=latency,proto3" json:"latency,omitempty"`
 	unknownFields protoimpl.UnknownFields
