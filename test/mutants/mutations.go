@@ -78,7 +78,7 @@ func mutations() []mutation {
 		{58, "pkg/cli/remembered.go", "age >= 0 && age < completeKeeps", "age >= 0", cliComplete, "TestNamesAreAskedForOnceInFiveSeconds"},
 		{60, "pkg/cli/version/version.go", "if skew(o.Build.Version, v.server.GetVersion()) {", "if false {", "pkg/cli/version", "TestSkewIsWarnedOf"},
 		{62, "pkg/cli/input.go", "if ios.IsTTY(iostreams.In) {", "if false {", "pkg/cli/kv", "TestWhatIsPrinted"},
-		{63, "pkg/cli/dial.go", "context.WithTimeout(w.context(spanned), w.f.Globals.Timeout)", "context.WithTimeout(w.context(spanned), max(w.f.Globals.Timeout, 5e9))", cli, "TestAGatewayThatIsSilentEndsWithTheTimeoutAndNamesTheFlag"},
+		{63, "pkg/cli/dial.go", "w.address, Duration(w.f.Globals.Timeout))", "w.address, Duration(DefaultTimeout))", cli, "TestAGatewayThatIsSilentEndsWithTheTimeoutAndNamesTheFlag"},
 		{64, "pkg/cli/confirm.go", `	if !f.IO.CanPrompt() {
 		return Usage("pass --yes",`, `	if false {
 		return Usage("pass --yes",`, cliRoot, "TestNobodyIsAskedInAPipeOrInCI"},
