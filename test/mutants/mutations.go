@@ -76,7 +76,7 @@ func mutations() []mutation {
 		{50, "pkg/cli/confirm.go", "agreed = answer == name", "agreed = agreed || answer == name", "pkg/cli/namespace", "TestAProtectedContextAsksForTheName"},
 		{57, "pkg/cli/root/main.go", "f.Build.Version, f.Build.Commit, now.Format(\"2006-01-02T15:04:05Z\"), path, r, stack)", "f.Build.Version, f.Build.Commit, now.Format(\"2006-01-02T15:04:05Z\"), path+f.Globals.Namespace, r, stack)", cliRoot, "TestAPanicBecomesAReportAndExit70"},
 		{58, "pkg/cli/remembered.go", "age >= 0 && age < completeKeeps", "age >= 0", cliComplete, "TestNamesAreAskedForOnceInFiveSeconds"},
-		{60, "pkg/cli/version/version.go", "if skew(o.Build.Version, v.server.GetVersion()) {", "if false {", "pkg/cli/version", "TestSkewIsWarnedOf"},
+		{60, "pkg/cli/version/version.go", "if cli.Skew(o.Build.Version, v.server.GetVersion()) {", "if false {", "pkg/cli/version", "TestSkewIsWarnedOf"},
 		{62, "pkg/cli/input.go", "if ios.IsTTY(iostreams.In) {", "if false {", "pkg/cli/kv", "TestWhatIsPrinted"},
 		{63, "pkg/cli/dial.go", "w.address, Duration(w.f.Globals.Timeout))", "w.address, Duration(DefaultTimeout))", cli, "TestAGatewayThatIsSilentEndsWithTheTimeoutAndNamesTheFlag"},
 		{64, "pkg/cli/confirm.go", `	if !f.IO.CanPrompt() {
