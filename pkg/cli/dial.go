@@ -29,9 +29,28 @@ import (
 // there is told within a second.
 const dialTimeout = 800 * time.Millisecond
 
-// dial makes the connection; nothing is sent before the first call. It fails
-// fast: whoever types a command wants to know now.
+// dial gives the connection to an address; it is made once. Parts of a command
+// that run side by side may ask for it.
 func (f *Factory) dial(ctx context.Context, address string) (grpc.ClientConnInterface, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if conn := f.conns[address]; conn != nil {
+		return conn, nil
+	}
+	conn, err := f.connect(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if f.conns == nil {
+		f.conns = map[string]*grpc.ClientConn{}
+	}
+	f.conns[address] = conn
+	return conn, nil
+}
+
+// connect makes the connection; nothing is sent before the first call. It fails
+// fast: whoever types a command wants to know now.
+func (f *Factory) connect(ctx context.Context, address string) (*grpc.ClientConn, error) {
 	t, err := f.Target()
 	if err != nil {
 		return nil, err
@@ -53,7 +72,6 @@ func (f *Factory) dial(ctx context.Context, address string) (grpc.ClientConnInte
 	if err != nil {
 		return nil, Usage("write it as HOST:PORT", "%q is not an address", address)
 	}
-	f.closer = append(f.closer, conn)
 	return conn, nil
 }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
 	"sync"
 	"time"
 
@@ -60,7 +59,9 @@ type Factory struct {
 
 	completions int  // how many were made
 	patient     bool // a person sees nothing until the command's calls are answered
-	closer      []io.Closer
+
+	mu    sync.Mutex                  // of conns
+	conns map[string]*grpc.ClientConn // by address
 }
 
 // Globals are the values of the global flags.
@@ -192,8 +193,10 @@ func (f *Factory) Kinds() []KindInfo { return f.kinds }
 
 // Close ends what was opened.
 func (f *Factory) Close() {
-	for _, c := range f.closer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.conns {
 		_ = c.Close()
 	}
-	f.closer = nil
+	f.conns = nil
 }
