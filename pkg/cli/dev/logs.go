@@ -115,6 +115,9 @@ func (o *logsOptions) print(l supervise.Line) error {
 		return json.NewEncoder(o.IO.Out).Encode(l)
 	}
 	text := strings.TrimRight(l.Text, "\r\n")
+	if o.IO.IsTTY(iostreams.Out) { // programs get what was written
+		text = iostreams.LogLine(text)
+	}
 	if l.Missed > 0 {
 		fmt.Fprintf(o.IO.ErrOut, "%s of %s were not shown: this reader was too slow\n", cli.Plural(l.Missed, "line"), l.Service)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/pkg/config"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/pkg/supervise"
 	"github.com/prism-data-layer/prism/stacks"
@@ -149,7 +150,7 @@ func (d *devSource) Logs(ctx context.Context, service string, since time.Time, t
 	}
 	give := func(l supervise.Line) error {
 		to.Miss(int64(l.Missed))
-		to.Send(logview.Line{Time: l.Time, Source: l.Service, Text: l.Text, Cut: l.Cut})
+		to.Send(logview.Line{Time: l.Time, Source: l.Service, Text: iostreams.LogLine(l.Text), Cut: l.Cut})
 		return ctx.Err()
 	}
 	c, err := supervise.Dial(socket)
