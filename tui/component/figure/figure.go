@@ -87,14 +87,15 @@ func Latency(d time.Duration) string {
 	return Age(d)
 }
 
-// Probe is the latency of a health check, which matters in milliseconds only:
-// a store that answers at once looks the same each time.
+// Probe is the latency of a health check, of which a few milliseconds say
+// nothing: a store that answers at once looks the same each time, so that a
+// quiet screen stays quiet.
 func Probe(d time.Duration) string {
 	switch {
 	case d <= 0:
 		return None
-	case d < time.Millisecond:
-		return "<1ms"
+	case d < 5*time.Millisecond:
+		return "<5ms"
 	case d < 10*time.Millisecond:
 		return fmt.Sprintf("%dms", d.Round(time.Millisecond).Milliseconds())
 	}
