@@ -96,6 +96,12 @@ func short(t *testing.T, got clitest.Result) {
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	leaves(t, func(c *cobra.Command, path []string) {
+		var typed []string // flags of which not every text is a value
+		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { // which changes the tree: not side by side
+			if kind := f.Value.Type(); !strings.HasPrefix(kind, "string") && f.Name != "help" {
+				typed = append(typed, "--"+f.Name)
+			}
+		})
 		t.Run(strings.Join(path, " "), func(t *testing.T) {
 			t.Parallel()
 			r := clitest.Offline(t)
@@ -123,12 +129,9 @@ func TestBadInput(t *testing.T) {
 			if cli.KindOf(c) != "" {
 				complains(t, 2, run(append(args, "-o", "xml")...), `unknown output format "xml"`, "table, wide, json, jsonl, yaml, name, csv")
 			}
-			c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-				if typed := f.Value.Type(); typed == "string" || strings.HasPrefix(typed, "string") || f.Name == "help" {
-					return
-				}
-				complains(t, 2, run(append(args, "--"+f.Name+"=§")...), "--"+f.Name)
-			})
+			for _, flag := range typed {
+				complains(t, 2, run(append(args, flag+"=§")...), flag)
+			}
 		})
 	})
 	for _, wrong := range []string{"--timeout=soon", "--color=sometimes", "--insecure=perhaps", "--time-format=iso", "--verbose=much"} {
