@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,6 +75,19 @@ func (p *process) lastLines() []byte {
 		at = i
 	}
 	return text[at+1:]
+}
+
+// crashed adds to an error what the server said last, if it has ended.
+func (p *process) crashed(err error) error {
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	select {
+	case <-p.exited:
+		return fmt.Errorf("%w: %s ended: %v\n%s", err, p.name, p.cmd.ProcessState, p.lastLines())
+	case <-time.After(time.Second): // it may be writing down why
+		return err
+	}
 }
 
 // Stop ends the server as an operator would; it keeps its data.

@@ -97,7 +97,7 @@ func (s *Server) QueryAs(ctx context.Context, user, password, sql string) (strin
 	req.Close = true // a connection of its own: the server may have been started anew
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return "", err
+		return "", s.crashed(err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
