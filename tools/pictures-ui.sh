@@ -21,6 +21,9 @@ pictures=$work/pictures
 cd "$work"
 mkdir -p state/prism && echo "{\"seen\":true}" >state/prism/ui.json # no hint for a first start
 "$ctl" dev up --detach --auto-ports >/dev/null
+# By a name of its own: that of the folder is another one each time.
+(eval "$("$ctl" dev env -o shell)" && "$ctl" context add shop --data "$PRISM_DATA" --admin "$PRISM_ADMIN" >/dev/null)
+export PRISM_CONTEXT=shop
 
 for i in $(seq 1 40); do
 	"$ctl" kv set "user:$i" "{\"id\":$i,\"name\":\"ann $i\"}" --ttl "${i}h" -q >/dev/null

@@ -97,7 +97,12 @@ func (p *process) Stop() error { return p.end(syscall.SIGTERM) }
 func (p *process) Kill() error { return p.end(syscall.SIGKILL) }
 
 // Freeze keeps the server from doing anything until Thaw.
-func (p *process) Freeze() error { return p.cmd.Process.Signal(freeze) }
+func (p *process) Freeze() error {
+	if err := p.cmd.Process.Signal(freeze); err != nil {
+		return err
+	}
+	return stopped(p.cmd.Process.Pid)
+}
 
 // Thaw lets a frozen server go on.
 func (p *process) Thaw() error { return p.cmd.Process.Signal(thaw) }

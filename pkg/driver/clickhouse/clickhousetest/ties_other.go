@@ -11,3 +11,5 @@ const (
 )
 
 func ties() *syscall.SysProcAttr { return nil }
+
+func stopped(int) error { return nil }
