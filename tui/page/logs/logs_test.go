@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"go.uber.org/goleak"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -135,4 +137,23 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 	if c := keys.Conflicts(keys.Global(), New(tuitest.Env(), "", &store{}).Keys()); c != nil {
 		t.Error(c)
 	}
+}
+
+func TestTheWheelReadsAndTheCommandIsThatOfTheLogs(t *testing.T) {
+	t.Parallel()
+	m := New(tuitest.Env(), "prismd", written())
+	m.SetSize(100, 20)
+	if i, ok := m.Selected(); !ok || !strings.Contains(i.Command, "dev logs prismd") {
+		t.Errorf("got %+v, %v", i, ok)
+	}
+	if len(m.Panes()) == 0 {
+		t.Error("the mouse selects nowhere")
+	}
+	m.Remember(m.Memory())
+	m.Close()
+
+	sc := open(t, written(), "logs", theme.Mono, 100, 30).Wants("62 lines")
+	sc.Send(tea.MouseWheelMsg{X: 5, Y: 10, Button: tea.MouseWheelUp})
+	sc.Wants("stays here: End follows")
+	sc.Keys("/").Type("job").Wants("/job", "Enter searches")
 }
