@@ -39,7 +39,7 @@ namespaces:
 	for _, model := range []string{"keyvalue", "cache", "queue", "pubsub", "timeseries"} {
 		fmt.Fprintf(&b, "  - {name: %s, model: %s, backend: volatile, access: {owners: [\"user:dev\"]}}\n", model, model)
 	}
-	return b.String() + "drain: {timeout: 5s}\n"
+	return b.String() + "telemetry: {otlp: {endpoint: \"127.0.0.1:1\"}}\ndrain: {timeout: 5s}\n"
 }
 
 // A scrape is what a gateway's /metrics has: of each series' name the labels.

@@ -14,7 +14,7 @@ import (
 func copySource(t *testing.T, dir string) {
 	t.Helper()
 	root := filepath.Join("..", "..")
-	for _, part := range []string{"go.mod", "go.sum", "cmd/prismd", "pkg", "proto"} {
+	for _, part := range []string{"go.mod", "go.sum", "cmd/prismd", "pkg", "proto", "loadtest"} {
 		err := filepath.WalkDir(filepath.Join(root, part), func(path string, d fs.DirEntry, err error) error {
 			name, _ := filepath.Rel(root, path)
 			switch {

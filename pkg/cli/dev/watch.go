@@ -53,7 +53,7 @@ func (c checkout) build(ctx context.Context) error {
 // rebuild tells the supervisor what to watch.
 func (c checkout) rebuild() *supervise.Rebuild {
 	return &supervise.Rebuild{
-		Paths: []string{"go.mod", "go.sum", "cmd/" + gateway, "pkg", "proto"}, Ignore: []string{"*_test.go", "testdata", "*.md"},
+		Paths: []string{"go.mod", "go.sum", "cmd/" + gateway, "pkg", "proto", "loadtest"}, Ignore: []string{"*_test.go", "testdata", "*.md"},
 		Command: c.command(), Dir: c.root,
 	}
 }
