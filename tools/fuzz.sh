@@ -5,9 +5,9 @@ cd "$(dirname "$0")/.."
 time=${1:-30s}
 status=0 n=0
 for dir in $(grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do
-	for target in $(go test -list '^Fuzz' "$dir" | grep '^Fuzz'); do
+	for target in $(cd "$dir" && go test -list '^Fuzz' . | grep '^Fuzz'); do # there: some have a module of their own
 		n=$((n + 1))
-		if out=$(go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$dir" 2>&1); then
+		if out=$(cd "$dir" && go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" . 2>&1); then
 			echo "$target $dir: $(grep -o 'execs: .*' <<<"$out" | tail -n 1)"
 		elif grep -q '^    context deadline exceeded$' <<<"$out" && ! grep -q 'Failing input' <<<"$out"; then
 			# The engine was cut off at the end of its time and found nothing: a flaw of go test.

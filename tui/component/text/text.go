@@ -119,7 +119,8 @@ func Wrap(s string, w int) []string {
 	if w <= 0 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(s, w, ""), "\n")
+	// ansi.Wrap lets a line of a blank and a long word be a cell too wide.
+	return strings.Split(ansi.Hardwrap(ansi.Wrap(s, w, ""), w, true), "\n")
 }
 
 // asciiOf replaces what we draw; all else that is not ASCII becomes "?".

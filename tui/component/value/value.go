@@ -214,7 +214,7 @@ func (m *Model) body(th theme.Theme, width, height int) []string {
 	m.top = max(min(m.top, len(m.lines)-height), 0)
 	var out []string
 	if len(m.content.Data) == 0 {
-		return []string{th.Paint(theme.Faint, "  empty: no bytes")}
+		return []string{th.Paint(theme.Faint, text.Cut("  empty: no bytes", width))}
 	}
 	for _, l := range m.lines[m.top:min(m.top+height, len(m.lines))] {
 		out = append(out, "  "+l)
