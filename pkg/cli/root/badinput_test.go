@@ -96,7 +96,7 @@ func short(t *testing.T, got clitest.Result) {
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	leaves(t, func(c *cobra.Command, path []string) {
-		var typed []string // flags of which not every text is a value
+		var typed []string                                         // flags of which not every text is a value
 		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { // which changes the tree: not side by side
 			if kind := f.Value.Type(); !strings.HasPrefix(kind, "string") && f.Name != "help" {
 				typed = append(typed, "--"+f.Name)
