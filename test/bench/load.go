@@ -36,7 +36,7 @@ const (
 	stallFor    = 100 * time.Millisecond
 	analyticP99 = 90.0 // ms
 	stallRate   = 1009 // per second; no whole number of requests fits a stall
-	stallCalls  = 10   // of the closed loops
+	stallCalls  = 2    // of the closed loops
 	fixedRate   = 1000
 )
 
