@@ -79,9 +79,6 @@ func TestComparisonTellsARegressionFromChance(t *testing.T) {
 // Of many pairs of runs that are alike, the 95 % intervals must hold 0 in about
 // 95 of 100, though blocks differ from each other.
 func TestIntervalsHoldTheTruthAsOftenAsTheySay(t *testing.T) {
-	if testing.Short() {
-		t.Skip("draws many runs")
-	}
 	t.Parallel()
 	const pairs = 30
 	held := 0

@@ -76,7 +76,9 @@ func TestCtrlCIsObeyedAtOnceAndTwiceEndsIt(t *testing.T) {
 	p := newProject(t)
 	p.up()
 	f := p.start("loadtest", "run", "kv", "--rate", "50", "--duration", "10m", "--keys", "10")
-	time.Sleep(time.Second)
+	if !within(20*time.Second, func() bool { return strings.Contains(p.run("kv", "scan", "-o", "name").out, "loadtest/") }) {
+		t.Fatalf("it never began:\n%s", f)
+	}
 	p.kill(f.cmd.Process.Pid, syscall.SIGSTOP) // so that it is busy when both come
 	p.kill(f.cmd.Process.Pid, syscall.SIGINT)
 	p.kill(f.cmd.Process.Pid, syscall.SIGCONT)
