@@ -198,12 +198,18 @@ func testDeadNamed(t *T) {
 
 func testRedriveKey(t *T) {
 	t.queue()
-	t.send(keyed("k", "1", "2", "3", "4")...)
+	before := t.now()
+	t.send(keyed("k", "1")...)
+	t.pass(t.second())
+	t.send(keyed("k", "2", "3", "4")...)
 	t.reject("bad", t.receives("1")...)
 	t.redrive(1, 0)
 	t.reject("bad", t.receives("1")...) // before 2, which had been next
 	second := t.receives("2")
 	t.redrive(1, 0)
+	if i := t.info(); i.Oldest.Sub(before).Abs() > t.second()/2 {
+		t.Errorf("with the oldest behind one that is leased Info tells %v, want %v", i.Oldest, before)
+	}
 	t.receives() // 2 is leased
 	t.ack(second...)
 	t.ack(t.receives("1")...)

@@ -195,9 +195,9 @@ func (q *Queue) Oldest() (Slot, bool) {
 	for _, x := range q.held {
 		older(x.s)
 	}
-	for _, g := range q.keys { // what waits behind a delayed one
+	for _, g := range q.keys { // what waits behind a delayed one, or came back behind a younger one that is leased
 		s := e.groups[g].head
-		for s != none && e.at(s).state == driver.QueueLater {
+		for s != none && e.at(s).state != driver.QueueReady {
 			s = e.at(s).next
 		}
 		older(s)
