@@ -234,6 +234,9 @@ func assemble(file *ast.File, src *source, r *report) *node {
 	}
 	b := &builder{src: src, report: r, anchors: map[string]*node{}, open: map[string]bool{}}
 	root := b.build(body)
+	if !root.pos.IsValid() { // an anchor of nothing
+		root.pos = b.at(body.GetToken())
+	}
 	switch weight, depth := root.weigh(); {
 	case depth > MaxDepth:
 		r.add(root.deepest(MaxDepth), "", fault{message: fmt.Sprintf("the file is nested more than %d levels deep", MaxDepth), hint: "flatten it", doc: "yaml"})
