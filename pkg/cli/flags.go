@@ -191,11 +191,28 @@ func UnknownCommand(cmd *cobra.Command, word string) error {
 			names = append(names, c.Aliases...)
 		}
 	}
-	fix := didYouMean(word, names)
-	if fix == "" {
-		fix = cmd.CommandPath() + " --help"
+	fix := cmd.CommandPath() + " --help"
+	if paths := below(cmd, word); len(paths) > 0 && len(paths) <= 4 { // more are no advice
+		fix = strings.Join(paths, ", or ")
+	} else if near := didYouMean(word, names); near != "" {
+		fix = near
 	}
 	return Usage(fix, "unknown command %q for %q", word, cmd.CommandPath())
+}
+
+// below are the commands, however deep under cmd, that a word names or that say
+// they are meant by it.
+func below(cmd *cobra.Command, word string) (paths []string) {
+	for _, c := range cmd.Commands() {
+		if !c.IsAvailableCommand() {
+			continue
+		}
+		if c.Name() == word || slices.Contains(c.SuggestFor, word) {
+			paths = append(paths, c.CommandPath())
+		}
+		paths = append(paths, below(c, word)...)
+	}
+	return paths
 }
 
 // UnknownFlag turns what pflag says into the error that people see.

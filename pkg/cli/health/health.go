@@ -85,12 +85,13 @@ func New(f *cli.Factory) *cobra.Command { return newHealth(f, run) }
 func newHealth(f *cli.Factory, run func(context.Context, *options) error) *cobra.Command {
 	o := &options{Client: func(ctx context.Context) (client, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
-		Use:     "health",
-		Short:   "Ask the gateway how it is",
-		Long:    "Asks the gateway for its state and probes every backend now. Ends with 6 if the gateway cannot be\nreached, is about to stop, or has an unhealthy backend.",
-		Example: "  prismctl health\n  prismctl health --json state,health",
-		Args:    cli.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+		Use:        "health",
+		Short:      "Ask the gateway how it is",
+		Long:       "Asks the gateway for its state and probes every backend now. Ends with 6 if the gateway cannot be\nreached, is about to stop, or has an unhealthy backend.",
+		Example:    "  prismctl health\n  prismctl health --json state,health",
+		Args:       cli.NoArgs,
+		SuggestFor: []string{"ping", "status"},
+		RunE:       func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	o.Out = cli.AddOutput(f, cmd, kind().Info())
 	return cmd

@@ -67,7 +67,8 @@ what ran.`,
   prismctl loadtest run kv --closed 64 --duration 30s --dry-run
   prismctl loadtest run pubsub --rate 200 --subscribers 20 -o json
   prismctl loadtest run order-processing --duration 10s`,
-		Args: cli.ExactArgs("WORKLOAD"),
+		Args:       cli.ExactArgs("WORKLOAD"),
+		SuggestFor: slices.Concat([]string{"start"}, scenario.Models(), scenario.Names()),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return slices.Concat(scenario.Models(), scenario.Names()), cobra.ShellCompDirectiveDefault
 		},

@@ -67,7 +67,7 @@ func NewTop(f *cli.Factory) *cobra.Command {
 		}
 		return run(ctx, o)
 	})
-	cmd.Use, cmd.Short = "top", "Watch the traffic of the gateway"
+	cmd.Use, cmd.Short, cmd.SuggestFor = "top", "Watch the traffic of the gateway", []string{"monitor", "stats"}
 	cmd.Long = "Opens the dashboards of prismctl ui on the overview: traffic, latencies, namespaces, backends\n" +
 		"and sessions, kept up to date. Press ? for the keys, : to go to any other page."
 	cmd.Example = "  prismctl top\n  prismctl top --refresh 5s\n  prismctl top --snapshot --size 120x40"
