@@ -81,9 +81,10 @@ func (v *wordValue) Set(text string) error {
 	return v.Value.Set(strings.Join(given, ","))
 }
 
-// didYouMean is the hint for a wrong word: at most two edits away.
+// didYouMean is the hint for a wrong word: at most two edits away. One letter
+// could have become any.
 func didYouMean(word string, words []string) string {
-	if near := config.Nearest(word, words); near != "" {
+	if near := config.Nearest(word, words); near != "" && len(word) > 1 {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return ""
