@@ -105,6 +105,7 @@ func dissect(err error) (e *prism.Error, fix, docs string) {
 		e = &prism.Error{Reason: prism.ReasonFailedPrecond, Message: strings.ReplaceAll(err.Error(), "\n", "; ")}
 		docs = "prismctl help errors"
 	}
+	disk := diskFix(err)
 	for failure := (*Failure)(nil); errors.As(err, &failure); err = failure.Err {
 		if fix == "" {
 			fix = failure.Fix
@@ -112,6 +113,9 @@ func dissect(err error) (e *prism.Error, fix, docs string) {
 		if docs == "" {
 			docs = failure.Docs
 		}
+	}
+	if fix == "" {
+		fix = disk
 	}
 	if docs == "" {
 		docs = "prismctl errors lookup " + e.Code()

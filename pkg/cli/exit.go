@@ -84,6 +84,9 @@ func Code(err error) int {
 	case errors.Is(err, context.Canceled):
 		return ExitInterrupted
 	}
+	if diskFix(err) != "" {
+		return ExitFailure
+	}
 	info := prism.From(err).Reason.Info()
 	switch info.Class {
 	case 401, 403:

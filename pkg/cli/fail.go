@@ -3,9 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
@@ -69,13 +67,3 @@ func (e ErrSilent) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 // ExitCode is the exit code.
 func (e ErrSilent) ExitCode() int { return int(e) }
-
-// didYouMean is the hint for a wrong word: at most two edits away.
-func didYouMean(word string, words []string) string {
-	if near := config.Nearest(word, words); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	return ""
-}
-
-func oneOf(words []string) string { return "use one of: " + strings.Join(words, ", ") }

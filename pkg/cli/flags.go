@@ -121,6 +121,9 @@ func AddGlobals(root *cobra.Command, g *Globals) {
 	p.Var((*DurationFlag)(&g.Timeout), "timeout", "how long one call may take, as a `DURATION`")
 	p.CountVarP(&g.Verbose, "verbose", "v", "say more on errors; -vv says all")
 	p.BoolVar(&g.Debug, "debug", g.Debug, "show each call to the gateway: method, code, latency, trace")
+	Suggest(root, "output", "table", "wide", "json", "jsonl", "yaml", "name", "csv", "jsonpath=", "go-template=", "custom-columns=")
+	Enum(root, "color", "auto", "always", "never")
+	Enum(root, "time-format", timeFormats()...)
 	for flag, text := range map[string]string{
 		"context":     "PRISM_CONTEXT, or the one in use",
 		"namespace":   "the context's",
@@ -247,6 +250,10 @@ func UnknownFlag(cmd *cobra.Command, err error) error {
 func badValue(cmd *cobra.Command, bad *pflag.InvalidValueError) error {
 	f := bad.GetFlag()
 	why := bad.Unwrap()
+	var wrong *wrongWord
+	if errors.As(why, &wrong) {
+		return NotAWord(f.Name, wrong.word, wrong.words)
+	}
 	var number *strconv.NumError
 	if errors.As(why, &number) {
 		kind := "whole number"

@@ -121,7 +121,7 @@ func (o *Output) Check() error {
 			return Usage(formatExample(format), "the output format %s needs an expression", format)
 		}
 	default:
-		return Usage(oneOf(Formats()), "unknown output format %q", format)
+		return Usage(Meant(format, Formats()), "unknown output format %q", format)
 	}
 	if o.globals.Quiet && o.globals.Output == "" {
 		format = FormatName

@@ -25,6 +25,6 @@ func TestTablesShowTimesAsAskedAndProgramsAlwaysGetUTC(t *testing.T) {
 			t.Errorf("%s -o json: got\n%s", flags, out)
 		}
 	}
-	r.Want(2, []string{`unknown time format "iso"`, "relative, utc, local, unix"}, "namespace", "list", "--time-format", "iso")
+	r.Want(2, []string{`--time-format "iso" is not known`, "relative, utc, local, unix"}, "namespace", "list", "--time-format", "iso")
 	r.Want(2, []string{"cannot both be"}, "namespace", "list", "--utc", "--time-format", "unix")
 }

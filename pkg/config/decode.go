@@ -371,16 +371,35 @@ func (d *decoder) word(text string, v reflect.Value, f field) *fault {
 }
 
 func (d *decoder) integer(text string, v reflect.Value, f field) *fault {
+	if v.CanUint() {
+		return unsigned(text, v, f)
+	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || v.OverflowInt(n) {
-		bad := &fault{message: fmt.Sprintf("%q is not a whole number", text), hint: "write digits only"}
-		if plain := strings.NewReplacer("_", "", ",", "").Replace(text); plain != text && isDigits(plain) {
-			bad.suggestion = plain
-		}
-		return bad
+		return notWhole(text)
 	}
 	v.SetInt(n)
 	return ranged(f, n, readInt, text)
+}
+
+func unsigned(text string, v reflect.Value, f field) *fault {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if digits, negative := strings.CutPrefix(text, "-"); negative && isDigits(digits) {
+		return &fault{message: fmt.Sprintf("%s is %s: it cannot be less than 0", f.key, text), hint: "write digits only"}
+	}
+	if err != nil || v.OverflowUint(n) {
+		return notWhole(text)
+	}
+	v.SetUint(n)
+	return ranged(f, int64(min(n, math.MaxInt64)), readInt, text) //nolint:gosec // it fits; bounds are no larger
+}
+
+func notWhole(text string) *fault {
+	bad := &fault{message: fmt.Sprintf("%q is not a whole number", text), hint: "write digits only"}
+	if plain := strings.NewReplacer("_", "", ",", "").Replace(text); plain != text && isDigits(plain) {
+		bad.suggestion = plain
+	}
+	return bad
 }
 
 func nearestBool(text string) string {

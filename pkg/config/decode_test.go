@@ -48,3 +48,39 @@ func TestDecodeReadsAKindOfAnotherPackage(t *testing.T) {
 		t.Errorf("a lid of one word: %v", err)
 	}
 }
+
+// A crate counts what cannot be fewer than none.
+type crate struct {
+	config.Where
+	APIVersion string   `yaml:"apiVersion"`
+	Kind       string   `yaml:"kind" default:"Crate"`
+	Bottles    uint     `yaml:"bottles" default:"6" check:"max=24"`
+	Layers     uint8    `yaml:"layers"`
+	Serial     uint64   `yaml:"serial"`
+	Weights    []uint16 `yaml:"weights"`
+}
+
+func TestDecodeReadsUnsignedNumbers(t *testing.T) {
+	t.Parallel()
+	var got crate
+	if err := config.Decode("crate.yaml", []byte("apiVersion: prism/v1\nlayers: 255\nserial: 18446744073709551615\nweights: [1, 65535]\n"), "Crate", &got, config.Load{}); err != nil {
+		t.Fatal(err)
+	}
+	if got.Bottles != 6 || got.Layers != 255 || got.Serial != 18446744073709551615 || got.Weights[1] != 65535 {
+		t.Errorf("got %+v", got)
+	}
+	for text, want := range map[string]string{
+		"layers: -1":                   "layers is -1: it cannot be less than 0",
+		"layers: 256":                  `"256" is not a whole number`,
+		"serial: 18446744073709551616": `"18446744073709551616" is not a whole number`,
+		"serial: 1_000":                `did you mean "1000"?`,
+		"bottles: 25":                  "bottles is 25",
+		"weights: [70000]":             `"70000" is not a whole number`,
+	} {
+		err := config.Decode("crate.yaml", []byte("apiVersion: prism/v1\n"+text+"\n"), "Crate", new(crate), config.Load{})
+		var e *config.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Render(), want) {
+			t.Errorf("%s: got %v, want %s", text, err, want)
+		}
+	}
+}

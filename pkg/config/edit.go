@@ -12,12 +12,19 @@ import (
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
 
-// AddContext adds a context to the person's file, or replaces the one of its
-// name. The file is made if it is not there. As with all edits here, comments,
-// order and blank lines of the rest stay as they are, and a file that is not
-// valid is not touched.
-func AddContext(path string, c Context) error {
-	return editUser(path, func(e *editor, u *User) error {
+// A UserFile is a person's file to be edited. Comments, order and blank lines of
+// what an edit is not about stay as they are, and a file that is not valid is
+// not touched.
+type UserFile struct {
+	Path string
+	Dry  bool  // do all but write
+	Now  *User // what the file says after the last edit, or would
+}
+
+// AddContext adds a context, or replaces the one of its name. The file is made
+// if it is not there.
+func (f *UserFile) AddContext(c Context) error {
+	return f.edit(func(e *editor, u *User) error {
 		i := indexOf(u, c.Name)
 		if i < 0 {
 			return e.add("contexts", reflect.ValueOf(c))
@@ -43,8 +50,8 @@ func AddContext(path string, c Context) error {
 
 // UseContext makes a context the current one, and remembers the one before;
 // "-" goes back to that.
-func UseContext(path, name string) error {
-	return editUser(path, func(e *editor, u *User) error {
+func (f *UserFile) UseContext(name string) error {
+	return f.edit(func(e *editor, u *User) error {
 		if name == "-" {
 			if name = u.Previous; name == "" {
 				return prism.New(prism.ReasonFailedPrecond, "there is no previous context")
@@ -66,8 +73,8 @@ func UseContext(path, name string) error {
 }
 
 // RemoveContext removes a context; where it was the current one, none is.
-func RemoveContext(path, name string) error {
-	return editUser(path, func(e *editor, u *User) error {
+func (f *UserFile) RemoveContext(name string) error {
+	return f.edit(func(e *editor, u *User) error {
 		i := indexOf(u, name)
 		if i < 0 {
 			return prism.NotFound("context", name)
@@ -82,8 +89,8 @@ func RemoveContext(path, name string) error {
 }
 
 // RenameContext gives a context another name.
-func RenameContext(path, from, to string) error {
-	return editUser(path, func(e *editor, u *User) error {
+func (f *UserFile) RenameContext(from, to string) error {
+	return f.edit(func(e *editor, u *User) error {
 		i := indexOf(u, from)
 		switch {
 		case i < 0:
@@ -108,21 +115,21 @@ func indexOf(u *User, name string) int {
 
 const newUserFile = "apiVersion: " + APIVersion + "\nkind: " + KindUser + "\n"
 
-// editUser reads, edits, reads again, and only then writes.
-func editUser(path string, edit func(*editor, *User) error) error {
-	data, err := ReadFile(path)
+// edit reads, edits, reads again, and only then writes.
+func (f *UserFile) edit(edit func(*editor, *User) error) error {
+	data, err := ReadFile(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		data, err = []byte(newUserFile), nil
 	}
 	if err != nil {
 		return err
 	}
-	u, err := ParseUser(path, data, Load{})
+	u, err := ParseUser(f.Path, data, Load{})
 	if err != nil {
 		return err
 	}
 	before := strings.TrimPrefix(string(data), "\ufeff")
-	e := &editor{name: path, lines: strings.Split(strings.ReplaceAll(before, "\r\n", "\n"), "\n")}
+	e := &editor{name: f.Path, lines: strings.Split(strings.ReplaceAll(before, "\r\n", "\n"), "\n")}
 	if err := edit(e, u); err != nil {
 		return err
 	}
@@ -130,13 +137,13 @@ func editUser(path string, edit func(*editor, *User) error) error {
 	if strings.Contains(before, "\r\n") {
 		after = strings.ReplaceAll(after, "\n", "\r\n")
 	}
-	if after == before {
-		return nil
-	}
-	if _, err := ParseUser(path, []byte(after), Load{}); err != nil {
+	if f.Now, err = ParseUser(f.Path, []byte(after), Load{}); err != nil {
 		return err
 	}
-	return WriteFile(path, []byte(after))
+	if after == before || f.Dry {
+		return nil
+	}
+	return WriteFile(f.Path, []byte(after))
 }
 
 // An editor changes a file where the tree says that things stand, and leaves

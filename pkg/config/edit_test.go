@@ -58,25 +58,31 @@ func TestEditsKeepWhatIsNotTheirs(t *testing.T) {
 		edit   func(path string) error
 		after  string
 	}{
-		"use":             {commented, func(p string) error { return UseContext(p, "stage") }, replaced(commented, "current: prod ", "current: stage ", "# careful\n", "# careful\nprevious: prod\n")},
-		"use the same":    {commented, func(p string) error { return UseContext(p, "prod") }, commented},
-		"use and back":    {commented, func(p string) error { return errors.Join(UseContext(p, "stage"), UseContext(p, "-")) }, replaced(commented, "# careful\n", "# careful\nprevious: stage\n")},
-		"add":             {commented, func(p string) error { return AddContext(p, dev) }, replaced(commented, "data: stage:8980\n", "data: stage:8980\n  - name: dev\n    data: \"127.0.0.1:1\"\n    insecure: true\n")},
-		"replace":         {commented, func(p string) error { return AddContext(p, Context{Name: "prod", Data: "new:1", CA: "/ca"}) }, replaced(commented, "\"prod:8980\"", "\"new:1\"", "protected: true", "protected: false\n    ca: /ca")},
-		"replace without": {commented, func(p string) error { return AddContext(p, Context{Name: "stage", Admin: "s:1"}) }, replaced(commented, "    data: stage:8980\n", "    admin: \"s:1\"\n")},
-		"remove":          {commented, func(p string) error { return RemoveContext(p, "stage") }, replaced(commented, "  - name: stage\n    data: stage:8980\n", "")},
-		"remove current":  {commented, func(p string) error { return RemoveContext(p, "prod") }, replaced(commented, "  - name: prod\n    data: \"prod:8980\"  # over the VPN\n    protected: true\n    # ask first\n", "", "current: prod   # careful\n", "")},
-		"remove the last": {"apiVersion: prism/v1\ncontexts:  # none\n  -\n    name: a\n", func(p string) error { return RemoveContext(p, "a") }, "apiVersion: prism/v1\ncontexts: []  # none\n"},
-		"rename":          {commented, func(p string) error { return RenameContext(p, "prod", "live") }, replaced(commented, "current: prod", "current: live", "- name: prod", "- name: live")},
-		"new file":        {"", func(p string) error { return errors.Join(AddContext(p, dev), UseContext(p, "dev")) }, "apiVersion: prism/v1\nkind: User\ncurrent: dev\ncontexts:\n  - name: dev\n    data: \"127.0.0.1:1\"\n    insecure: true\n"},
-		"empty list":      {"apiVersion: prism/v1\ncontexts: [] # none\noutput: json\n", func(p string) error { return AddContext(p, Context{Name: "a"}) }, "apiVersion: prism/v1\ncontexts:  # none\n  - name: a\noutput: json\n"},
-		"no value":        {"apiVersion: prism/v1\ncontexts:\n", func(p string) error { return AddContext(p, Context{Name: "a"}) }, "apiVersion: prism/v1\ncontexts:\n  - name: a\n"},
-		"no line end":     {"apiVersion: prism/v1", func(p string) error { return AddContext(p, Context{Name: "a"}) }, "apiVersion: prism/v1\ncontexts:\n  - name: a\n"},
+		"use":          {commented, func(p string) error { return (&UserFile{Path: p}).UseContext("stage") }, replaced(commented, "current: prod ", "current: stage ", "# careful\n", "# careful\nprevious: prod\n")},
+		"use the same": {commented, func(p string) error { return (&UserFile{Path: p}).UseContext("prod") }, commented},
+		"use and back": {commented, func(p string) error {
+			return errors.Join((&UserFile{Path: p}).UseContext("stage"), (&UserFile{Path: p}).UseContext("-"))
+		}, replaced(commented, "# careful\n", "# careful\nprevious: stage\n")},
+		"add": {commented, func(p string) error { return (&UserFile{Path: p}).AddContext(dev) }, replaced(commented, "data: stage:8980\n", "data: stage:8980\n  - name: dev\n    data: \"127.0.0.1:1\"\n    insecure: true\n")},
+		"replace": {commented, func(p string) error {
+			return (&UserFile{Path: p}).AddContext(Context{Name: "prod", Data: "new:1", CA: "/ca"})
+		}, replaced(commented, "\"prod:8980\"", "\"new:1\"", "protected: true", "protected: false\n    ca: /ca")},
+		"replace without": {commented, func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "stage", Admin: "s:1"}) }, replaced(commented, "    data: stage:8980\n", "    admin: \"s:1\"\n")},
+		"remove":          {commented, func(p string) error { return (&UserFile{Path: p}).RemoveContext("stage") }, replaced(commented, "  - name: stage\n    data: stage:8980\n", "")},
+		"remove current":  {commented, func(p string) error { return (&UserFile{Path: p}).RemoveContext("prod") }, replaced(commented, "  - name: prod\n    data: \"prod:8980\"  # over the VPN\n    protected: true\n    # ask first\n", "", "current: prod   # careful\n", "")},
+		"remove the last": {"apiVersion: prism/v1\ncontexts:  # none\n  -\n    name: a\n", func(p string) error { return (&UserFile{Path: p}).RemoveContext("a") }, "apiVersion: prism/v1\ncontexts: []  # none\n"},
+		"rename":          {commented, func(p string) error { return (&UserFile{Path: p}).RenameContext("prod", "live") }, replaced(commented, "current: prod", "current: live", "- name: prod", "- name: live")},
+		"new file": {"", func(p string) error {
+			return errors.Join((&UserFile{Path: p}).AddContext(dev), (&UserFile{Path: p}).UseContext("dev"))
+		}, "apiVersion: prism/v1\nkind: User\ncurrent: dev\ncontexts:\n  - name: dev\n    data: \"127.0.0.1:1\"\n    insecure: true\n"},
+		"empty list":  {"apiVersion: prism/v1\ncontexts: [] # none\noutput: json\n", func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "a"}) }, "apiVersion: prism/v1\ncontexts:  # none\n  - name: a\noutput: json\n"},
+		"no value":    {"apiVersion: prism/v1\ncontexts:\n", func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "a"}) }, "apiVersion: prism/v1\ncontexts:\n  - name: a\n"},
+		"no line end": {"apiVersion: prism/v1", func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "a"}) }, "apiVersion: prism/v1\ncontexts:\n  - name: a\n"},
 		"flow item": {"apiVersion: prism/v1\ncontexts:\n- {name: a, data: 'x:1'}\n", func(p string) error {
-			return errors.Join(RenameContext(p, "a", "b"), AddContext(p, Context{Name: "c"}))
+			return errors.Join((&UserFile{Path: p}).RenameContext("a", "b"), (&UserFile{Path: p}).AddContext(Context{Name: "c"}))
 		}, "apiVersion: prism/v1\ncontexts:\n- {name: b, data: 'x:1'}\n- name: c\n"},
-		"value of lines": {"apiVersion: prism/v1\ncontexts:\n  - name: a\n    ca: >-\n      b\n    data: \"x:1\"\n", func(p string) error { return AddContext(p, Context{Name: "a", Data: "y:2", CA: "c"}) }, "apiVersion: prism/v1\ncontexts:\n  - name: a\n    ca: c\n    data: \"y:2\"\n"},
-		"crlf":           {"apiVersion: prism/v1\r\ncontexts:\r\n  - name: a\r\n", func(p string) error { return UseContext(p, "a") }, "apiVersion: prism/v1\r\ncurrent: a\r\ncontexts:\r\n  - name: a\r\n"},
+		"value of lines": {"apiVersion: prism/v1\ncontexts:\n  - name: a\n    ca: >-\n      b\n    data: \"x:1\"\n", func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "a", Data: "y:2", CA: "c"}) }, "apiVersion: prism/v1\ncontexts:\n  - name: a\n    ca: c\n    data: \"y:2\"\n"},
+		"crlf":           {"apiVersion: prism/v1\r\ncontexts:\r\n  - name: a\r\n", func(p string) error { return (&UserFile{Path: p}).UseContext("a") }, "apiVersion: prism/v1\r\ncurrent: a\r\ncontexts:\r\n  - name: a\r\n"},
 	} {
 		after, err := edited(t, c.before, c.edit)
 		if err != nil || after != c.after {
@@ -99,19 +105,21 @@ func TestEditsRefuseWhatTheyCannotDo(t *testing.T) {
 		edit   func(path string) error
 		want   prism.Reason
 	}{
-		"use of none":        {commented, func(p string) error { return UseContext(p, "none") }, prism.ReasonNotFound},
-		"no previous":        {commented, func(p string) error { return UseContext(p, "-") }, prism.ReasonFailedPrecond},
-		"remove of none":     {commented, func(p string) error { return RemoveContext(p, "none") }, prism.ReasonNotFound},
-		"rename of none":     {commented, func(p string) error { return RenameContext(p, "none", "x") }, prism.ReasonNotFound},
-		"rename to another":  {commented, func(p string) error { return RenameContext(p, "prod", "stage") }, prism.ReasonAlreadyExists},
-		"bad name":           {commented, func(p string) error { return AddContext(p, Context{Name: "../x"}) }, prism.ReasonInvalidConfig},
-		"broken file":        {"apiVersion: prism/v1\nx: 1\n", func(p string) error { return AddContext(p, Context{Name: "a"}) }, prism.ReasonInvalidConfig},
-		"brackets":           {"apiVersion: prism/v1\ncontexts: [{name: a}]\n", func(p string) error { return AddContext(p, Context{Name: "b"}) }, prism.ReasonFailedPrecond},
-		"remove in brackets": {"apiVersion: prism/v1\ncontexts: [{name: a}]\n", func(p string) error { return RemoveContext(p, "a") }, prism.ReasonFailedPrecond},
-		"item in brackets":   {"apiVersion: prism/v1\ncontexts:\n  - {name: a, ca: x}\n", func(p string) error { return AddContext(p, Context{Name: "a", Insecure: true, CA: "x"}) }, prism.ReasonFailedPrecond},
-		"unset in brackets":  {"apiVersion: prism/v1\ncontexts:\n  - {name: a, ca: x}\n", func(p string) error { return AddContext(p, Context{Name: "a", Data: "", CA: ""}) }, prism.ReasonFailedPrecond},
-		"all in brackets":    {"{apiVersion: prism/v1, contexts: [{name: a}]}\n", func(p string) error { return UseContext(p, "a") }, prism.ReasonFailedPrecond},
-		"add to brackets":    {"{apiVersion: prism/v1}\n", func(p string) error { return AddContext(p, Context{Name: "a"}) }, prism.ReasonFailedPrecond},
+		"use of none":        {commented, func(p string) error { return (&UserFile{Path: p}).UseContext("none") }, prism.ReasonNotFound},
+		"no previous":        {commented, func(p string) error { return (&UserFile{Path: p}).UseContext("-") }, prism.ReasonFailedPrecond},
+		"remove of none":     {commented, func(p string) error { return (&UserFile{Path: p}).RemoveContext("none") }, prism.ReasonNotFound},
+		"rename of none":     {commented, func(p string) error { return (&UserFile{Path: p}).RenameContext("none", "x") }, prism.ReasonNotFound},
+		"rename to another":  {commented, func(p string) error { return (&UserFile{Path: p}).RenameContext("prod", "stage") }, prism.ReasonAlreadyExists},
+		"bad name":           {commented, func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "../x"}) }, prism.ReasonInvalidConfig},
+		"broken file":        {"apiVersion: prism/v1\nx: 1\n", func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "a"}) }, prism.ReasonInvalidConfig},
+		"brackets":           {"apiVersion: prism/v1\ncontexts: [{name: a}]\n", func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "b"}) }, prism.ReasonFailedPrecond},
+		"remove in brackets": {"apiVersion: prism/v1\ncontexts: [{name: a}]\n", func(p string) error { return (&UserFile{Path: p}).RemoveContext("a") }, prism.ReasonFailedPrecond},
+		"item in brackets": {"apiVersion: prism/v1\ncontexts:\n  - {name: a, ca: x}\n", func(p string) error {
+			return (&UserFile{Path: p}).AddContext(Context{Name: "a", Insecure: true, CA: "x"})
+		}, prism.ReasonFailedPrecond},
+		"unset in brackets": {"apiVersion: prism/v1\ncontexts:\n  - {name: a, ca: x}\n", func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "a", Data: "", CA: ""}) }, prism.ReasonFailedPrecond},
+		"all in brackets":   {"{apiVersion: prism/v1, contexts: [{name: a}]}\n", func(p string) error { return (&UserFile{Path: p}).UseContext("a") }, prism.ReasonFailedPrecond},
+		"add to brackets":   {"{apiVersion: prism/v1}\n", func(p string) error { return (&UserFile{Path: p}).AddContext(Context{Name: "a"}) }, prism.ReasonFailedPrecond},
 	} {
 		after, err := edited(t, c.before, c.edit)
 		if !errors.Is(err, c.want) || after != c.before {

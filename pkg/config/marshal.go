@@ -227,6 +227,9 @@ func scalarText(v reflect.Value, raw string) string {
 	case reflect.Float32, reflect.Float64:
 		return strconv.FormatFloat(v.Float(), 'g', -1, 64)
 	}
+	if v.CanUint() {
+		return strconv.FormatUint(v.Uint(), 10)
+	}
 	return strconv.FormatInt(v.Int(), 10)
 }
 

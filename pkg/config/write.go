@@ -56,6 +56,11 @@ func WriteFile(path string, data []byte) (err error) {
 	return nil
 }
 
+// cannotWrite names the file, not the one beside it that was to become it.
 func cannotWrite(path string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = &fs.PathError{Op: p.Op, Path: path, Err: p.Err}
+	}
 	return prism.New(prism.ReasonFailedPrecond, "%s cannot be written", filepath.Base(path)).WithCause(err)
 }

@@ -169,6 +169,10 @@ func report(stderr io.Writer, err error) int {
 	if e.Err != nil {
 		fmt.Fprintf(stderr, "  cause: %s\n", e.Err)
 	}
+	if errors.Is(err, syscall.EROFS) {
+		fmt.Fprintln(stderr, "  fix: let data_dir name a folder that can be written to")
+		return exitFailed
+	}
 	fmt.Fprintf(stderr, "  fix: %s\n", e.Reason.Info().Fix)
 	switch e.Reason {
 	case prism.ReasonInvalidConfig, prism.ReasonNewerFormat:

@@ -141,7 +141,9 @@ func (q *Queues) GetQueueInfo(_ context.Context, r *queuev1.GetQueueInfoRequest)
 		queuev1.MessageState_MESSAGE_STATE_LEASED: &i.Leased, queuev1.MessageState_MESSAGE_STATE_DEAD: &i.Dead,
 	}
 	for _, m := range f.messages {
-		*counts[m.State]++
+		if n := counts[m.State]; n != nil { // of one in no state only its size counts
+			*n++
+		}
 		i.SizeBytes += int64(len(m.Payload))
 		i.OldestAgeMs = max(i.OldestAgeMs, q.now-m.PublishedMs)
 	}

@@ -25,7 +25,8 @@ type editOptions struct {
 	Load config.Load
 	Temp string // where the draft is
 
-	File string
+	File   string
+	DryRun bool
 }
 
 func newEdit(f *cli.Factory, run func(context.Context, *editOptions) error) *cobra.Command {
@@ -48,6 +49,7 @@ until it is right. Leave the text as it is to give up.`,
 			return run(cmd.Context(), o)
 		},
 	}
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check what is written, show it, and change nothing")
 	cli.SkipFiles(cmd) // it may be what is to be mended
 	return cmd
 }
@@ -72,7 +74,7 @@ func runEdit(ctx context.Context, o *editOptions) error {
 	}
 	draft := filepath.Join(dir, filepath.Base(o.File)) // the name tells its kind
 	after, err := o.untilRight(ctx, draft, before)
-	if err == nil && after != nil {
+	if err == nil && after != nil && !o.DryRun {
 		err = config.WriteFile(o.File, after)
 	}
 	if err != nil && after != nil {
@@ -86,10 +88,31 @@ func runEdit(ctx context.Context, o *editOptions) error {
 		return err
 	case after == nil:
 		fmt.Fprintln(o.IO.ErrOut, "nothing was changed")
+	case o.DryRun:
+		fmt.Fprintf(o.IO.Out, "would save %s (dry run)\n", iostreams.Escape(o.File))
+		printDiff(o.IO, string(before), string(after))
 	default:
 		fmt.Fprintf(o.IO.Out, "saved %s\n", iostreams.Escape(o.File))
 	}
 	return nil
+}
+
+// printDiff shows the lines from the first that differs to the last.
+func printDiff(ios *iostreams.IOStreams, before, after string) {
+	was, is := strings.Split(before, "\n"), strings.Split(after, "\n")
+	for len(was) > 0 && len(is) > 0 && was[0] == is[0] {
+		was, is = was[1:], is[1:]
+	}
+	for len(was) > 0 && len(is) > 0 && was[len(was)-1] == is[len(is)-1] {
+		was, is = was[:len(was)-1], is[:len(is)-1]
+	}
+	p := ios.Palette(iostreams.Out)
+	for _, l := range was {
+		fmt.Fprintln(ios.Out, p.Bad("- "+iostreams.Escape(l)))
+	}
+	for _, l := range is {
+		fmt.Fprintln(ios.Out, p.Good("+ "+iostreams.Escape(l)))
+	}
 }
 
 // untilRight lets a person edit until the text is valid. nil is nothing new; with

@@ -57,6 +57,18 @@ func TestEditOpensAgainOnAMistake(t *testing.T) {
 	}
 }
 
+func TestADryRunOfEditShowsWhatItWouldSave(t *testing.T) {
+	t.Parallel()
+	r := clitest.Offline(t)
+	file := r.Write(".config/prism/config.yaml", mine)
+	editor(t, r, `sed -i 's/name: prod/name: live/' "$1"`)
+	r.Env["NO_COLOR"] = "1"
+	want := "would save /home/ann/.config/prism/config.yaml (dry run)\n-   - name: prod # the real one\n+   - name: live # the real one\n"
+	if out := r.OK("config", "edit", "--dry-run"); out != want || read(t, file) != mine {
+		t.Errorf("got\n%s\nwant\n%s\nand the file is\n%s", out, want, read(t, file))
+	}
+}
+
 func TestEditLeavesTheFileAlone(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct {

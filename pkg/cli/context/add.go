@@ -13,15 +13,14 @@ import (
 type addOptions struct {
 	Out     *cli.Output
 	File    func() string
-	User    func() (*config.User, error)
 	Globals *cli.Globals
 
-	Name      string
-	Protected bool
+	Name              string
+	Protected, DryRun bool
 }
 
 func newAdd(f *cli.Factory, run func(context.Context, *addOptions) error) *cobra.Command {
-	o := &addOptions{File: f.UserFile, User: f.User, Globals: f.Globals}
+	o := &addOptions{File: f.UserFile, Globals: f.Globals}
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Remember a gateway by name",
@@ -36,6 +35,7 @@ func newAdd(f *cli.Factory, run func(context.Context, *addOptions) error) *cobra
 	}
 	o.Out = cli.AddOutput(f, cmd, kind().Info())
 	cmd.Flags().BoolVar(&o.Protected, "protected", false, "let commands that destroy ask for the name")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check, and change nothing")
 	return cmd
 }
 
@@ -45,13 +45,15 @@ func runAdd(_ context.Context, o *addOptions) error {
 		Name: o.Name, Data: g.Data, Admin: g.Admin, Namespace: g.Namespace,
 		Insecure: g.Insecure, CA: g.CA, TokenFile: g.TokenFile, Protected: o.Protected,
 	}
-	if err := config.AddContext(o.File(), c); err != nil {
-		return err
+	file := config.UserFile{Path: o.File(), Dry: o.DryRun}
+	if err := file.AddContext(c); err != nil {
+		return advice(err)
 	}
-	u, err := o.User()
-	if err != nil {
-		return err
+	c, _ = file.Now.Context(o.Name)
+	which := fmt.Sprintf("context %s (data %s, admin %s)", c.Name, c.Data, c.Admin)
+	sentence, next := "saved "+which, "prismctl context use "+c.Name
+	if o.DryRun {
+		sentence, next = "would save "+which+" (dry run)", ""
 	}
-	c, _ = u.Context(o.Name)
-	return cli.PrintChanged(o.Out, kind(), known{c, u.Current == c.Name}, fmt.Sprintf("saved context %s (data %s, admin %s)", c.Name, c.Data, c.Admin), "prismctl context use "+c.Name)
+	return cli.PrintChanged(o.Out, kind(), known{c, file.Now.Current == c.Name}, sentence, next)
 }

@@ -32,6 +32,9 @@ func New(f *cli.Factory) *cobra.Command {
 
 const seeList = "prismctl context list"
 
+// advice says what to do about a name that is not there.
+func advice(err error) error { return cli.NotFoundFix(err, seeList) }
+
 // known is a context and whether it is in use.
 type known struct {
 	config.Context

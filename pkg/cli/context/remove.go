@@ -15,7 +15,8 @@ type removeOptions struct {
 	File func() string
 	User func() (*config.User, error)
 
-	Name string
+	Name   string
+	DryRun bool
 }
 
 func newRemove(f *cli.Factory, run func(context.Context, *removeOptions) error) *cobra.Command {
@@ -34,6 +35,7 @@ func newRemove(f *cli.Factory, run func(context.Context, *removeOptions) error) 
 		},
 	}
 	o.Out = cli.AddOutput(f, cmd, kind().Info())
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check, and change nothing")
 	return cmd
 }
 
@@ -43,8 +45,13 @@ func runRemove(_ context.Context, o *removeOptions) error {
 		return err
 	}
 	c, _ := u.Context(o.Name)
-	if err := config.RemoveContext(o.File(), o.Name); err != nil {
-		return cli.NotFoundFix(err, seeList)
+	file := config.UserFile{Path: o.File(), Dry: o.DryRun}
+	if err := file.RemoveContext(o.Name); err != nil {
+		return advice(err)
 	}
-	return cli.PrintChanged(o.Out, kind(), known{c, false}, fmt.Sprintf("removed context %s", o.Name), seeList)
+	sentence, next := "removed context "+o.Name, seeList
+	if o.DryRun {
+		sentence, next = fmt.Sprintf("would remove context %s (dry run)", o.Name), ""
+	}
+	return cli.PrintChanged(o.Out, kind(), known{c, false}, sentence, next)
 }

@@ -13,13 +13,13 @@ import (
 type renameOptions struct {
 	Out  *cli.Output
 	File func() string
-	User func() (*config.User, error)
 
 	From, To string
+	DryRun   bool
 }
 
 func newRename(f *cli.Factory, run func(context.Context, *renameOptions) error) *cobra.Command {
-	o := &renameOptions{File: f.UserFile, User: f.User}
+	o := &renameOptions{File: f.UserFile}
 	cmd := &cobra.Command{
 		Use:               "rename NAME NEW-NAME",
 		Short:             "Give a context another name",
@@ -33,17 +33,19 @@ func newRename(f *cli.Factory, run func(context.Context, *renameOptions) error) 
 		},
 	}
 	o.Out = cli.AddOutput(f, cmd, kind().Info())
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check, and change nothing")
 	return cmd
 }
 
 func runRename(_ context.Context, o *renameOptions) error {
-	if err := config.RenameContext(o.File(), o.From, o.To); err != nil {
-		return cli.NotFoundFix(err, seeList)
+	file := config.UserFile{Path: o.File(), Dry: o.DryRun}
+	if err := file.RenameContext(o.From, o.To); err != nil {
+		return advice(err)
 	}
-	u, err := o.User()
-	if err != nil {
-		return err
+	c, _ := file.Now.Context(o.To)
+	sentence, next := fmt.Sprintf("context %s is called %s now", o.From, o.To), seeList
+	if o.DryRun {
+		sentence, next = fmt.Sprintf("would call context %s %s (dry run)", o.From, o.To), ""
 	}
-	c, _ := u.Context(o.To)
-	return cli.PrintChanged(o.Out, kind(), known{c, u.Current == o.To}, fmt.Sprintf("context %s is called %s now", o.From, o.To), seeList)
+	return cli.PrintChanged(o.Out, kind(), known{c, file.Now.Current == o.To}, sentence, next)
 }

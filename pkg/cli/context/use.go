@@ -13,13 +13,13 @@ import (
 type useOptions struct {
 	Out  *cli.Output
 	File func() string
-	User func() (*config.User, error)
 
-	Name string
+	Name   string
+	DryRun bool
 }
 
 func newUse(f *cli.Factory, run func(context.Context, *useOptions) error) *cobra.Command {
-	o := &useOptions{File: f.UserFile, User: f.User}
+	o := &useOptions{File: f.UserFile}
 	cmd := &cobra.Command{
 		Use:               "use NAME",
 		Short:             "Use another gateway from now on",
@@ -33,17 +33,19 @@ func newUse(f *cli.Factory, run func(context.Context, *useOptions) error) *cobra
 		},
 	}
 	o.Out = cli.AddOutput(f, cmd, kind().Info())
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check, and change nothing")
 	return cmd
 }
 
 func runUse(_ context.Context, o *useOptions) error {
-	if err := config.UseContext(o.File(), o.Name); err != nil {
-		return cli.NotFoundFix(err, seeList)
+	file := config.UserFile{Path: o.File(), Dry: o.DryRun}
+	if err := file.UseContext(o.Name); err != nil {
+		return advice(err)
 	}
-	u, err := o.User()
-	if err != nil {
-		return err
+	c, _ := file.Now.Context(file.Now.Current)
+	sentence, next := fmt.Sprintf("now using context %s (%s)", c.Name, c.Data), "prismctl health"
+	if o.DryRun {
+		sentence, next = fmt.Sprintf("would use context %s (%s) (dry run)", c.Name, c.Data), ""
 	}
-	c, _ := u.Context(u.Current)
-	return cli.PrintChanged(o.Out, kind(), known{c, true}, fmt.Sprintf("now using context %s (%s)", c.Name, c.Data), "prismctl health")
+	return cli.PrintChanged(o.Out, kind(), known{c, true}, sentence, next)
 }

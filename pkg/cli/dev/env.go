@@ -45,12 +45,13 @@ func newEnv(f *cli.Factory, run func(context.Context, *envOptions) error) *cobra
 		},
 	}
 	cmd.Flags().StringVar(&o.Format, "format", "dotenv", "`FORMAT`: dotenv, shell or json; -o says the same")
+	cli.Enum(cmd, "format", envFormats...)
 	return cmd
 }
 
 func runEnv(ctx context.Context, o *envOptions) error {
 	if !slices.Contains(envFormats, o.Format) {
-		return cli.Usage("use one of: "+strings.Join(envFormats, ", "), "--format %q is not known", o.Format)
+		return cli.NotAWord("output", o.Format, envFormats)
 	}
 	p, err := o.Project()
 	if err != nil {

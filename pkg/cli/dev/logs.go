@@ -55,6 +55,7 @@ func newLogs(f *cli.Factory, run func(context.Context, *logsOptions) error) *cob
 	cli.SetDefault(cmd, "grep", "all lines")
 	cmd.Flags().IntVar(&o.Tail, "tail", 0, "only the last `N` lines; 0 is all")
 	cmd.Flags().StringVar(&o.Level, "level", "", "only lines of this `LEVEL` or a graver one: debug, info, warn, error")
+	cli.Enum(cmd, "level", "debug", "info", "warn", "error")
 	cli.SetDefault(cmd, "level", "all lines")
 	cmd.Flags().BoolVar(&o.Previous, "previous", false, "the run before the last one")
 	cmd.Flags().IntVar(&o.Back, "back", 0, "with --previous: go `N` runs back")

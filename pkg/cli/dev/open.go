@@ -74,7 +74,7 @@ func runOpen(ctx context.Context, o *openOptions) error {
 		}
 		return nil
 	}
-	return cli.WithFix(prism.NotFound("page", o.Name), "%s", meant(o.Name, names))
+	return cli.WithFix(prism.NotFound("page", o.Name), "%s", cli.Meant(o.Name, names))
 }
 
 // A page is a link of a service.

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
-	"os"
+	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/supervise"
 )
 
@@ -58,7 +59,10 @@ func (r *report) write(format, file string) error {
 	} else if err := r.junit(&b); err != nil {
 		return err
 	}
-	return os.WriteFile(file, b.Bytes(), 0o644)
+	return cli.Replace(file, 0o644, func(w io.Writer) error {
+		_, err := w.Write(b.Bytes())
+		return err
+	})
 }
 
 type junitSuite struct {

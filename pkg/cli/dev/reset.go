@@ -58,7 +58,7 @@ func runReset(ctx context.Context, o *resetOptions) error {
 	known := p.withData(st)
 	for _, name := range o.Names {
 		if !slices.Contains(known, name) {
-			return cli.WithFix(prism.NotFound("stack", name), "%s", meant(name, known))
+			return cli.WithFix(prism.NotFound("stack", name), "%s", cli.Meant(name, known))
 		}
 	}
 	names := o.Names

@@ -65,15 +65,13 @@ func newUp(f *cli.Factory, run func(context.Context, *upOptions) error) *cobra.C
 	flags.BoolVar(&dryRun, "dry-run", false, "the same as --plan")
 	flags.BoolVar(&o.Watch, "watch", false, "in a checkout of Prism: build prismd anew when its source changes, and swap it if that succeeds")
 	flags.StringVar(&o.Progress, "progress", progressAuto, "tell in this `FORM`: auto, plain or json")
+	cli.Enum(cmd, "progress", progressAuto, progressPlain, progressJSON)
 	o.addProgram(cmd)
 	flags.BoolVar(&o.child, "supervisor", false, "")
 	_ = flags.MarkHidden("supervisor")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.Wait = f.Globals.Timeout
 		o.Detach, o.Plan = o.Detach || wait, o.Plan || dryRun
-		if forms := []string{progressAuto, progressPlain, progressJSON}; !slices.Contains(forms, o.Progress) {
-			return cli.Usage("use one of: "+strings.Join(forms, ", "), "--progress %q is not known", o.Progress)
-		}
 		return run(cmd.Context(), o)
 	}
 	return cmd

@@ -130,7 +130,7 @@ func (o *updateOptions) prepare(p project, s *stacks.Stack) (*update, error) {
 			for _, i := range s.Images {
 				names = append(names, i.Name)
 			}
-			return nil, cli.Usage(meant(o.Name, names), "%s has no image %q", s.Name, o.Name)
+			return nil, cli.Usage(cli.Meant(o.Name, names), "%s has no image %q", s.Name, o.Name)
 		}
 	}
 	u := &update{

@@ -62,9 +62,12 @@ func (w *wish) addFlags(cmd *cobra.Command) (check func(own *config.Project) err
 	var ports []string
 	flags := cmd.Flags()
 	flags.StringSliceVar(&w.With, "with", nil, "start these `STACKS` too: "+strings.Join(stacks.Names(), ", "))
+	cli.Enum(cmd, "with", stacks.Names()...)
 	flags.StringVar(&w.Profile, "profile", "", "start the stacks of this `PROFILE`: "+strings.Join(slices.Sorted(maps.Keys(profiles())), ", ")+", or one of .prism.yaml")
+	cli.Suggest(cmd, "profile", slices.Sorted(maps.Keys(profiles()))...)
 	cli.SetDefault(cmd, "profile", "what .prism.yaml says in with")
 	flags.StringVar(&w.Form, "form", string(stacks.FormAuto), "run stacks as `FORM`: auto (in containers where an engine answers), container or native")
+	cli.Enum(cmd, "form", forms...)
 	flags.StringSliceVar(&ports, "port", nil, "let it listen there: `NAME=PORT`, such as data=9980, redis=6380 or dex.telemetry=5558")
 	flags.BoolVar(&w.AutoPorts, "auto-ports", false, "let the system choose free ports, and keep to them")
 	flags.IntVar(&w.PortOffset, "port-offset", 0, "add `N` to every port, for a second project beside this one")
@@ -72,31 +75,13 @@ func (w *wish) addFlags(cmd *cobra.Command) (check func(own *config.Project) err
 		if w.AutoPorts && w.PortOffset != 0 {
 			return cli.Usage("leave one of them out", "--auto-ports and --port-offset contradict each other")
 		}
-		if !slices.Contains(forms, w.Form) {
-			return cli.Usage("use one of: "+strings.Join(forms, ", "), "--form %q is not known", w.Form)
-		}
 		if known := profilesOf(own); w.Profile != "" && known[w.Profile] == nil {
-			names := slices.Sorted(maps.Keys(known))
-			return cli.Usage(meant(w.Profile, names), "--profile %q is not known", w.Profile)
-		}
-		for _, name := range w.With {
-			if names := stacks.Names(); !slices.Contains(names, name) {
-				return cli.Usage(meant(name, names), "--with %q is not known", name)
-			}
+			return cli.NotAWord("profile", w.Profile, slices.Sorted(maps.Keys(known)))
 		}
 		var err error
 		w.Ports, err = parsePorts(ports)
 		return err
 	}
-}
-
-// meant is the hint for a wrong word.
-func meant(word string, words []string) string {
-	fix := "use one of: " + strings.Join(words, ", ")
-	if near := config.Nearest(word, words); near != "" {
-		fix = fmt.Sprintf("did you mean %q? %s", near, fix)
-	}
-	return fix
 }
 
 func parsePorts(list []string) (map[string]int, error) {
@@ -114,7 +99,7 @@ func parsePorts(list []string) (map[string]int, error) {
 		}
 		name = strings.TrimPrefix(name, gateway+".")
 		if head, _, _ := strings.Cut(name, "."); !slices.Contains(known, head) {
-			return nil, cli.Usage(meant(head, known), "--port names %q, which is not known", head)
+			return nil, cli.Usage(cli.Meant(head, known), "--port names %q, which is not known", head)
 		}
 		ports[name] = n
 	}

@@ -28,7 +28,7 @@ func wished(t *testing.T, own *config.Project, args ...string) (*wish, error) {
 	cmd := &cobra.Command{Use: "up"}
 	check := w.addFlags(cmd)
 	if err := cmd.ParseFlags(args); err != nil {
-		t.Fatal(err)
+		return nil, cli.UnknownFlag(cmd, err)
 	}
 	return w, check(own)
 }

@@ -28,6 +28,11 @@ type addOptions struct {
 	DryRun                         bool
 }
 
+// reasons are those that calls can be made to fail with.
+func reasons() []string {
+	return []string{"BACKEND_UNAVAILABLE", "DEADLINE_EXCEEDED", "OVERLOADED", "DISK_FULL", "INTERNAL"}
+}
+
 func newAdd(f *cli.Factory, run func(context.Context, *addOptions) error) *cobra.Command {
 	o := &addOptions{Client: func(ctx context.Context) (adder, error) { return f.Admin(ctx) }}
 	cmd := &cobra.Command{
@@ -44,10 +49,12 @@ func newAdd(f *cli.Factory, run func(context.Context, *addOptions) error) *cobra
 	flags := cmd.Flags()
 	flags.StringVar(&o.Backend, "backend", "", "do it to this `BACKEND`")
 	flags.StringVar(&o.Calls, "calls", "all", "meet these `CALLS`: read, write or all")
+	cli.Enum(cmd, "calls", "read", "write", "all")
 	flags.Var(&o.Latency, "latency", "let them take this `DURATION` longer, a minute at most")
 	flags.Var(&o.Jitter, "jitter", "up to this `DURATION` more or less")
 	flags.StringVar(&o.Errors, "errors", "0%", "let this `SHARE` of them fail: 5%")
-	flags.StringVar(&o.Reason, "reason", "BACKEND_UNAVAILABLE", "fail with this `REASON`: that, DEADLINE_EXCEEDED, OVERLOADED, DISK_FULL or INTERNAL")
+	flags.StringVar(&o.Reason, "reason", "BACKEND_UNAVAILABLE", "fail with this `REASON`: "+strings.Join(reasons(), ", "))
+	cli.Enum(cmd, "reason", reasons()...)
 	flags.Var(&o.For, "for", "end it after this `DURATION`, an hour at most")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "check, and change nothing")
 	cli.SetDefault(cmd, "backend", "required")

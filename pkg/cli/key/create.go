@@ -52,6 +52,7 @@ secret, alone, to standard output. It is shown this once.`,
 	}
 	o.Out = cli.AddOutput(f, cmd, secretKind().Info())
 	cmd.Flags().StringArrayVar(&o.Roles, "role", nil, "give the `ROLE` admin, operator or viewer; may be given again")
+	cli.Enum(cmd, "role", "admin", "operator", "viewer")
 	cmd.Flags().StringVar(&o.Description, "description", "", "say in a `TEXT` what it is for")
 	cmd.Flags().Var(&o.TTL, "ttl", "let it end after this `DURATION`")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check, and create nothing")

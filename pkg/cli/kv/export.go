@@ -86,21 +86,17 @@ func runExport(ctx context.Context, o *exportOptions) error {
 	if _, err := os.Lstat(o.File); err == nil && !o.Force {
 		return cli.WithFix(prism.New(prism.ReasonAlreadyExists, "the file %s is there already", o.File), "pass --force to replace it")
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(o.File), "."+filepath.Base(o.File)+"-*")
+	var sum exported
+	err = cli.Replace(o.File, 0o600, func(w io.Writer) (err error) {
+		progress := o.IO.StartProgress("exporting " + ns)
+		defer progress.Stop()
+		sum, err = o.copy(ctx, c, ns, w)
+		return explainAll(err, ns)
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return prism.NotFound("folder", filepath.Dir(o.File))
 	}
 	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // gone already when all went well
-	progress := o.IO.StartProgress("exporting " + ns)
-	sum, err := o.copy(ctx, c, ns, tmp)
-	progress.Stop()
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return explainAll(err, ns)
-	}
-	if err := os.Rename(tmp.Name(), o.File); err != nil {
 		return err
 	}
 	sum.file = o.File

@@ -56,6 +56,7 @@ func workloadFlags() []string {
 func (a *asked) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&a.Profile, "profile", "constant", "shape of the load: `PROFILE` is "+strings.Join(pace.Profiles(), ", "))
+	cli.Enum(cmd, "profile", pace.Profiles()...)
 	flags.Float64Var(&a.Rate, "rate", 1000, "start `N` requests per second: of a ramp and of steps, those at the end")
 	flags.Float64Var(&a.Start, "start-rate", 0, "begin a ramp or steps at `N` per second; the rate between bursts")
 	flags.Float64Var(&a.Peak, "peak-rate", 0, "of a spike or a burst: `N` per second")
@@ -68,6 +69,7 @@ func (a *asked) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&a.Mix, "mix", "", "`SHARES` of the workload's operations, such as "+kv.DefaultMix)
 	flags.Int64Var(&a.Keys, "keys", 0, "work on `N` keys, topics, sources or sessions")
 	flags.StringVar(&a.Order, "order", "uniform", "choose them in this `ORDER`: "+strings.Join(loadtest.Orders(), ", ")+" or zipf(1.2)")
+	cli.Suggest(cmd, "order", loadtest.Orders()...)
 	flags.StringVar(&a.ValueSize, "value-size", "128B", "`SIZE` of a value: 64B, 64B-4KiB for a range, 64B,1KiB for a list")
 	flags.IntVar(&a.Batch, "batch", 0, "take `N` messages at once, or append N events at once")
 	flags.IntVar(&a.Consumers, "consumers", 0, "of queue: `N` consumers beside the requests; -1 for none")
@@ -187,6 +189,9 @@ func (a *asked) fromFlags(model string) (*scenario.Scenario, error) {
 		return nil, cli.Usage("use at least 1", "--keys must be at least 1")
 	case a.Duration <= 0:
 		return nil, cli.Usage("use one such as 10s", "--duration must be more than 0")
+	}
+	if name, _, _ := strings.Cut(a.Order, "("); !slices.Contains(loadtest.Orders(), name) && name != "" {
+		return nil, cli.NotAWord("order", a.Order, loadtest.Orders())
 	}
 	if model == "pubsub" && a.changed("mix") {
 		return nil, cli.Usage("leave it out", "--mix: pubsub has one operation, publish")

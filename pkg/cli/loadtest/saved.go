@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,11 +85,7 @@ func writeFile(r *report.Report, path string) error {
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := r.Write(&b, format); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+	if err := cli.Replace(path, 0o644, func(w io.Writer) error { return r.Write(w, format) }); err != nil {
 		return &cli.Failure{Err: err, Exit: cli.ExitFailure}
 	}
 	return nil

@@ -44,7 +44,7 @@ const (
 func kinds() cli.Kind[*change] {
 	return cli.Kind[*change]{Name: "ObjectChange", Fields: []cli.Field[*change]{
 		cli.Text("resource", "RESOURCE", "kind and name", func(c *change) string { return resource(c.object) }),
-		cli.Text("action", "ACTION", "create, update or none", func(c *change) string { return c.action }),
+		cli.Text("action", "ACTION", "create, update, replace (refused) or none", func(c *change) string { return c.action }),
 		cli.State("state", "STATE", "unchanged, planned, done, failed, not done or refused", func(c *change) string { return c.state }),
 		cli.Words("fields", "CHANGED", "of an update: the keys that differ", func(c *change) []string { return c.fields }),
 		cli.Text("origin", "FROM", "where in the files it stands", func(c *change) string { return c.origin() }),

@@ -183,7 +183,7 @@ func TestRefusals(t *testing.T) {
 	for text, want := range map[string][]string{
 		"kind: Namespace\nname: fixed\nmodel: keyvalue\ndefault_ttl: 6m\nlimits: {burst: 5, request_rps: 5}\n": {"default_ttl, limits of namespace \"fixed\": the gateway's own file declares it, prism.yaml:6", "change it in prism.yaml:6"},
 		"kind: Backend\nname: volatile\ndriver: memory\noptions: {receipts: 5}\n":                              {"options of backend \"volatile\": the gateway's own file declares it, prism.yaml:4"},
-		"kind: Backend\nname: hot\ndriver: memory\n":                                                           {"backend \"hot\" is open with another options", "prismctl backend remove hot"},
+		"kind: Backend\nname: hot\ndriver: memory\n":                                                           {"backend \"hot\" must be replaced: it is open with another options", "fix: prismctl namespace move orders --to BACKEND, then prismctl backend remove hot, and apply again"},
 		"kind: Namespace\nname: orders\nmodel: cache\n":                                                        {"is of model keyvalue and cannot become cache", "write model: keyvalue"},
 		"kind: Namespace\nname: orders\nmodel: keyvalue\nbackend: volatile\n":                                  {"the data of namespace \"orders\" is on backend hot, not on volatile", "prismctl namespace move orders --to volatile"},
 	} {
@@ -195,8 +195,15 @@ func TestRefusals(t *testing.T) {
 		r.Want(3, nil, "namespace", "describe", "other")
 		r.Want(1, []string{"apply would refuse it"}, "diff", "-f", file)
 	}
+	// A backend is replaced by a person: apply says so before it does anything.
+	more := r.Write("more.yaml", "apiVersion: prism/v1\nkind: Backend\nname: hot\ndriver: memory\n")
+	for _, args := range [][]string{{"diff"}, {"apply", "--dry-run"}, {"apply"}} {
+		if got := r.Run(append(args, "-f", more, "-o", "json")...); !strings.Contains(got.Out, `"action": "replace"`) || !strings.Contains(got.Out, `"state": "refused"`) {
+			t.Errorf("%v: %s%s", args, got.Out, got.ErrOut)
+		}
+	}
 	// Only the description of a declared namespace is not the file's.
-	more := r.Write("more.yaml", "apiVersion: prism/v1\nkind: Namespace\nname: fixed\nmodel: keyvalue\nbackend: volatile\ndefault_ttl: 5m\ndescription: mine\n")
+	more = r.Write("more.yaml", "apiVersion: prism/v1\nkind: Namespace\nname: fixed\nmodel: keyvalue\nbackend: volatile\ndefault_ttl: 5m\ndescription: mine\n")
 	if got := changes(t, r.OK("apply", "-f", more, "-o", "json")); got["namespace/fixed"] != [2]string{"update", "done"} {
 		t.Errorf("a description: %v", got)
 	}

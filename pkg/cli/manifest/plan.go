@@ -15,9 +15,10 @@ import (
 
 // The actions of a change.
 const (
-	create = "create"
-	update = "update"
-	none   = "none"
+	create  = "create"
+	update  = "update"
+	replace = "replace" // what no call changes: refused, with what to type
+	none    = "none"
 )
 
 // A change is what an object of the files asks of the gateway.
@@ -211,10 +212,25 @@ func (c *change) backend(now *adminv1.Backend) error {
 	case now.GetDeclaredIn() != "":
 		c.refuse(declared("backend", now.GetName(), now.GetDeclaredIn(), c.fields))
 	default:
-		c.refuse(cli.WithFix(prism.New(prism.ReasonFailedPrecond, "backend %q is open with another %s and cannot be changed", now.GetName(), strings.Join(c.fields, " and other ")),
-			"prismctl backend remove %s, once no namespace is on it, and apply again", now.GetName()))
+		c.action = replace
+		c.refuse(cli.WithFix(prism.New(prism.ReasonFailedPrecond, "backend %q must be replaced: it is open with another %s", now.GetName(), strings.Join(c.fields, " and other ")),
+			"%sprismctl backend remove %s, and apply again", emptied(now), now.GetName()))
 	}
 	return nil
+}
+
+// emptied is what to do before a backend can be removed: its namespaces go to
+// another, which keeps their data.
+func emptied(b *adminv1.Backend) string {
+	bound := b.GetNamespaces()
+	switch n := len(bound); n {
+	case 0:
+		return ""
+	case 1:
+		return "prismctl namespace move " + bound[0] + " --to BACKEND, then "
+	default:
+		return fmt.Sprintf("prismctl namespace move %s --to BACKEND, and %d more, then ", bound[0], n-1)
+	}
 }
 
 // mask names the fields of an update as the admin API does.

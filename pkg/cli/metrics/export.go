@@ -42,14 +42,12 @@ it is. It comes over the admin API: where the metrics port can be reached, scrap
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	cmd.Flags().StringVar(&o.Format, "format", prometheus, "write this `FORMAT`: prometheus or json")
+	cli.Enum(cmd, "format", prometheus, asJSON)
 	cmd.Flags().BoolVar(&o.Metadata, "include-metadata", false, "say what each metric means, and of which gateway it is")
 	return cmd
 }
 
 func runExport(ctx context.Context, o *exportOptions) error {
-	if o.Format != prometheus && o.Format != asJSON {
-		return cli.Usage("use one of: prometheus, json", "--format %q is not known", o.Format)
-	}
 	c, err := o.Client(ctx)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package namespace
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -47,10 +48,12 @@ holds the data from then on; without --backend the gateway takes its default.`,
 	}
 	o.Out = cli.AddOutput(f, cmd, kind().Info())
 	flags := cmd.Flags()
-	flags.StringVar(&o.Model, "model", "keyvalue", "the `MODEL` of its data API")
+	flags.StringVar(&o.Model, "model", "keyvalue", "the `MODEL` of its data API: "+strings.Join(models(), ", "))
+	cli.Enum(cmd, "model", models()...)
 	flags.StringVar(&o.Backend, "backend", "", "keep the data on this `BACKEND`")
 	flags.StringVar(&o.Description, "description", "", "say in a `TEXT` what it is for")
 	flags.StringVar(&o.Durability, "durability", "", "the `NEED`: strong or relaxed")
+	cli.Enum(cmd, "durability", "strong", "relaxed")
 	flags.Var(&o.DefaultTTL, "default-ttl", "the time to live of a write that names none, a `DURATION`")
 	flags.Var(&o.MaxTTL, "max-ttl", "the longest time to live, a `DURATION`")
 	flags.Var(&o.Retention, "retention", "of a namespace of time series: keep events for this `DURATION`")
@@ -58,6 +61,7 @@ holds the data from then on; without --backend the gateway takes its default.`,
 	flags.Int64Var(&o.Burst, "burst", 0, "let through `N` at once")
 	flags.BoolVar(&o.AutoCreate, "auto-create", true, "of a queue namespace: publishing makes topics and queues")
 	flags.StringVar(&o.DefaultKind, "default-kind", "", "of a queue namespace: the only `KIND` that publishing makes, log or work")
+	cli.Enum(cmd, "default-kind", "log", "work")
 	flags.StringArrayVar(&o.Owners, "owner", nil, "let this `PRINCIPAL` do everything; may be given again")
 	flags.StringArrayVar(&o.Grants, "grant", nil, "let others in: a `GRANT` is PRINCIPAL=read,write; may be given again")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "check, and change nothing")
@@ -93,6 +97,9 @@ func runCreate(ctx context.Context, o *createOptions) error {
 	}
 	return cli.PrintChanged(o.Out, kind(), n, sentence, next)
 }
+
+// models are those that a namespace can be of.
+func models() []string { return []string{"keyvalue", "cache", "queue", "pubsub", "timeseries"} }
 
 // firstUse is what to type next in a new namespace: a write in its model's words.
 func firstUse(n *adminv1.NamespaceSpec) string {

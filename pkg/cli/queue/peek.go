@@ -51,6 +51,7 @@ no attempt counts. Or those that a log keeps, the oldest first: no group moves.`
 	addPage(f, cmd, o)
 	flags := cmd.Flags()
 	flags.StringVar(&o.State, "state", "ready", "of a work queue, in this `STATE`: ready, delayed, leased or dead")
+	cli.Enum(cmd, "state", "ready", "delayed", "leased", "dead")
 	addRange(cmd, &o.From, &o.Partition)
 	return cmd
 }
@@ -90,10 +91,7 @@ func addPage(f *cli.Factory, cmd *cobra.Command, o *peekOptions) {
 }
 
 func runPeek(ctx context.Context, o *peekOptions) error {
-	state, ok := states[o.State]
-	if !ok {
-		return cli.Usage("--state ready, delayed, leased or dead", "%q is no state of a message", o.State)
-	}
+	state := states[o.State]
 	h, err := o.enter(ctx)
 	if err != nil {
 		return err

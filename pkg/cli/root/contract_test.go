@@ -250,6 +250,7 @@ func TestEveryMutationSaysWhatChangedAndWhatIsNext(t *testing.T) {
 			t.Parallel()
 			r := clitest.New(t)
 			r.Gateway.Put("kv", "greeting", "hello")
+			r.Write(".config/prism/config.yaml", contexts)
 			file := r.Write("lines.jsonl", `{"key":"a","value":"b"}`+"\n")
 			objects := r.Write("objects.yaml", "apiVersion: prism/v1\nkind: Namespace\nname: new\nmodel: keyvalue\n")
 			args := strings.Fields(strings.NewReplacer("lines.jsonl", file, "objects.yaml", objects, " --if-version 101 -o jsonl", "").Replace(line))

@@ -35,6 +35,10 @@ var mutations = map[string]string{
 	"queue seek orders --group billing --to latest":  "",
 	"apply -f objects.yaml":                          "CreateNamespace",
 	"namespace apply -f objects.yaml":                "CreateNamespace",
+	"context add more --data h:1":                    "",
+	"context use lab":                                "",
+	"context rm lab":                                 "",
+	"context rename lab bench":                       "",
 }
 
 // A dry run says what would happen, asks nobody, and calls nothing that changes
@@ -46,6 +50,7 @@ func TestEveryMutationHasADryRun(t *testing.T) {
 			r.Gateway.Put("kv", "greeting", "hello")
 			file := r.Write("lines.jsonl", `{"key":"a","value":"b"}`+"\n")
 			r.Write("objects.yaml", "apiVersion: prism/v1\nkind: Namespace\nname: new\nmodel: keyvalue\n")
+			r.Write(".config/prism/config.yaml", contexts)
 			before := held(r)
 			earlier := len(r.Gateway.Calls())
 			got := r.Run(append(strings.Fields(strings.ReplaceAll(line, "lines.jsonl", file)), "--dry-run")...)
@@ -66,10 +71,12 @@ func TestEveryMutationHasADryRun(t *testing.T) {
 	}
 }
 
-// held is what a gateway holds, as far as it can be listed.
+const contexts = "apiVersion: prism/v1\nkind: User\ncurrent: prod\ncontexts:\n  - name: prod\n  - name: lab\n    data: \"lab:1\"\n"
+
+// held is what a gateway and a person's file hold, as far as it can be listed.
 func held(r *clitest.Rig) string {
 	var b strings.Builder
-	for _, line := range []string{"namespace list", "session list", "key list", "kv scan", "queue list", "queue groups orders"} {
+	for _, line := range []string{"namespace list", "session list", "key list", "kv scan", "queue list", "queue groups orders", "context list"} {
 		b.WriteString(r.OK(append(strings.Fields(line), "-o", "jsonl")...))
 	}
 	return b.String()
@@ -78,6 +85,7 @@ func held(r *clitest.Rig) string {
 func TestADryRunMeetsWhatTheRealOneWould(t *testing.T) {
 	r := clitest.New(t)
 	r.Gateway.Put("kv", "greeting", "hello")
+	r.Write(".config/prism/config.yaml", contexts)
 	for line, code := range map[string]int{
 		"kv set greeting x --create-only":   5,
 		"kv set greeting x --if-version 7":  5,
@@ -89,6 +97,11 @@ func TestADryRunMeetsWhatTheRealOneWould(t *testing.T) {
 		"queue create orders":               5,
 		"queue publish mail x -n none":      3,
 		"queue redrive none":                3,
+		"context use none":                  3,
+		"context rm none":                   3,
+		"context rename none x":             3,
+		"context rename lab prod":           5,
+		"context add UPPER":                 7,
 	} {
 		r.Want(code, []string{"error: "}, append(strings.Fields(line), "--dry-run")...)
 	}

@@ -157,16 +157,9 @@ func completeFlags(f *cli.Factory, cmd *cobra.Command) {
 			return complete(c, nil, word)
 		}
 	}
-	fixed := func(words ...string) cobra.CompletionFunc {
-		return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
-	}
 	for flag, complete := range map[string]cobra.CompletionFunc{
 		"namespace": anywhere(cli.CompleteNamespaces(f)),
 		"context":   anywhere(cli.CompleteContexts(f)),
-		"output":    fixed("table", "wide", "json", "jsonl", "yaml", "name", "csv", "jsonpath=", "go-template=", "custom-columns="),
-		"color":     fixed("auto", "always", "never"),
-
-		"time-format": fixed(cli.TimesRelative, cli.TimesUTC, cli.TimesLocal, cli.TimesUnix),
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for a flag that is not there
 	}

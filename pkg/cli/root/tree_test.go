@@ -324,7 +324,7 @@ func line(t *testing.T, path string) (*clitest.Rig, []string) {
 	r.Gateway.Put("kv", "greeting", "hello")
 	r.Gateway.Put("kv", "猫", "ねこ 🐈")
 	r.Gateway.CachePut("greeting", "hello", time.Minute)
-	r.Write(".config/prism/config.yaml", "apiVersion: prism/v1\nkind: User\ncurrent: prod\ncontexts:\n  - name: prod\n  - name: lab\n    data: \"lab:1\"\n")
+	r.Write(".config/prism/config.yaml", contexts)
 	args := slices.Clone(printers()[path])
 	for i, w := range args {
 		switch w {

@@ -91,7 +91,7 @@ what was read: events as they are, or a rollup of them.`,
 	flags.StringVar(&o.Fill, "fill", "none", "what becomes of buckets without events: `WORD` is "+strings.Join(fillWords(), ", "))
 	cli.SetDefault(cmd, "bucket", "the whole range")
 	cli.SetDefault(cmd, "by", "all together")
-	_ = cmd.RegisterFlagCompletionFunc("fill", cobra.FixedCompletions(fillWords(), cobra.ShellCompDirectiveNoFileComp))
+	cli.Enum(cmd, "fill", fillWords()...)
 	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions([]string{fieldType, fieldSource}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -287,8 +287,6 @@ func (o *aggregateOptions) request() (*timeseriesv1.QueryAggregatesRequest, erro
 		return f.word == o.Fill
 	})
 	switch {
-	case i < 0:
-		return nil, cli.Usage("use one of: "+strings.Join(fillWords(), ", "), "--fill: there is no %q", o.Fill)
 	case i > 0 && o.Bucket == 0:
 		return nil, cli.Usage("add --bucket 1m, or leave out --fill", "--fill needs buckets")
 	case i > 0 && o.Since == 0 && (o.Start == "" || o.End == ""):

@@ -119,9 +119,8 @@ func (o *appendOptions) addTo(cmd *cobra.Command) {
 	cli.SetDefault(cmd, "format", "the file's extension")
 	cli.SetDefault(cmd, "dims", "those called dim.NAME")
 	cli.SetDefault(cmd, "metrics", "those called metric.NAME")
-	for flag, words := range map[string][]string{"format": {formatCSV, formatJSONL}, "time-unit": unitWords()} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	}
+	cli.Enum(cmd, "format", formatCSV, formatJSONL)
+	cli.Enum(cmd, "time-unit", unitWords()...)
 }
 
 // appended is what became of events.
@@ -206,9 +205,6 @@ func (o *appendOptions) check() error {
 				o.unit = u.unit
 			}
 		}
-		if o.unit == 0 {
-			return cli.Usage("use one of: "+strings.Join(unitWords(), ", "), "--time-unit: there is no %q", o.TimeUnit)
-		}
 	}
 	switch {
 	case o.File == "" && len(o.onlyWithFiles) > 0:
@@ -230,11 +226,8 @@ func (o *appendOptions) check() error {
 			return cli.Usage("add --format csv or --format jsonl", "the format of %s is not known", o.File)
 		}
 	}
-	switch {
-	case o.Format == formatJSONL && len(o.Dims)+len(o.Metrics) > 0:
+	if o.Format == formatJSONL && len(o.Dims)+len(o.Metrics) > 0 {
 		return cli.Usage("leave them out: JSON lines say it themselves", "--dims and --metrics are about columns of CSV")
-	case o.Format != formatCSV && o.Format != formatJSONL:
-		return cli.Usage("use one of: csv, jsonl", "--format: there is no %q", o.Format)
 	}
 	return nil
 }

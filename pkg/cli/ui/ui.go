@@ -120,7 +120,9 @@ func newUI(f *cli.Factory, run func(context.Context, *options) error) *cobra.Com
 	cmd.Flags().StringVar(&o.Size, "size", "", "of the frame of --snapshot, as `COLUMNSxROWS`")
 	cmd.Flags().Var(&o.Refresh, "refresh", "ask the gateway once in this `DURATION`")
 	cmd.Flags().StringVar(&o.View, "view", "", "start with this `PAGE`, with what it is about behind it: "+strings.Join(pageNames(), ", "))
+	cli.Suggest(cmd, "view", pageNames()...)
 	cmd.Flags().StringVar(&o.Theme, "theme", "auto", "colours for a `BACKGROUND`, the safe ones for eyes that do not tell red from green: "+strings.Join(theme.Modes(), ", "))
+	cli.Enum(cmd, "theme", theme.Modes()...)
 	cmd.Flags().BoolVar(&o.ReadOnly, "read-only", false, "refuse everything that changes something")
 	cmd.Flags().BoolVar(&o.Accessible, "accessible", false, "words line by line for a screen reader, as with "+config.EnvAccessible)
 	cli.SetDefault(cmd, "view", "the page that was left last, or "+overview.Name)
@@ -187,10 +189,7 @@ func (o *options) dashboards() (tui.Options, error) {
 	if word == "" {
 		word = state.Theme
 	}
-	mode, ok := theme.ParseMode(word)
-	if !ok && o.Theme != "" {
-		return tui.Options{}, cli.Usage("use one of: "+strings.Join(theme.Modes(), ", "), "--theme: %q is not a background", o.Theme)
-	}
+	mode, _ := theme.ParseMode(word)
 	if err := checkView(o.View); err != nil {
 		return tui.Options{}, err
 	}
@@ -237,7 +236,7 @@ func checkView(view string) error {
 	if view == "" {
 		return nil
 	}
-	return cli.Usage("use one of: "+strings.Join(pageNames(), ", "), "--view: there is no page %q", view)
+	return cli.NotAWord("view", view, pageNames())
 }
 
 // command leads a copied command to the same gateway as this one.

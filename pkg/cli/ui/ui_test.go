@@ -186,6 +186,7 @@ func realTime(f *cli.Factory) { f.IO.SetClock(clock.Real()) }
 func execute(ctx context.Context, f *cli.Factory, args ...string) error {
 	cmd := New(f)
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetFlagErrorFunc(cli.UnknownFlag) // as the root does
 	cmd.SetArgs(args)
 	return cmd.ExecuteContext(ctx)
 }
