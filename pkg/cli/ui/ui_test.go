@@ -78,6 +78,7 @@ func (g *gateway) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv
 	return &adminv1.GetStatusResponse{
 		Version: "0.1.0", State: "Running", StartedAtMs: now().Add(-time.Hour).UnixMilli(), NowMs: now().UnixMilli(), Namespaces: 3,
 		ConfigProblem: "prism.yaml:3:1: unknown key",
+		Maintenance:   &adminv1.Maintenance{Refuses: "all", Message: "a disk is changed", EndsAtMs: now().Add(time.Hour).UnixMilli()},
 	}, nil
 }
 
@@ -284,6 +285,9 @@ func TestTheSourceReadsEveryPart(t *testing.T) {
 	}
 	if got.Stats.Total.Calls != 400 || got.Stats.Total.Errors != 5 || got.Stats.Total.Latency.Total() != 100 {
 		t.Errorf("stats: %+v", got.Stats)
+	}
+	if x := got.Maintenance; x == nil || x.Refuses != "all" || x.Message != "a disk is changed" || !x.Ends.Equal(now().Add(time.Hour)) {
+		t.Errorf("maintenance is %+v", x)
 	}
 	if len(got.Problems) != 0 || len(got.More) != 0 || !strings.Contains(got.Notice, "prism.yaml:3:1") || !got.Now.Equal(now()) {
 		t.Errorf("got %+v", got)
