@@ -84,9 +84,30 @@ func New(e page.Env, namespace string, s Source) *Model {
 		got.Of = a
 		return got, err
 	}, m.take, m.queues, m.messages)
+	b.Item = m.item
 	m.Split = page.NewSplit(b, m.messages, nil, func(r table.Row) string { return r.ID + "\x00" + m.ask.Get().Queue })
 	m.At(m.value)
 	return m
+}
+
+// item is the queue or the message under the cursor.
+func (m *Model) item() (page.Item, bool) {
+	r, ok := m.Stack.Focused().Table.Selected()
+	if m.Stack.Focused() == m.queues {
+		return m.Env.Thing(m.source, r.ID, "queue", "info", r.ID, "-n", m.namespace), ok
+	}
+	x := m.byID[r.ID]
+	return page.Item{ID: r.ID, Command: r.Command, Object: page.Written(struct {
+		ID       string  `json:"message_id"`
+		State    State   `json:"state,omitempty"`
+		Key      string  `json:"key"`
+		Attempts int     `json:"attempts"`
+		Reason   string  `json:"reason"`
+		At       *string `json:"published_at"`
+		Due      *string `json:"due_at"`
+		page.Payload
+		Attributes map[string]string `json:"attributes"`
+	}{x.ID, x.State, x.Key, x.Attempts, x.Reason, page.When(x.Published), page.When(x.Due), page.PayloadOf(x.Payload, x.Size), x.Attributes})}, ok
 }
 
 // command is a command of prismctl about this namespace.
