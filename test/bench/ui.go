@@ -103,8 +103,8 @@ type screen struct {
 	size []int
 }
 
-func startScreen(ctx context.Context, ctl, dir string, env []string) (*screen, error) {
-	cmd := exec.CommandContext(ctx, ctl, "ui")
+func startScreen(ctx context.Context, ctl, dir string, env []string, args ...string) (*screen, error) {
+	cmd := exec.CommandContext(ctx, ctl, append([]string{"ui"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(append(os.Environ(), "TERM=xterm-256color", "LANG=C.UTF-8", "CI=", "HOME="+dir, "XDG_RUNTIME_DIR="+dir,
 		"XDG_STATE_HOME="+filepath.Join(dir, "state"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config")), env...)

@@ -308,7 +308,7 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 func TestAKeyIsCopiedAsItsCommandPrintsIt(t *testing.T) {
 	t.Parallel()
 	s := shop()
-	sc := open(theme.Mono, 100, 24, s).Keys("Y")
+	sc := tuitest.Open(t, tui.Options{Pages: []page.Factory{Factory(s)}, View: "keyvalue shop"}, 100, 24).Start().Keys("Y")
 	if want := "printed by kv get " + s.entries[0].Name + " -n shop -o yaml\n"; len(sc.Copied) != 1 || sc.Copied[0] != want {
 		t.Errorf("copied %q, want %q", sc.Copied, want)
 	}
