@@ -71,7 +71,7 @@ func New(e page.Env, namespace string, s Source) *Model {
 			table.Column{Title: "MESSAGE", Min: 10, Max: 40},
 			table.Column{Title: "KEY", Min: 6, Max: 30, Drop: 2},
 			table.Column{Title: "ATTEMPTS", Min: 8, Right: true, Drop: 3},
-			table.Column{Title: "AGE", Min: 5, Right: true},
+			table.Column{Title: "SINCE", Min: 5, Right: true},
 			table.Column{Title: "DUE", Min: 6, Right: true, Drop: 4},
 			table.Column{Title: "SIZE", Min: 8, Right: true, Drop: 5},
 			table.Column{Title: "REASON", Min: 10, Max: 80, Drop: 1},
@@ -213,7 +213,7 @@ func (m *Model) fill() {
 		reason := cell.Words(x.Reason)
 		reason.Role = theme.Warn
 		rows = append(rows, table.Row{ID: x.ID, Command: m.peek(q, a.State), Cells: []table.Cell{
-			cell.Words(x.ID), cell.Words(x.Key), cell.Number(int64(x.Attempts)), cell.Since(x.Published, now), due, {Text: figure.Bytes(x.Size), Order: float64(x.Size)}, reason,
+			cell.Words(x.ID), cell.Words(x.Key), cell.Number(int64(x.Attempts)), cell.At(x.Published, now), due, {Text: figure.Bytes(x.Size), Order: float64(x.Size)}, reason,
 		}})
 	}
 	m.messages.Table.SetRows(rows)
