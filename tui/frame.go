@@ -125,7 +125,7 @@ func (m *Model) title() string {
 	}
 	state, role := p.Feed().Mark(m.now), theme.Good
 	switch p.Feed().State(m.now) {
-	case feed.Connecting:
+	case feed.Connecting, feed.Ended:
 		role = theme.Faint
 	case feed.Stale, feed.Paused:
 		role = theme.Warn

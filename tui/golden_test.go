@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/prism-data-layer/prism/pkg/prism"
 	"github.com/prism-data-layer/prism/tui"
@@ -52,6 +53,11 @@ func TestScreens(t *testing.T) {
 					overview.PartStats:    errors.New("no figures in this build"),
 				}
 			}}, 80, 24, func(o *tui.Options) { o.Protected, o.Context = true, "prod" }).Start().Pass(2).Frame()
+		},
+		"maintenance": func() string {
+			return open(t, &gateway{shape: func(s *overview.Snapshot) {
+				s.Maintenance = &overview.Maintenance{Refuses: "writes", Message: "the disk is \x1b[2Jchanged", Ends: noon().Add(time.Hour)}
+			}}, 80, 24, func(o *tui.Options) { o.Mode = theme.Dark }).Start().Pass(2).Frame()
 		},
 		"smallest":  func() string { return open(t, &gateway{}, 60, 15, nil).Start().Pass(3).Frame() },
 		"too-small": func() string { return open(t, &gateway{}, 50, 12, nil).Start().Frame() },

@@ -322,7 +322,7 @@ func tone(word string) int {
 	switch strings.ToLower(word) {
 	case "active", "healthy", "running", "ok", "allowed", "ready", "done", "good", "passed", "set", "created", "closed":
 		return 1
-	case "degraded", "draining", "provisioning", "expiring", "pending", "unknown", "read_only", "starting", "warning", "expire", "half-open":
+	case "degraded", "draining", "provisioning", "expiring", "pending", "unknown", "read_only", "starting", "warning", "expire", "half-open", "refuses_writes", "refuses_all":
 		return 0
 	case "unhealthy", "failed", "denied", "deleting", "deleted", "revoked", "expired", "stopped", "stopping", "terminating", "bad", "delete", "open":
 		return -1

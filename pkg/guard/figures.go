@@ -149,10 +149,11 @@ func (f *figures) turn(now time.Time) {
 	}
 }
 
-// all is the latency of all classes together.
+// all is the latency of all calls for data. What a gateway asks its store about
+// itself, as for whoever looks at it, would tell of the onlooker.
 func (f *figures) all() telemetry.Latency {
 	var sum telemetry.Latency
-	for _, r := range f.calls {
+	for _, r := range f.calls[storeCalls+1:] {
 		sum = sum.Plus(r.Latency())
 	}
 	return sum
@@ -175,7 +176,7 @@ type Figures struct {
 	Since      time.Time // of the breaker's state; zero: always
 	Opened     int64     // how often the breaker did
 	InFlight   int64
-	Calls      int64
+	Calls      int64 // for data, as those that P50 and P99 are of
 	Refused    int64 // by the breaker
 	Overloaded int64 // by the bound on calls at once
 	Errors     map[prism.Reason]int64
@@ -199,7 +200,9 @@ func (g *Guard) Figures() Figures {
 	}
 	for k, r := range f.calls {
 		if n := r.Calls(); n > 0 {
-			x.Calls += n
+			if class(k) != storeCalls {
+				x.Calls += n
+			}
 			x.Classes = append(x.Classes, telemetry.BackendClass{Class: classNames[k], Calls: n, Latency: r.Latency()})
 		}
 	}

@@ -388,3 +388,31 @@ func TestAReadFromMemoryPaysNoAllocationForItsGuard(t *testing.T) {
 		}
 	}
 }
+
+// What a gateway asks its store about itself tells of whoever looks: it is
+// neither a call for data nor in its times.
+func TestLookingIsNoTraffic(t *testing.T) {
+	t.Parallel()
+	set, err := memory.Spec().Open(t.Context(), driver.Config{Name: "m", Clock: clock.Real(), Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = set.Store.Close() })
+	set.Info.Instant = false // every call is timed
+	r := guard.New("m", guard.Settings{}, clock.Real())
+	s := r.Wrap(set)
+	for range 10 {
+		if _, err := s.Store.Usage(t.Context(), "n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f := r.Figures(); f.Calls != 0 || f.P50 != 0 || f.P99 != 0 || len(f.Classes) != 1 || f.Classes[0].Class != "store" || f.Classes[0].Calls != 10 {
+		t.Errorf("after ten looks: %+v", f)
+	}
+	if _, _, err := s.KeyValue.Get(t.Context(), prism.Key{Namespace: "n", Name: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	if f := r.Figures(); f.Calls != 1 || f.P50 <= 0 {
+		t.Errorf("after a call: %+v", f)
+	}
+}

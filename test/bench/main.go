@@ -21,7 +21,7 @@ import (
 
 // groups measure what -only picks of their rows.
 var groups = []func(context.Context, *bench) error{
-	benchWire, benchAllocs, benchPebble, benchMemory, benchStart, benchScan, benchDev, benchUI, benchTelemetry,
+	benchWire, benchAllocs, benchPebble, benchMemory, benchStart, benchScan, benchDev, benchUI, benchLogs, benchTelemetry,
 	benchQueue, benchQueueDelay, benchWaiting, benchFanOut, benchPubSubDelay, benchRedis, benchHop, benchEvents, benchFullSchema, benchLoad,
 }
 
@@ -29,6 +29,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "echo" {
 		serveEcho(os.Args[2])
 		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == "write-logs" {
+		writeLogs()
 	}
 	if len(os.Args) > 5 && os.Args[1] == "load" {
 		generate(os.Args[2:])

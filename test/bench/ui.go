@@ -71,6 +71,9 @@ func benchUI(ctx context.Context, b *bench) error {
 	const idle = time.Minute
 	time.Sleep(idle)
 	b.figure(cpuRow, "% of a core", (cpuSeconds(s.cmd.Process.Pid)-cpu)/idle.Seconds()*100, "<=", 1)
+	if after := s.written(); after != before {
+		s.tell(before, after)
+	}
 	b.figure(bytesRow, "bytes", float64(s.written()-before), "<=", 0)
 	return nil
 }
@@ -103,8 +106,8 @@ type screen struct {
 	size []int
 }
 
-func startScreen(ctx context.Context, ctl, dir string, env []string) (*screen, error) {
-	cmd := exec.CommandContext(ctx, ctl, "ui")
+func startScreen(ctx context.Context, ctl, dir string, env []string, args ...string) (*screen, error) {
+	cmd := exec.CommandContext(ctx, ctl, append([]string{"ui"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(append(os.Environ(), "TERM=xterm-256color", "LANG=C.UTF-8", "CI=", "HOME="+dir, "XDG_RUNTIME_DIR="+dir,
 		"XDG_STATE_HOME="+filepath.Join(dir, "state"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config")), env...)
@@ -140,6 +143,18 @@ func (s *screen) written() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.got)
+}
+
+// tell says what was written from one byte to another, and when.
+func (s *screen) tell(from, to int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, size := range s.size {
+		if size > from && size <= to {
+			fmt.Fprintf(os.Stderr, "ui: %s %q\n", time.Unix(0, s.when[i]).Format("15:04:05.000"), s.got[from:size])
+			from = size
+		}
+	}
 }
 
 // waits says when a text was written.

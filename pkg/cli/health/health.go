@@ -32,6 +32,7 @@ func kind() cli.Kind[report] {
 	return cli.Kind[report]{Name: "Health", Fields: []cli.Field[report]{
 		cli.State("state", "STATE", "running, draining or stopping", func(r report) string { return cli.EnumWord(r.GetState(), "") }),
 		cli.State("health", "HEALTH", "the worst of its backends", func(r report) string { return word(worst(r.backends)) }),
+		cli.State("maintenance", "MAINTENANCE", "off, or what is refused on purpose: refuses_writes or refuses_all", maintenance),
 		cli.Text("version", "VERSION", "of the gateway", func(r report) string { return r.GetVersion() }),
 		cli.Text("commit", "", "it was built from", func(r report) string { return r.GetCommit() }),
 		cli.Text("go_version", "", "it was built with", func(r report) string { return r.GetGoVersion() }),
@@ -51,6 +52,14 @@ func kind() cli.Kind[report] {
 		cli.Nested("backends", "each with its health", backends),
 		cli.Text("config_problem", "", "the last configuration that was refused", func(r report) string { return r.GetConfigProblem() }),
 	}}
+}
+
+// maintenance is what is refused; prismctl maintenance status tells why.
+func maintenance(r report) string {
+	if m := r.GetMaintenance(); m != nil {
+		return "refuses_" + m.GetRefuses()
+	}
+	return "off"
 }
 
 func backends(r report) any {

@@ -16,6 +16,14 @@ func TestWhatIsPrinted(t *testing.T) {
 	r.Golden("health-json", "health", "-o", "json")
 }
 
+func TestMaintenanceIsShown(t *testing.T) {
+	r := clitest.New(t)
+	r.Want(0, nil, "maintenance", "on", "--yes")
+	r.Golden("health-maintenance", "health", "--json", "state,maintenance")
+	r.Want(0, nil, "maintenance", "on", "--all", "--yes")
+	r.Golden("health-maintenance-all", "health")
+}
+
 func TestAnUnhealthyBackendIsExit6(t *testing.T) {
 	r := clitest.New(t)
 	r.Gateway.Change(func(s *clitest.State) { (*s.Backends)[1].Health = adminv1.HealthState_HEALTH_STATE_UNHEALTHY })

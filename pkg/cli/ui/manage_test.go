@@ -240,5 +240,5 @@ func TestAFaultIsMadeAndEndedOnTheScreen(t *testing.T) {
 	if got := r.OK("fault", "list"); !strings.Contains(got, "local") {
 		t.Errorf("the gateway has %q", got)
 	}
-	s.Keys("F").Wants("End 1 fault of local", "all calls: 200ms slower").Keys("y").Pass(1).Wants("ended 1 fault", "1h ago: DISK_FULL").Lacks("all calls: 200ms")
+	s.Keys("F").Wants("End 1 fault of local", "all calls: 200ms slower").Keys("y").Pass(1).Wants("ended 1 fault", "00: DISK_FULL").Lacks("all calls: 200ms")
 }

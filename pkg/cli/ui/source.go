@@ -139,6 +139,9 @@ func (q *question) status(ctx context.Context) {
 	q.out.Now, q.out.Started = moment(r.GetNowMs()), moment(r.GetStartedAtMs())
 	q.out.Version, q.out.State = r.GetVersion(), r.GetState()
 	q.total = r.GetNamespaces()
+	if x := r.GetMaintenance(); x != nil {
+		q.out.Maintenance = &overview.Maintenance{Refuses: x.GetRefuses(), Message: x.GetMessage(), Ends: moment(x.GetEndsAtMs())}
+	}
 	if p := r.GetConfigProblem(); p != "" {
 		q.out.Notice = "a configuration was refused, the one before is in force: " + p
 	}

@@ -78,6 +78,7 @@ func (g *gateway) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv
 	return &adminv1.GetStatusResponse{
 		Version: "0.1.0", State: "Running", StartedAtMs: now().Add(-time.Hour).UnixMilli(), NowMs: now().UnixMilli(), Namespaces: 3,
 		ConfigProblem: "prism.yaml:3:1: unknown key",
+		Maintenance:   &adminv1.Maintenance{Refuses: "all", Message: "a disk is changed", EndsAtMs: now().Add(time.Hour).UnixMilli()},
 	}, nil
 }
 
@@ -200,6 +201,9 @@ func TestASnapshotShowsTheGateway(t *testing.T) {
 		t.Fatal(err, errOut)
 	}
 	got := strings.ReplaceAll(out.String(), address, "127.0.0.1:8981")
+	local := func(t time.Time) string { return t.Local().Format("15:04") }
+	got = strings.NewReplacer("until "+local(now().Add(time.Hour)), "until 13:00", // wherever this runs
+		local(now().Add(-time.Hour)), "11:00", local(now()), "12:00").Replace(got)
 	got = strings.Split(got, "\n")[0][:20] + got[strings.Index(got, "\n"):] // the port's length differs
 	file := filepath.Join("testdata", "snapshot.golden")
 	if *update {
@@ -285,6 +289,9 @@ func TestTheSourceReadsEveryPart(t *testing.T) {
 	}
 	if got.Stats.Total.Calls != 400 || got.Stats.Total.Errors != 5 || got.Stats.Total.Latency.Total() != 100 {
 		t.Errorf("stats: %+v", got.Stats)
+	}
+	if x := got.Maintenance; x == nil || x.Refuses != "all" || x.Message != "a disk is changed" || !x.Ends.Equal(now().Add(time.Hour)) {
+		t.Errorf("maintenance is %+v", x)
 	}
 	if len(got.Problems) != 0 || len(got.More) != 0 || !strings.Contains(got.Notice, "prism.yaml:3:1") || !got.Now.Equal(now()) {
 		t.Errorf("got %+v", got)

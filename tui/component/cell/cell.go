@@ -65,11 +65,16 @@ func Latency(d time.Duration, known bool) table.Cell {
 	return table.Cell{Text: figure.Latency(d), Order: float64(d)}
 }
 
-// Since is how long ago t was; None for the zero time.
-func Since(t, now time.Time) table.Cell {
+// At is when t was: the time of day, on another day the date; None for the zero
+// time. An age would be drawn anew each minute, with nobody doing anything.
+func At(t, now time.Time) table.Cell {
 	if t.IsZero() {
 		return None()
 	}
-	d := now.Sub(t)
-	return table.Cell{Text: figure.Age(d), Order: float64(d)}
+	t = t.In(now.Location())
+	text := t.Format("15:04")
+	if t.Format(time.DateOnly) != now.Format(time.DateOnly) {
+		text = t.Format("01-02")
+	}
+	return table.Cell{Text: text, Order: float64(t.UnixMilli())}
 }

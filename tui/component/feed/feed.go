@@ -21,6 +21,7 @@ const (
 	Stale  // the newest data is older than two intervals
 	Failed // the last attempt failed
 	Paused
+	Ended // for good: nothing more comes, and what came does not age
 )
 
 // A Feed keeps the times. It does not ask; its owner does, when Due says so.
@@ -31,6 +32,7 @@ type Feed struct {
 	next     time.Time
 	asking   bool
 	paused   bool
+	ended    bool
 	failures int
 	err      error
 }
@@ -52,7 +54,7 @@ func (f *Feed) Due(now time.Time) bool {
 
 // Ask notes that an attempt began.
 func (f *Feed) Ask(now time.Time) {
-	f.asking, f.asked, f.next = true, now, now.Add(f.every)
+	f.asking, f.ended, f.asked, f.next = true, false, now, now.Add(f.every)
 }
 
 // Asking reports whether an attempt is under way.
@@ -61,6 +63,12 @@ func (f *Feed) Asking() bool { return f.asking }
 // Succeed notes that data came.
 func (f *Feed) Succeed(now time.Time) {
 	f.asking, f.got, f.failures, f.err = false, now, 0, nil
+}
+
+// End notes that all of the data has come.
+func (f *Feed) End(now time.Time) {
+	f.Succeed(now)
+	f.ended = true
 }
 
 // Fail notes that an attempt failed: the next one comes after 1, 2, 4 … times
@@ -114,6 +122,8 @@ func (f *Feed) State(now time.Time) State {
 		return Failed
 	case f.got.IsZero():
 		return Connecting
+	case f.ended:
+		return Ended
 	case now.Sub(f.got) > f.Bound():
 		return Stale
 	}
@@ -137,6 +147,8 @@ func (f *Feed) Mark(now time.Time) string {
 		return fmt.Sprintf("✗ lost · data %s old", short(f.Age(now)))
 	case Connecting:
 		return "◌ connecting…"
+	case Ended:
+		return "■ all of it"
 	case Stale:
 		return fmt.Sprintf("! stale · data %s old", short(f.Age(now)))
 	}

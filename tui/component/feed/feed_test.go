@@ -40,6 +40,23 @@ func TestAFeedAsksOnceAnInterval(t *testing.T) {
 	}
 }
 
+func TestWhatHasEndedDoesNotAge(t *testing.T) {
+	t.Parallel()
+	f := feed.New(time.Second)
+	f.Ask(at(0))
+	f.End(at(1))
+	for _, now := range []float64{1, 4, 7200} {
+		if got := f.Mark(at(now)); got != "■ all of it" || f.State(at(now)) != feed.Ended {
+			t.Errorf("at %v: %q", now, got)
+		}
+	}
+	f.Ask(at(8000))
+	f.Succeed(at(8000))
+	if f.State(at(8000)) != feed.Live {
+		t.Error("begun again, it is", f.Mark(at(8000)))
+	}
+}
+
 func TestOldDataIsMarked(t *testing.T) {
 	t.Parallel()
 	f := feed.New(time.Second)

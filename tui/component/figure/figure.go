@@ -87,19 +87,21 @@ func Latency(d time.Duration) string {
 	return Age(d)
 }
 
-// Probe is the latency of a health check, of which a few milliseconds say
-// nothing: a store that answers at once looks the same each time, so that a
-// quiet screen stays quiet.
+// Probe is the latency of a health check in steps: a few milliseconds more or
+// less say how busy the machine is and not how the store does, so that a quiet
+// screen stays quiet.
 func Probe(d time.Duration) string {
 	switch {
 	case d <= 0:
 		return None
-	case d < 5*time.Millisecond:
-		return "<5ms"
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%dms", d.Round(time.Millisecond).Milliseconds())
+	case d < 50*time.Millisecond:
+		return "<50ms"
+	case d < 200*time.Millisecond:
+		return "<200ms"
+	case d < time.Second:
+		return "<1s"
 	}
-	return Latency(d)
+	return Latency(d.Round(time.Second))
 }
 
 // Age is a length of time in its largest unit. All below a minute is the same,

@@ -42,7 +42,9 @@ func TestLatencies(t *testing.T) {
 			t.Errorf("Latency(%v) = %q, want %q", d, got, want)
 		}
 	}
-	for d, want := range map[time.Duration]string{0: "–", time.Microsecond: "<5ms", 7400 * time.Microsecond: "7ms", 15500 * time.Microsecond: "15.5ms"} {
+	for d, want := range map[time.Duration]string{
+		0: "–", time.Microsecond: "<50ms", 12400 * time.Microsecond: "<50ms", 60 * time.Millisecond: "<200ms", 500 * time.Millisecond: "<1s", 2400 * time.Millisecond: "2s",
+	} {
 		if got := figure.Probe(d); got != want {
 			t.Errorf("Probe(%v) = %q, want %q", d, got, want)
 		}

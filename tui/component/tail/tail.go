@@ -151,7 +151,7 @@ func (m *Model[T]) Update(msg tea.Msg) (tea.Cmd, bool) {
 		m.drain()
 		m.sink, m.waiting = nil, false
 		if m.over = msg.err == nil; m.over {
-			m.feed.Succeed(m.now)
+			m.feed.End(m.now)
 		} else {
 			m.feed.Fail(m.now, msg.err)
 		}

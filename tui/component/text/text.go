@@ -134,7 +134,7 @@ func asciiOf(r rune) string {
 		return ">"
 	case '←':
 		return "<"
-	case '●', '◌':
+	case '●', '◌', '■':
 		return "*"
 	case '✓':
 		return "+"

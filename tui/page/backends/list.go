@@ -145,7 +145,7 @@ func (m *list) row(b Backend, calls table.Cell, now time.Time) table.Row {
 		problem = cell.Words("a fault acts: " + b.Faults[0].What)
 		problem.Role = theme.Warn
 	} else if !b.LastFailed.IsZero() && problem.Text != "" {
-		problem = cell.Words(fmt.Sprintf("%s ago: %s", figure.Age(now.Sub(b.LastFailed)), trouble(b)))
+		problem = cell.Words(fmt.Sprintf("%s: %s", cell.At(b.LastFailed, now).Text, trouble(b)))
 		problem.Role = theme.Faint
 	}
 	return table.Row{ID: b.Name, Command: m.Env.Line("backend", "describe", b.Name), Cells: []table.Cell{

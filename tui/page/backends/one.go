@@ -224,7 +224,7 @@ func facts(o *One) []fact.Fact {
 	if o.LastError != "" {
 		at := ""
 		if !o.LastFailed.IsZero() {
-			at = figure.Age(o.Now.Sub(o.LastFailed)) + " ago: "
+			at = cell.At(o.LastFailed, o.Now).Text + ": "
 		}
 		list = append(list, fact.Of("last error", at+o.LastError))
 	}

@@ -62,6 +62,10 @@ func New(e page.Env, namespace string, s Source) *Model {
 	}
 	b := page.NewBoard(e, func(ctx context.Context) (Stats, error) { return s.Stats(ctx, namespace, m.looked.Get()) }, m.take, m.pane)
 	b.Header = m.header
+	b.Item = func() (page.Item, bool) {
+		r, ok := m.pane.Table.Selected()
+		return e.Thing(s, r.ID, "cache", "get", r.ID, "-n", namespace), ok
+	}
 	m.Split = page.NewSplit(b, m.pane, nil, m.stamp)
 	m.At(m.value)
 	return m

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,10 @@ type store struct {
 	stats   Stats
 	err     error
 	changes []Change
+}
+
+func (s *store) Run(_ context.Context, args []string, _ string, _ func(string)) (string, error) {
+	return "printed by " + strings.Join(args, " ") + "\n", nil
 }
 
 func (s *store) Stats(_ context.Context, _ string, looked []string) (Stats, error) {
@@ -126,5 +131,13 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 	t.Parallel()
 	if c := keys.Conflicts(keys.Global(), New(tuitest.Env(), "pages", &store{}).Keys()); c != nil {
 		t.Error(c)
+	}
+}
+
+func TestAnEntryIsCopiedAsItsCommandPrintsIt(t *testing.T) {
+	t.Parallel()
+	s := open(t, &store{}, theme.Mono, 100, 24, "user:1").Keys("Y")
+	if want := "printed by cache get user:1 -n pages -o yaml\n"; len(s.Copied) != 1 || s.Copied[0] != want {
+		t.Errorf("copied %q, want %q", s.Copied, want)
 	}
 }

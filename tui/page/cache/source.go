@@ -3,11 +3,14 @@ package cache
 import (
 	"context"
 	"time"
+
+	"github.com/prism-data-layer/prism/tui/page"
 )
 
 // A Source answers what a cache tells of itself and of single keys. The API has
 // no list of keys: a cache may forget any at any time.
 type Source interface {
+	page.Shell
 	// Stats answers what the cache counts, and the entries of keys that were
 	// looked up before, in that order; what is gone is not Found.
 	Stats(ctx context.Context, namespace string, keys []string) (Stats, error)

@@ -62,6 +62,10 @@ func New(e page.Env, s Source, models Models) *Model {
 		),
 	}}
 	m.Board = page.NewBoard(e, s.Namespaces, m.take, m.list)
+	m.Item = func() (page.Item, bool) {
+		r, ok := m.list.Table.Selected()
+		return e.Thing(s, r.ID, "namespace", "describe", r.ID), ok
+	}
 	return m
 }
 

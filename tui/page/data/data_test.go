@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -23,6 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type store struct {
 	list []Namespace
 	err  error
+}
+
+func (s *store) Run(_ context.Context, args []string, _ string, _ func(string)) (string, error) {
+	return "printed by " + strings.Join(args, " ") + "\n", nil
 }
 
 func (s *store) Namespaces(context.Context) ([]Namespace, error) { return s.list, s.err }
@@ -93,5 +98,13 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 	t.Parallel()
 	if c := keys.Conflicts(keys.Global(), New(tuitest.Env(), shop(), nil).Keys()); c != nil {
 		t.Error(c)
+	}
+}
+
+func TestARowIsCopiedAsItsCommandPrintsIt(t *testing.T) {
+	t.Parallel()
+	s := open(t, shop(), "data", theme.Mono, 100, 24).Keys("Y")
+	if want := "printed by namespace describe carts -o yaml\n"; len(s.Copied) != 1 || s.Copied[0] != want {
+		t.Errorf("copied %q, want %q", s.Copied, want)
 	}
 }

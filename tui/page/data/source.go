@@ -1,9 +1,14 @@
 package data
 
-import "context"
+import (
+	"context"
+
+	"github.com/prism-data-layer/prism/tui/page"
+)
 
 // A Source answers which namespaces there are.
 type Source interface {
+	page.Shell
 	// Namespaces answers those that hold data.
 	Namespaces(ctx context.Context) ([]Namespace, error)
 	// Model answers the data model of one: "keyvalue", "queue".

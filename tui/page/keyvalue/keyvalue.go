@@ -5,6 +5,7 @@ package keyvalue
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -79,6 +80,7 @@ func New(e page.Env, namespace string, s Source) *Model {
 		p.of = q
 		return p, err
 	}, m.take, m.keys)
+	b.Item = m.item
 	m.Split = page.NewSplit(b, m.keys, m.load, func(r table.Row) string { return fmt.Sprintf("%s\x00%d", r.ID, m.versions[r.ID]) })
 	m.watch = tail.New(e.Tasks, tail.Options{}, func(ctx context.Context, to *tail.Sink[Event]) error {
 		return s.Watch(ctx, namespace, m.ask.Get().Prefix, to)
@@ -86,6 +88,16 @@ func New(e page.Env, namespace string, s Source) *Model {
 	m.ask.Set(Query{Namespace: namespace, Limit: pageSize})
 	m.empty()
 	return m
+}
+
+// item is the key under the cursor, or the one that a change was of.
+func (m *Model) item() (page.Item, bool) {
+	r, ok := m.Stack.Focused().Table.Selected()
+	key := r.ID
+	if m.Stack.Focused() == m.changes {
+		_, key, _ = strings.Cut(key, " ")
+	}
+	return m.Env.Thing(m.source, key, "kv", "get", key, "-n", m.namespace), ok
 }
 
 // prefix is what the keys begin with.

@@ -39,6 +39,10 @@ type store struct {
 	events  []Event
 }
 
+func (s *store) Run(_ context.Context, args []string, _ string, _ func(string)) (string, error) {
+	return "printed by " + strings.Join(args, " ") + "\n", nil
+}
+
 func (s *store) Keys(_ context.Context, q Query) (Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -298,5 +302,14 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 	t.Parallel()
 	if c := keys.Conflicts(keys.Global(), rig(t, shop()).Keys()); c != nil {
 		t.Error(c)
+	}
+}
+
+func TestAKeyIsCopiedAsItsCommandPrintsIt(t *testing.T) {
+	t.Parallel()
+	s := shop()
+	sc := tuitest.Open(t, tui.Options{Pages: []page.Factory{Factory(s)}, View: "keyvalue shop"}, 100, 24).Start().Keys("Y")
+	if want := "printed by kv get " + s.entries[0].Name + " -n shop -o yaml\n"; len(sc.Copied) != 1 || sc.Copied[0] != want {
+		t.Errorf("copied %q, want %q", sc.Copied, want)
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"github.com/prism-data-layer/prism/tui/component/tail"
+	"github.com/prism-data-layer/prism/tui/page"
 )
 
 // A Source answers what the page shows of one namespace, and changes it.
 type Source interface {
+	page.Shell
 	// Keys answers one page, in byte order.
 	Keys(ctx context.Context, q Query) (Page, error)
 	// Value reads at most value.MaxBytes of a key's value into Entry.Value.

@@ -60,7 +60,7 @@ func New(e page.Env, s Runs) *Model {
 			table.Column{Title: "P50", Min: 7, Right: true, Drop: 1},
 			table.Column{Title: "P99", Min: 7, Right: true},
 			table.Column{Title: "MAX", Min: 7, Right: true, Drop: 5},
-			table.Column{Title: "AGE", Min: 4, Right: true, Drop: 6},
+			table.Column{Title: "BEGAN", Min: 5, Right: true, Drop: 6},
 		),
 	}}
 	m.Split = page.NewSplit(page.NewBoard(e, s.Runs, m.take, m.pane), m.pane, m.report, func(r table.Row) string {
@@ -100,7 +100,7 @@ func (m *Model) take(list []Run) {
 			{Text: figure.Rate(r.Rate), Order: r.Rate},
 			{Text: fmt.Sprintf("%.2f %%", r.Errors), Order: r.Errors},
 			cell.Latency(r.Latency.P50, ok), cell.Latency(r.Latency.P99, ok), cell.Latency(r.Latency.Max, ok),
-			cell.Since(r.Started, m.Live.Now()),
+			cell.At(r.Started, m.Live.Now()),
 		}})
 	}
 	m.pane.Summary = ""

@@ -123,6 +123,17 @@ func TestLogsAreReadAgainSinceATimeAndSaved(t *testing.T) {
 	}
 }
 
+func TestLogsThatHaveEndedStandStill(t *testing.T) {
+	t.Parallel()
+	sc := open(t, written(), "logs", theme.Mono, 80, 24).Wants("nothing more comes", "all of it")
+	frame := sc.Frame()
+	for range 120 {
+		if sc.Pass(1); sc.Frame() != frame {
+			t.Fatalf("what has ended changes:\n%s", sc.Text())
+		}
+	}
+}
+
 func TestAFullBatchIsTaken(t *testing.T) {
 	t.Parallel()
 	s := &store{}

@@ -66,14 +66,14 @@ func newOne(e page.Env, s Source, name string) *one {
 				table.Column{Title: "PRINCIPAL", Min: 10, Max: 32},
 				table.Column{Title: "CLIENT", Min: 8, Max: 28, Drop: 2},
 				table.Column{Title: "STATUS", Min: 10, Max: 16, Drop: 1},
-				table.Column{Title: "ACTIVE", Min: 6, Right: true},
+				table.Column{Title: "LAST", Min: 5, Right: true},
 				table.Column{Title: "REQUESTS", Min: 8, Right: true, Drop: 3},
 			),
 		},
 		failures: &pane.Pane{
 			Title: "Last errors", Empty: []string{"no failed call of it is kept; see all: " + e.Line("trace", "list", "--errors")},
 			Table: table.New(
-				table.Column{Title: "AGO", Min: 4, Right: true},
+				table.Column{Title: "AT", Min: 5, Right: true},
 				table.Column{Title: "CALL", Min: 10, Max: 40},
 				table.Column{Title: "REASON", Min: 12, Max: 32},
 				table.Column{Title: "TOOK", Min: 6, Right: true, Drop: 1},
@@ -83,7 +83,7 @@ func newOne(e page.Env, s Source, name string) *one {
 		history: &pane.Pane{
 			Title: "History", Empty: []string{"nothing has happened to it yet"},
 			Table: table.New(
-				table.Column{Title: "AGO", Min: 4, Right: true},
+				table.Column{Title: "AT", Min: 5, Right: true},
 				table.Column{Title: "EVENT", Min: 8, Max: 12},
 				table.Column{Title: "REV", Min: 3, Right: true, Drop: 1},
 				table.Column{Title: "ACTOR", Min: 8, Max: 28},
@@ -199,7 +199,7 @@ func (m *one) sessionRows() []table.Row {
 	var rows []table.Row
 	for _, s := range m.last.Sessions {
 		rows = append(rows, table.Row{ID: s.ID, Command: m.Env.Line("session", "describe", s.ID), Cells: []table.Cell{
-			cell.Words(s.ID), cell.Words(s.Principal), cell.Words(s.Client), cell.State(s.Status), cell.Since(s.Active, m.last.Now), cell.Number(s.Requests),
+			cell.Words(s.ID), cell.Words(s.Principal), cell.Words(s.Client), cell.State(s.Status), cell.At(s.Active, m.last.Now), cell.Number(s.Requests),
 		}})
 	}
 	return rows
@@ -211,7 +211,7 @@ func (m *one) failureRows() []table.Row {
 		reason := cell.Words(f.Reason)
 		reason.Role = theme.Bad
 		rows = append(rows, table.Row{ID: f.Trace, Command: m.Env.Line("trace", f.Trace), Cells: []table.Cell{
-			cell.Since(f.Time, m.last.Now), cell.Words(f.Method), reason, cell.Latency(f.Took, true), cell.Words(f.Trace),
+			cell.At(f.Time, m.last.Now), cell.Words(f.Method), reason, cell.Latency(f.Took, true), cell.Words(f.Trace),
 		}})
 	}
 	return rows
@@ -221,7 +221,7 @@ func (m *one) historyRows() []table.Row {
 	var rows []table.Row
 	for i, e := range m.last.History {
 		rows = append(rows, table.Row{ID: fmt.Sprint(e.Revision, e.Kind, len(m.last.History)-i), Command: m.Env.Line("namespace", "history", m.name), Cells: []table.Cell{
-			cell.Since(e.Time, m.last.Now), cell.Words(e.Kind), cell.Number(e.Revision), cell.Words(e.Actor), cell.Words(e.Detail),
+			cell.At(e.Time, m.last.Now), cell.Words(e.Kind), cell.Number(e.Revision), cell.Words(e.Actor), cell.Words(e.Detail),
 		}})
 	}
 	return rows

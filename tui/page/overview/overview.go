@@ -4,6 +4,8 @@
 package overview
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -57,7 +59,25 @@ func (m *Model) Notice() string {
 	if m.last == nil {
 		return ""
 	}
-	return text.Clean(m.last.Notice)
+	return text.Clean(strings.Join(slices.DeleteFunc([]string{m.last.Maintenance.words(), m.last.Notice}, func(s string) bool { return s == "" }), "; "))
+}
+
+// words are what is refused, until when, and why; "" for nothing.
+func (x *Maintenance) words() string {
+	if x == nil {
+		return ""
+	}
+	s := "in maintenance: calls that write are refused"
+	if x.Refuses == "all" {
+		s = "in maintenance: all data calls are refused"
+	}
+	if !x.Ends.IsZero() {
+		s += " until " + x.Ends.Format("15:04")
+	}
+	if x.Message != "" {
+		s += ": " + x.Message
+	}
+	return s
 }
 
 // Gateway is the state and version of the gateway; "" before it answered.

@@ -67,8 +67,8 @@ func newParts(command string) []*part {
 					table.Column{Title: "PRINCIPAL", Min: 10, Max: 32},
 					table.Column{Title: "CLIENT", Min: 8, Max: 28, Drop: 3},
 					table.Column{Title: "STATUS", Min: 10, Max: 16, Drop: 1},
-					table.Column{Title: "AGE", Min: 4, Right: true, Drop: 4},
-					table.Column{Title: "ACTIVE", Min: 6, Right: true, Drop: 2},
+					table.Column{Title: "SINCE", Min: 5, Right: true, Drop: 4},
+					table.Column{Title: "LAST", Min: 5, Right: true, Drop: 2},
 					table.Column{Title: "REQUESTS", Min: 8, Right: true, Drop: 5},
 				),
 			},
@@ -142,7 +142,7 @@ func sessionRows(p *part, s *Snapshot, _ rates.Change) []table.Row {
 	for _, x := range s.Sessions {
 		counts[strings.ReplaceAll(x.Status, "_", " ")]++
 		rows = append(rows, table.Row{ID: x.ID, Command: p.describe(x.ID), Cells: []table.Cell{
-			cell.Words(x.ID), cell.Words(x.Principal), cell.Words(x.Client), cell.State(x.Status), cell.Since(x.Created, s.Now), cell.Since(x.Active, s.Now), cell.Number(x.Requests),
+			cell.Words(x.ID), cell.Words(x.Principal), cell.Words(x.Client), cell.State(x.Status), cell.At(x.Created, s.Now), cell.At(x.Active, s.Now), cell.Number(x.Requests),
 		}})
 	}
 	p.Tally(counts)

@@ -23,6 +23,8 @@ type Snapshot struct {
 	// Notice is what an operator must know, such as a configuration that was
 	// refused; "" for nothing.
 	Notice string
+	// Maintenance is what it refuses on purpose; nil: nothing.
+	Maintenance *Maintenance
 
 	Namespaces []Namespace
 	Backends   []Backend
@@ -34,6 +36,13 @@ type Snapshot struct {
 	Stats rates.Snapshot
 	// Problems are the parts that could not be asked for.
 	Problems map[Part]error
+}
+
+// Maintenance is that a gateway refuses calls on purpose.
+type Maintenance struct {
+	Refuses string    // "writes" or "all"
+	Message string    // what callers are told
+	Ends    time.Time // zero: when it is switched off
 }
 
 // A Part is a part of a snapshot that can fail alone.

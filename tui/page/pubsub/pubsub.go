@@ -44,6 +44,7 @@ type Model struct {
 	events    *pane.Pane
 	subs      *pane.Pane
 
+	list  []Subscription
 	held  []numbered
 	count int64 // ever taken
 	since time.Time
@@ -94,6 +95,7 @@ func New(e page.Env, namespace string, s Source) *Model {
 		),
 	}
 	b := page.NewBoard(e, func(ctx context.Context) ([]Subscription, error) { return s.Subscriptions(ctx, namespace) }, m.take, m.events, m.subs)
+	b.Item = m.item
 	m.Split = page.NewSplit(b, m.events, nil, func(r table.Row) string { return r.ID })
 	m.At(m.value)
 	m.stream = tail.New(e.Tasks, tail.Options{Buffer: maxEvents}, func(ctx context.Context, to *tail.Sink[Event]) error {
@@ -109,9 +111,56 @@ func (m *Model) commandOf(e page.Env, words string) string {
 
 func (m *Model) command(words string) string { return m.commandOf(m.Env, words) }
 
+// item is the event or the subscription under the cursor.
+func (m *Model) item() (page.Item, bool) {
+	r, ok := m.Stack.Focused().Table.Selected()
+	item := page.Item{ID: r.ID, Command: r.Command}
+	if m.Stack.Focused() == m.subs {
+		for _, s := range m.list {
+			if s.ID == r.ID {
+				item.Object = page.Written(struct {
+					ID        string  `json:"subscription_id"`
+					Pattern   string  `json:"pattern"`
+					Active    bool    `json:"active"`
+					Durable   string  `json:"durable_name"`
+					Group     string  `json:"queue_group"`
+					Behind    int64   `json:"behind"`
+					Sent      int64   `json:"events_sent"`
+					Dropped   int64   `json:"events_dropped"`
+					Principal string  `json:"principal"`
+					Created   *string `json:"created_at"`
+				}{s.ID, s.Pattern, s.Active, s.Durable, s.Group, s.Behind, s.Sent, s.Dropped, s.Principal, page.When(s.Created)})
+			}
+		}
+		return item, ok
+	}
+	if e, found := m.event(r.ID); found {
+		item.Object = page.Written(struct {
+			Topic string  `json:"topic"`
+			At    *string `json:"time"`
+			ID    string  `json:"event_id"`
+			Key   string  `json:"ordering_key"`
+			page.Payload
+			Attributes map[string]string `json:"attributes"`
+		}{e.Topic, page.When(e.Time), e.ID, e.Key, page.PayloadOf(e.Payload, e.Size), e.Attributes})
+	}
+	return item, ok
+}
+
+// event is the one of a row.
+func (m *Model) event(id string) (numbered, bool) {
+	for _, e := range m.held {
+		if strconv.FormatInt(e.no, 10) == id {
+			return e, true
+		}
+	}
+	return numbered{}, false
+}
+
 func (m *Model) take(list []Subscription) {
 	rows := make([]table.Row, 0, len(list))
 	var dropped int64
+	m.list = list
 	for _, s := range list {
 		state := table.Cell{Text: "✓ active", Role: theme.Good}
 		if !s.Active {
@@ -180,21 +229,16 @@ func (m *Model) measure(now time.Time) {
 }
 
 func (m *Model) value(r table.Row) (value.Content, bool) {
-	for _, e := range m.held {
-		if strconv.FormatInt(e.no, 10) != r.ID {
-			continue
-		}
-		c := value.Content{Data: e.Payload, Size: e.Size}
-		if e.Key != "" {
-			c.Notes = append(c.Notes, "ordering key: "+e.Key)
-		}
-		for _, name := range slices.Sorted(maps.Keys(e.Attributes)) {
-			c.Notes = append(c.Notes, name+": "+e.Attributes[name])
-		}
-		c.Notes = c.Notes[:min(len(c.Notes), 4)]
-		return c, true
+	e, _ := m.event(r.ID)
+	c := value.Content{Data: e.Payload, Size: e.Size}
+	if e.Key != "" {
+		c.Notes = append(c.Notes, "ordering key: "+e.Key)
 	}
-	return value.Content{}, true
+	for _, name := range slices.Sorted(maps.Keys(e.Attributes)) {
+		c.Notes = append(c.Notes, name+": "+e.Attributes[name])
+	}
+	c.Notes = c.Notes[:min(len(c.Notes), 4)]
+	return c, true
 }
 
 // Init asks who subscribes, and begins to listen.

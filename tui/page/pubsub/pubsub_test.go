@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -133,5 +134,32 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 	f := Factory(topics())
 	if c := keys.Conflicts(keys.Global(), f.New(tuitest.Env(), "shop").Keys()); c != nil {
 		t.Error(c)
+	}
+}
+
+func TestEventsAndSubscriptionsAreCopiedWhole(t *testing.T) {
+	t.Parallel()
+	s := open(t, topics(), theme.Mono, 100, 24).Keys("Y", "G", "Y", "2", "G", "Y") // the newest event first
+	if len(s.Copied) != 3 {
+		t.Fatalf("copied %q", s.Copied)
+	}
+	var e struct {
+		Topic      string            `json:"topic"`
+		Payload    *string           `json:"payload"`
+		Base64     []byte            `json:"payload_base64"`
+		Attributes map[string]string `json:"attributes"`
+	}
+	if err := json.Unmarshal([]byte(s.Copied[0]), &e); err != nil || e.Topic != "日本" || e.Payload != nil || string(e.Base64) != "\x00\x01\xfe\xff" {
+		t.Errorf("%v: copied %s", err, s.Copied[0])
+	}
+	if err := json.Unmarshal([]byte(s.Copied[1]), &e); err != nil || e.Topic != "orders.created" || e.Payload == nil || *e.Payload != `{"id":7,"lines":[1,2]}` || e.Attributes["region"] != "eu" {
+		t.Errorf("%v: copied %s", err, s.Copied[1])
+	}
+	var sub struct {
+		ID     string `json:"subscription_id"`
+		Behind int64  `json:"behind"`
+	}
+	if err := json.Unmarshal([]byte(s.Copied[2]), &sub); err != nil || sub.ID != "audit" || sub.Behind != 12 {
+		t.Errorf("%v: copied %s", err, s.Copied[2])
 	}
 }

@@ -71,7 +71,7 @@ func New(e page.Env, namespace string, s Source) *Model {
 			table.Column{Title: "MESSAGE", Min: 10, Max: 40},
 			table.Column{Title: "KEY", Min: 6, Max: 30, Drop: 2},
 			table.Column{Title: "ATTEMPTS", Min: 8, Right: true, Drop: 3},
-			table.Column{Title: "AGE", Min: 5, Right: true},
+			table.Column{Title: "SINCE", Min: 5, Right: true},
 			table.Column{Title: "DUE", Min: 6, Right: true, Drop: 4},
 			table.Column{Title: "SIZE", Min: 8, Right: true, Drop: 5},
 			table.Column{Title: "REASON", Min: 10, Max: 80, Drop: 1},
@@ -84,9 +84,30 @@ func New(e page.Env, namespace string, s Source) *Model {
 		got.Of = a
 		return got, err
 	}, m.take, m.queues, m.messages)
+	b.Item = m.item
 	m.Split = page.NewSplit(b, m.messages, nil, func(r table.Row) string { return r.ID + "\x00" + m.ask.Get().Queue })
 	m.At(m.value)
 	return m
+}
+
+// item is the queue or the message under the cursor.
+func (m *Model) item() (page.Item, bool) {
+	r, ok := m.Stack.Focused().Table.Selected()
+	if m.Stack.Focused() == m.queues {
+		return m.Env.Thing(m.source, r.ID, "queue", "info", r.ID, "-n", m.namespace), ok
+	}
+	x := m.byID[r.ID]
+	return page.Item{ID: r.ID, Command: r.Command, Object: page.Written(struct {
+		ID       string  `json:"message_id"`
+		State    State   `json:"state,omitempty"`
+		Key      string  `json:"key"`
+		Attempts int     `json:"attempts"`
+		Reason   string  `json:"reason"`
+		At       *string `json:"published_at"`
+		Due      *string `json:"due_at"`
+		page.Payload
+		Attributes map[string]string `json:"attributes"`
+	}{x.ID, x.State, x.Key, x.Attempts, x.Reason, page.When(x.Published), page.When(x.Due), page.PayloadOf(x.Payload, x.Size), x.Attributes})}, ok
 }
 
 // command is a command of prismctl about this namespace.
@@ -192,7 +213,7 @@ func (m *Model) fill() {
 		reason := cell.Words(x.Reason)
 		reason.Role = theme.Warn
 		rows = append(rows, table.Row{ID: x.ID, Command: m.peek(q, a.State), Cells: []table.Cell{
-			cell.Words(x.ID), cell.Words(x.Key), cell.Number(int64(x.Attempts)), cell.Since(x.Published, now), due, {Text: figure.Bytes(x.Size), Order: float64(x.Size)}, reason,
+			cell.Words(x.ID), cell.Words(x.Key), cell.Number(int64(x.Attempts)), cell.At(x.Published, now), due, {Text: figure.Bytes(x.Size), Order: float64(x.Size)}, reason,
 		}})
 	}
 	m.messages.Table.SetRows(rows)

@@ -2,8 +2,10 @@ package queues
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +30,10 @@ type store struct {
 	err     error
 	asked   []Ask
 	changes []Change
+}
+
+func (s *store) Run(_ context.Context, args []string, _ string, _ func(string)) (string, error) {
+	return "printed by " + strings.Join(args, " ") + "\n", nil
 }
 
 func (s *store) Queues(_ context.Context, a Ask) (Snapshot, error) {
@@ -131,5 +137,23 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 	t.Parallel()
 	if c := keys.Conflicts(keys.Global(), New(tuitest.Env(), "shop", mails()).Keys()); c != nil {
 		t.Error(c)
+	}
+}
+
+func TestQueuesAndMessagesAreCopiedWhole(t *testing.T) {
+	t.Parallel()
+	s := open(t, mails(), theme.Mono, 100, 24).Keys("down").Pass(2).Keys("Y", "2", "Y")
+	if len(s.Copied) != 2 || s.Copied[0] != "printed by queue info mail -n shop -o yaml\n" {
+		t.Fatalf("copied %q", s.Copied)
+	}
+	var got struct {
+		ID      string  `json:"message_id"`
+		State   string  `json:"state"`
+		Payload *string `json:"payload"`
+		Size    int64   `json:"size_bytes"`
+		At      string  `json:"published_at"`
+	}
+	if err := json.Unmarshal([]byte(s.Copied[1]), &got); err != nil || got.ID == "" || got.State != "ready" || got.Payload == nil || got.Size == 0 || got.At == "" {
+		t.Errorf("%v: copied %s", err, s.Copied[1])
 	}
 }

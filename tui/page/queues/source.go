@@ -3,11 +3,14 @@ package queues
 import (
 	"context"
 	"time"
+
+	"github.com/prism-data-layer/prism/tui/page"
 )
 
 // A Source answers what the queues and logs of one namespace hold, and changes
 // it. Looking leases nothing, counts no attempt and moves no group.
 type Source interface {
+	page.Shell
 	Queues(ctx context.Context, a Ask) (Snapshot, error)
 	// Change does one thing and says what it did.
 	Change(ctx context.Context, c Change) (string, error)

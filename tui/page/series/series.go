@@ -68,9 +68,25 @@ func New(e page.Env, namespace string, s Source) *Model {
 		return got, err
 	}, m.take, m.events)
 	b.Header = m.chart
+	b.Item = m.item
 	m.Split = page.NewSplit(b, m.events, nil, func(r table.Row) string { return r.ID })
 	m.At(m.value)
 	return m
+}
+
+// item is the event under the cursor.
+func (m *Model) item() (page.Item, bool) {
+	r, ok := m.events.Table.Selected()
+	e := m.byID[r.ID]
+	return page.Item{ID: r.ID, Command: r.Command, Object: page.Written(struct {
+		At         *string            `json:"time"`
+		Type       string             `json:"type"`
+		Source     string             `json:"source"`
+		Dimensions map[string]string  `json:"dimensions"`
+		Metrics    map[string]float64 `json:"metrics"`
+		ID         string             `json:"event_id"`
+		page.Payload
+	}{page.When(e.Time), e.Type, e.Source, e.Dimensions, e.Metrics, e.ID, page.PayloadOf(e.Payload, e.Size)})}, ok
 }
 
 func (m *Model) take(s Snapshot) {

@@ -2,6 +2,7 @@ package series
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"math"
@@ -136,5 +137,22 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 	t.Parallel()
 	if c := keys.Conflicts(keys.Global(), New(tuitest.Env(), "clicks", &store{}).Keys()); c != nil {
 		t.Error(c)
+	}
+}
+
+func TestAnEventIsCopiedWhole(t *testing.T) {
+	t.Parallel()
+	s := open(t, &store{lines: []string{""}}, theme.Mono, 100, 30).Keys("Y")
+	var e struct {
+		ID      string             `json:"event_id"`
+		Time    string             `json:"time"`
+		Metrics map[string]float64 `json:"metrics"`
+		Payload *string            `json:"payload"`
+	}
+	if len(s.Copied) != 1 {
+		t.Fatalf("copied %q", s.Copied)
+	}
+	if err := json.Unmarshal([]byte(s.Copied[0]), &e); err != nil || e.ID != "ev-00" || e.Time != "2026-03-01T12:00:00.000Z" || e.Metrics["ms"] != 12.5 || e.Payload == nil {
+		t.Errorf("%v: copied %s", err, s.Copied[0])
 	}
 }

@@ -129,7 +129,7 @@ func (m *Model) take(s Snapshot) {
 			restarts.Role = theme.Warn
 		}
 		rows = append(rows, table.Row{ID: x.Name, Command: m.Env.Line("dev", "status"), Cells: []table.Cell{
-			cell.Words(x.Name), state(x.State), cell.Since(x.Since, now), restarts, cpu, memory, cell.Words(strings.Join(x.Ports, " ")), cell.Words(x.Form), message,
+			cell.Words(x.Name), state(x.State), cell.At(x.Since, now), restarts, cpu, memory, cell.Words(strings.Join(x.Ports, " ")), cell.Words(x.Form), message,
 		}})
 	}
 	m.pane.Tally(counts)

@@ -73,8 +73,8 @@ func newList(e page.Env, s Source) *list {
 			table.Column{Title: "STATUS", Min: 10, Max: 16, Drop: 1},
 			table.Column{Title: "NAMESPACES", Min: 10, Max: 32, Drop: 5},
 			table.Column{Title: "CLIENT", Min: 8, Max: 28, Drop: 4},
-			table.Column{Title: "AGE", Min: 4, Right: true, Drop: 6},
-			table.Column{Title: "ACTIVE", Min: 6, Right: true, Drop: 3},
+			table.Column{Title: "SINCE", Min: 5, Right: true, Drop: 6},
+			table.Column{Title: "LAST", Min: 5, Right: true, Drop: 3},
 			table.Column{Title: "REQUESTS", Min: 8, Right: true},
 			table.Column{Title: "STREAMS", Min: 7, Right: true, Drop: 7},
 		),
@@ -223,7 +223,7 @@ func rowsOf(e page.Env, l *List) *shown {
 		x.counts[strings.ReplaceAll(s.Status, "_", " ")]++
 		x.rows = append(x.rows, table.Row{ID: s.ID, Command: e.Line("session", "describe", s.ID), Cells: []table.Cell{
 			cell.Words(s.ID), cell.Words(s.Principal), cell.State(s.Status), cell.Words(scope(s)), cell.Words(s.Client),
-			cell.Since(s.Created, l.Now), cell.Since(s.Active, l.Now), cell.Number(s.Requests), cell.Number(s.Streams),
+			cell.At(s.Created, l.Now), cell.At(s.Active, l.Now), cell.Number(s.Requests), cell.Number(s.Streams),
 		}})
 	}
 	return x

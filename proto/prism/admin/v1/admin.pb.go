@@ -1827,7 +1827,7 @@ type Backend struct {
 	// How often it has opened.
 	BreakerOpened int64 `protobuf:"varint,16,opt,name=breaker_opened,json=breakerOpened,proto3" json:"breaker_opened,omitempty"`
 	InFlight      int64 `protobuf:"varint,17,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
-	// That have ended.
+	// Calls for data that have ended.
 	Calls int64 `protobuf:"varint,18,opt,name=calls,proto3" json:"calls,omitempty"`
 	// All errors that calls ended with, by reason.
 	ErrorsByReason map[string]int64 `protobuf:"bytes,19,rep,name=errors_by_reason,json=errorsByReason,proto3" json:"errors_by_reason,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
@@ -1835,7 +1835,7 @@ type Backend struct {
 	// too many were under way.
 	RejectedOpen int64 `protobuf:"varint,20,opt,name=rejected_open,json=rejectedOpen,proto3" json:"rejected_open,omitempty"`
 	RejectedBusy int64 `protobuf:"varint,21,opt,name=rejected_busy,json=rejectedBusy,proto3" json:"rejected_busy,omitempty"`
-	// Of the calls of the last minute.
+	// Of the calls for data of the last minute.
 	P50Us       int64 `protobuf:"varint,22,opt,name=p50_us,json=p50Us,proto3" json:"p50_us,omitempty"`
 	P99Us       int64 `protobuf:"varint,23,opt,name=p99_us,json=p99Us,proto3" json:"p99_us,omitempty"`
 	LastErrorMs int64 `protobuf:"varint,24,opt,name=last_error_ms,json=lastErrorMs,proto3" json:"last_error_ms,omitempty"`
