@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +59,54 @@ func TestSoakSaysThatItGotSlower(t *testing.T) {
 					t.Errorf("verdicts %q", verdicts(r))
 				}
 			})
+		})
+	}
+}
+
+// A worker is a server that stops for the first part of every second, and else
+// answers one request after the other.
+type worker struct {
+	stall, each time.Duration
+
+	mu   sync.Mutex
+	free time.Time
+}
+
+func (w *worker) do(ctx context.Context, _ uint64) loadtest.Outcome {
+	w.mu.Lock()
+	now := time.Now()
+	start := now
+	if w.free.After(now) {
+		start = w.free
+	}
+	if into := time.Duration(start.UnixNano()) % time.Second; into < w.stall {
+		start = start.Add(w.stall - into)
+	}
+	w.free = start.Add(w.each)
+	wait := w.free.Sub(now)
+	w.mu.Unlock()
+	return loadtest.Outcome{Err: pause(ctx, wait)}
+}
+
+// What waited in a stall S of every second is worked off at C requests a second
+// while R more come, so that the share q of all waits longer than
+// S + 1/C - q·(1-R/C) seconds. The last two are the row of the bench, which
+// leaves C out.
+func TestWhatIsWorkedOffAfterAStallIsInTheAnalyticValue(t *testing.T) {
+	for _, c := range []struct {
+		stall, each time.Duration // each is 1/C
+		rate        float64
+		want, off   float64 // ms, and by how much
+	}{
+		{100 * time.Millisecond, 100 * time.Microsecond, 1009, 91.109, 0.003},
+		{100 * time.Millisecond, 500 * time.Microsecond, 1009, 95.545, 0.003},
+		{500 * time.Millisecond, 100 * time.Microsecond, 503, 490.603, 0.001},
+		{500 * time.Millisecond, 100 * time.Microsecond, 503, 490, 0.002},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &worker{stall: c.stall, each: c.each}
+			r := run(t, loadtest.Plan{Schedule: constant(t, c.rate, 20*time.Second)}, &fake{do: w.do})
+			near(t, "p99", r.Response.P99Ms, c.want, c.off)
 		})
 	}
 }

@@ -182,13 +182,18 @@ func (c *collector) snapshot(now time.Duration, ok, failed uint64) report.Snapsh
 		Length:   r.length(),
 		Streams:  r.streams.watched(),
 		Errors:   r.failures.top(5),
+		Reasons:  r.failures.reasons(),
 		Faults:   r.events.now(),
 	}
 	for i, name := range r.workload.Operations() {
 		t := &c.total.ops[i]
-		s.Operations = append(s.Operations, report.OperationSnapshot{
+		o := report.OperationSnapshot{
 			Name: name, OK: t.ok, Failed: t.failed, RPS: perSecond(t.ok, now-r.plan.WarmUp), Total: report.Watched(t.response),
-		})
+		}
+		if len(r.plan.Bounds) > 0 {
+			o.Response = t.response.Buckets(r.plan.Bounds)
+		}
+		s.Operations = append(s.Operations, o)
 	}
 	answers := ok + failed + r.warmOK.Load() + r.warmFailed.Load()
 	if d := (now - c.lookedAt).Seconds(); d > 0 {

@@ -86,3 +86,21 @@ func (f *failures) list() []report.Error {
 	})
 	return all
 }
+
+// reasons counts the failures, by operation and reason.
+func (f *failures) reasons() []report.Reason {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counts := map[failure]uint64{}
+	for key, row := range f.rows {
+		counts[failure{operation: key.operation, reason: key.reason}] += row.Count
+	}
+	all := make([]report.Reason, 0, len(counts))
+	for key, n := range counts {
+		all = append(all, report.Reason{Operation: key.operation, Reason: key.reason, Count: n})
+	}
+	slices.SortFunc(all, func(a, b report.Reason) int {
+		return cmp.Or(cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Reason, b.Reason))
+	})
+	return all
+}

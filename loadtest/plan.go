@@ -67,6 +67,8 @@ type Plan struct {
 	// Progress is called at most four times a second, from one goroutine. It
 	// must not block for long.
 	Progress func(report.Snapshot)
+	// Bounds ask for the response times in snapshots, counted by them.
+	Bounds []time.Duration
 	// Clock is the machine's unless a test says otherwise.
 	Clock clock.Clock
 }

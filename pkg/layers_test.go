@@ -46,7 +46,7 @@ admin               → proto/prism/*/v1 wire telemetry auth session route contr
 plan                → driver pattern
 guard               → driver driver/around telemetry
 fault               → driver driver/around
-bench               → config driver data data/* guard loadtest loadtest/pace loadtest/report loadtest/workload/*
+bench               → config driver data data/* guard loadtest loadtest/pace loadtest/report loadtest/scenario loadtest/workload/*
 data                → driver
 data/*              → driver data
 pattern             → driver
@@ -82,7 +82,7 @@ cli/doctor          → proto/prism/*/v1 wire client client/admin config iostrea
 cli/root            → cli cli/* config iostreams
 cli/ui              → proto/prism/*/v1 wire client client/admin config iostreams cli tui tui/page tui/page/* tui/component/* tui/theme tui/keys loadtest loadtest/report supervise stacks
 cli/dev             → proto/prism/*/v1 wire client client/admin config iostreams cli supervise supervise/handover stacks stacks/engine cli/checkup
-cli/loadtest        → proto/prism/*/v1 wire client client/admin config iostreams cli loadtest loadtest/pace loadtest/report loadtest/scenario loadtest/workload/*
+cli/loadtest        → proto/prism/*/v1 wire client client/admin config iostreams cli loadtest loadtest/otlp loadtest/pace loadtest/report loadtest/scenario loadtest/workload/*
 cli/clitest         → proto/prism/*/v1 wire cli cli/root iostreams
 supervise           → supervise/handover
 supervise/handover  → nothing
@@ -101,6 +101,7 @@ stacks/native/*     → nothing
 loadtest            → loadtest/pace loadtest/report
 loadtest/pace       → nothing
 loadtest/report     → nothing
+loadtest/otlp       → loadtest/report
 loadtest/scenario   → loadtest loadtest/pace loadtest/report loadtest/workload/* config
 loadtest/workload/* → loadtest loadtest/pace loadtest/report
 docs/gen            → cli cli/root config iostreams server bench driver driver/all driver/drivertest stacks
@@ -125,8 +126,8 @@ github.com/goccy/go-yaml             → config driver/drivertest
 github.com/spf13/cobra               → cli cli/* docs/gen
 charm.land/bubbletea/v2              → tui tui/tuitest tui/page tui/page/* tui/component/* cli/ui
 charm.land/lipgloss/v2               → tui tui/page tui/page/* tui/component/* tui/theme cli/ui
-go.opentelemetry.io/otel/sdk         → telemetry cli/tracing
-go.opentelemetry.io/otel/exporters   → telemetry cli/tracing
+go.opentelemetry.io/otel/sdk         → telemetry cli/tracing loadtest/otlp
+go.opentelemetry.io/otel/exporters   → telemetry cli/tracing loadtest/otlp
 go.opentelemetry.io/contrib          → telemetry
 go.opentelemetry.io/proto/otlp       → telemetry/telemetrytest
 google.golang.org/grpc               → proto/prism/*/v1 wire gateway admin server telemetry telemetry/telemetrytest client client/admin cli cli/*

@@ -119,6 +119,18 @@ func (h *Histogram) between(bounds []time.Duration) []int64 {
 	return counts
 }
 
+// Buckets are durations counted by bounds: Counts[i] were at most bound i and
+// more than the one before, the last more than all. Sum is exact.
+type Buckets struct {
+	Counts []int64
+	Sum    time.Duration
+}
+
+// Buckets counts by bounds, to within a bucket's width of the histogram.
+func (h *Histogram) Buckets(bounds []time.Duration) Buckets {
+	return Buckets{Counts: h.between(bounds), Sum: time.Duration(h.sum)}
+}
+
 // Encode writes the buckets in HdrHistogram's V2 compressed form (base64, unit
 // nanoseconds), which every HdrHistogram reader understands.
 func (h *Histogram) Encode() (string, error) {

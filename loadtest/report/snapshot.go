@@ -45,6 +45,7 @@ type Snapshot struct {
 	Operations []OperationSnapshot
 	Streams    []StreamSnapshot
 	Errors     []Error  // the most frequent, at most five
+	Reasons    []Reason // all failures
 	Faults     []string // that act just now
 }
 
@@ -54,6 +55,13 @@ type OperationSnapshot struct {
 	OK, Failed uint64
 	RPS        float64 // successful answers per second of the measurement so far
 	Total      Percentiles
+	Response   Buckets // by the plan's bounds; none without
+}
+
+// A Reason is why requests of an operation failed, and how many.
+type Reason struct {
+	Operation, Reason string
+	Count             uint64
 }
 
 // A StreamSnapshot is the messages of one stream so far.

@@ -22,6 +22,7 @@ import (
 	"github.com/prism-data-layer/prism/loadtest"
 	"github.com/prism-data-layer/prism/loadtest/pace"
 	"github.com/prism-data-layer/prism/loadtest/report"
+	"github.com/prism-data-layer/prism/loadtest/scenario"
 	"github.com/prism-data-layer/prism/loadtest/workload/kv"
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/driver"
@@ -35,8 +36,10 @@ const (
 	exitConfig = 7
 )
 
-// models are those that can be loaded.
-var models = []string{"kv", "cache"}
+// models are those that can be loaded: all but sessions, which no backend has.
+func models() []string {
+	return slices.DeleteFunc(scenario.Models(), func(m string) bool { return m == "session" })
+}
 
 // options are the command line.
 type options struct {
@@ -44,8 +47,10 @@ type options struct {
 	rate                      float64
 	closed, valueBytes        int
 	duration, warmUp          time.Duration
-	mix, order, fail, format  string
-	keys, seed                uint64
+	workload                  scenario.Workload
+	fail, format              string
+	seed                      uint64
+	given                     []string // of the workload, as they were given
 }
 
 // Main runs `prismd bench` and returns the exit code.
@@ -72,7 +77,7 @@ func parse(args []string, stderr io.Writer) (o options, code int, done bool) {
 	f := flag.NewFlagSet("prismd bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.Usage = func() {
-		fmt.Fprintf(stderr, "prismd bench loads a backend in this process, without the wire, and writes the report of prismctl loadtest.\n\nUsage: prismd bench %s [flags]\n\n", strings.Join(models, "|"))
+		fmt.Fprintf(stderr, "prismd bench loads a backend in this process, without the wire, and writes the report of prismctl loadtest.\n\nUsage: prismd bench %s [flags]\n\n", strings.Join(models(), "|"))
 		f.PrintDefaults()
 		fmt.Fprint(stderr, "\nData is written to a folder, or a namespace, of the bench's own, and deleted.\nExit codes: 0 done, 1 failed, 2 usage, 7 invalid configuration, 99 a threshold failed, 130 interrupted.\n")
 	}
@@ -83,10 +88,13 @@ func parse(args []string, stderr io.Writer) (o options, code int, done bool) {
 	f.IntVar(&o.closed, "closed", 0, "so many workers instead, each of which waits for its answer")
 	f.DurationVar(&o.duration, "duration", 10*time.Second, "how long it is loaded")
 	f.DurationVar(&o.warmUp, "warm-up", time.Second, "how long before that, in no figure")
-	f.StringVar(&o.mix, "mix", kv.DefaultMix, "the shares of get, set and delete")
-	f.StringVar(&o.order, "order", "", "which keys come: uniform, zipf or sequential")
-	f.Uint64Var(&o.keys, "keys", kv.DefaultKeys, "how many keys there are")
-	f.IntVar(&o.valueBytes, "value-bytes", kv.DefaultValueBytes, "the length of values")
+	f.StringVar(&o.workload.Mix, "mix", "", "the `shares` of the model's operations, such as "+scenario.DefaultMix("kv")+"; each model has its own")
+	f.StringVar(&o.workload.Order, "order", "", "which keys come: uniform, zipf or sequential")
+	f.Int64Var(&o.workload.Keys, "keys", 0, "how many keys, topics or sources there are; 0: the model's own number")
+	f.IntVar(&o.valueBytes, "value-bytes", kv.DefaultValueBytes, "the length of values and messages")
+	f.IntVar(&o.workload.Batch, "batch", 0, "messages that a consumer takes at once, or events of an append; 0: 100")
+	f.IntVar(&o.workload.Consumers, "consumers", 0, "of queue: consumers beside the requests; 0: 4, -1: none")
+	f.IntVar(&o.workload.Subscribers, "subscribers", 0, "of pubsub: subscribers; 0: 1, -1: none")
 	f.Uint64Var(&o.seed, "seed", 1, "of keys and shares")
 	f.StringVar(&o.fail, "fail", "", "`thresholds` that must hold: p99<20ms,error_rate<0.1%")
 	f.StringVar(&o.format, "o", "text", "the `format` of the report: "+strings.Join(report.Formats(), ", "))
@@ -102,16 +110,25 @@ func parse(args []string, stderr io.Writer) (o options, code int, done bool) {
 		return o, 0, true
 	case err != nil:
 		return o, exitUsage, true
-	case !slices.Contains(models, o.model):
-		return usage("the first argument is what to load: %s", strings.Join(models, " or "))
+	case !slices.Contains(models(), o.model):
+		return usage("the first argument is what to load: %s", strings.Join(models(), ", "))
 	case f.NArg() > 0:
 		return usage("unexpected argument %q", f.Arg(0))
 	case !slices.Contains(report.Formats(), o.format):
 		return usage("-o must be one of %s", strings.Join(report.Formats(), ", "))
 	}
 	rated := false
-	f.Visit(func(x *flag.Flag) { rated = rated || x.Name == "rate" })
-	if o.closed > 0 && rated {
+	f.Visit(func(x *flag.Flag) {
+		rated = rated || x.Name == "rate"
+		if slices.Contains([]string{"mix", "order", "keys", "value-bytes", "batch", "consumers", "subscribers", "config", "backend"}, x.Name) {
+			o.given = append(o.given, "-"+x.Name, x.Value.String())
+		}
+	})
+	o.workload.Model, o.workload.ValueSize.Sizes = o.model, loadtest.FixedSize(o.valueBytes)
+	switch {
+	case o.workload.Keys < 0:
+		return usage("-keys must not be negative")
+	case o.closed > 0 && rated:
 		return usage("-rate and -closed ask for two kinds of load: leave one of them out")
 	}
 	return o, 0, false
@@ -135,9 +152,7 @@ func run(ctx context.Context, o options, stderr io.Writer, drivers driver.Regist
 	if err != nil {
 		return nil, err
 	}
-	w, err := kv.New(s.target, kv.Config{
-		Model: o.model, Mix: o.mix, Keys: o.keys, Values: loadtest.FixedSize(o.valueBytes), Order: o.order, Seed: o.seed,
-	})
+	w, err := o.workload.Build(s.target, o.seed, place)
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -171,17 +186,8 @@ func (o *options) command() string {
 	if o.closed > 0 {
 		load = fmt.Sprintf("-closed %d", o.closed)
 	}
-	text := fmt.Sprintf("prismd bench %s %s -duration %s -warm-up %s -mix %s -keys %d -value-bytes %d -seed %d", o.model, load, o.duration, o.warmUp, o.mix, o.keys, o.valueBytes, o.seed)
-	if o.order != "" {
-		text += " -order " + o.order
-	}
-	if o.file != "" {
-		text += " -config " + o.file
-	}
-	if o.backend != "" {
-		text += " -backend " + o.backend
-	}
-	return text
+	text := fmt.Sprintf("prismd bench %s %s -duration %s -warm-up %s -seed %d", o.model, load, o.duration, o.warmUp, o.seed)
+	return strings.Join(append([]string{text}, o.given...), " ")
 }
 
 // find picks the backend out of the configuration, and the folder of the

@@ -43,6 +43,13 @@ func TestABackendIsLoadedWithoutTheWire(t *testing.T) {
 		{"kv", "volatile", "get=50,set=30,delete=20"},
 		{"kv", "local", "get=90,set=10"},
 		{"cache", "volatile", "get=50,set=30,delete=20"},
+		{"cache", "local", "get=50,set=50"},
+		{"queue", "volatile", "publish=2,receive=1"},
+		{"queue", "local", "publish=1"},
+		{"pubsub", "volatile", ""},
+		{"pubsub", "local", ""},
+		{"ts", "volatile", "append=2,query=1,aggregate=1"},
+		{"ts", "series", "append=2,query=1,aggregate=1"},
 	} {
 		dir := t.TempDir()
 		code, out, errOut := run(t, dir, c.model, "-config", "FILE", "-backend", c.backend, "-closed", "2", "-duration", "300ms", "-warm-up", "10ms", "-keys", "50", "-mix", c.mix, "-o", "json", "-fail", "error_rate<=0%")
@@ -53,6 +60,11 @@ func TestABackendIsLoadedWithoutTheWire(t *testing.T) {
 		var r report.Report
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatalf("%v: %v\n%s", c, err, out)
+		}
+		if c.model == "queue" || c.model == "pubsub" {
+			if len(r.Streams) != 1 || r.Streams[0].Messages == 0 || r.Streams[0].Failed > 0 {
+				t.Errorf("%v: the deliveries are %+v", c, r.Streams)
+			}
 		}
 		if r.Workload != c.model || !strings.Contains(out, `"level": "pattern`) || !strings.Contains(out, `"backend `+c.backend) || len(r.Operations) == 0 {
 			t.Errorf("%v: the report is\n%s", c, out)
@@ -83,7 +95,7 @@ func TestWhatCannotBeDoneIsRefused(t *testing.T) {
 		code int
 		args []string
 	}{
-		"what to load":                 {2, []string{"queue"}},
+		"what to load":                 {2, []string{"session"}},
 		"what to load: kv":             {2, nil},
 		"unexpected argument":          {2, []string{"kv", "more", "even"}},
 		"flag provided but not":        {2, []string{"kv", "-quasars"}},
@@ -91,6 +103,11 @@ func TestWhatCannotBeDoneIsRefused(t *testing.T) {
 		"-o must be one of":            {2, []string{"kv", "-o", "tar"}},
 		`"none" not found`:             {1, []string{"kv", "-config", "FILE", "-backend", "none"}},
 		"cannot serve kv":              {1, []string{"kv", "-config", "FILE", "-backend", "series"}},
+		"cannot serve ts":              {1, []string{"ts", "-config", "FILE", "-backend", "local"}},
+		"cannot serve queue":           {1, []string{"queue", "-config", "FILE", "-backend", "series"}},
+		"cannot serve pubsub":          {1, []string{"pubsub", "-config", "FILE", "-backend", "series"}},
+		"batch must be":                {2, []string{"ts", "-config", "FILE", "-batch", "-1"}},
+		"-keys must not":               {2, []string{"kv", "-keys", "-1"}},
 		"unknown operation":            {2, []string{"kv", "-config", "FILE", "-mix", "walk=1"}},
 		"threshold":                    {2, []string{"kv", "-config", "FILE", "-fail", "p99"}},
 		"no such file or directory":    {7, []string{"kv", "-config", "FILE.none"}},

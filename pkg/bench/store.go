@@ -6,14 +6,19 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
+	"github.com/prism-data-layer/prism/loadtest/scenario"
 	"github.com/prism-data-layer/prism/loadtest/workload/kv"
 	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/data"
 	"github.com/prism-data-layer/prism/pkg/data/cache"
 	"github.com/prism-data-layer/prism/pkg/data/keyvalue"
+	"github.com/prism-data-layer/prism/pkg/data/pubsub"
+	"github.com/prism-data-layer/prism/pkg/data/timeseries"
+	"github.com/prism-data-layer/prism/pkg/data/workqueue"
 	"github.com/prism-data-layer/prism/pkg/driver"
 	"github.com/prism-data-layer/prism/pkg/guard"
 	"github.com/prism-data-layer/prism/pkg/prism"
@@ -23,9 +28,12 @@ import (
 // capitals.
 const namespace = prism.Namespace("BENCH")
 
+// place is where in it things lie.
+var place = scenario.Place{Run: "bench"}
+
 // A store is an opened backend with a namespace of the bench's own.
 type store struct {
-	target     kv.Target
+	target     any // what the model's workload wants
 	set        driver.Set
 	durability string
 	dir        string // to be removed; empty: it was there before
@@ -52,17 +60,34 @@ func open(ctx context.Context, model string, b config.Backend, dir string, drive
 	}, c).Wrap(set)
 	secret := make([]byte, 32)
 	rand.Read(secret) //nolint:errcheck // crypto/rand does not fail
-	sealer := data.NewSealer(secret)
+	if err := s.serve(ctx, model, data.NewSealer(secret), c); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if s.target == nil {
+		err := prism.New(prism.ReasonCapabilityMissing, "backend %q of driver %s cannot serve %s", b.Name, b.Driver, model)
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// serve makes the target of a model, none where the backend lacks it.
+func (s *store) serve(ctx context.Context, model string, sealer *data.Sealer, c clock.Clock) error {
 	switch {
 	case model == "kv" && s.set.Has("keyvalue_basic"):
 		s.target = keys{keyvalue.New(s.set, namespace, keyvalue.Policy{}, sealer, c)}
 	case model == "cache" && s.set.Has("cache_basic"):
 		s.target = entries{cache.New(s.set, namespace, cache.Policy{}, sealer, c, nil)}
-	default:
-		err := prism.New(prism.ReasonCapabilityMissing, "backend %q of driver %s cannot serve %s", b.Name, b.Driver, model)
-		return nil, errors.Join(err, s.close())
+	case model == "queue" && s.set.Has("queue_basic"):
+		w := work{workqueue.New(s.set, namespace, workqueue.Policy{}, sealer, c, data.NewNames()), place.Name()}
+		s.target = w
+		_, err := w.Create(ctx, w.name, workqueue.Settings{}) // a consumer may come before the first message
+		return err
+	case model == "pubsub" && s.set.Has("pubsub_basic"):
+		s.target = topics{pubsub.New(s.set, namespace, pubsub.Policy{}, pubsub.NewRegistry(), sealer, c)}
+	case model == "ts" && s.set.Has("timeseries_basic"):
+		s.target = series{timeseries.New(s.set, namespace, timeseries.Policy{}, sealer, c, timeseries.NewIntake(c, new(atomic.Int64)))}
 	}
-	return s, nil
+	return nil
 }
 
 // clearTime bounds the deletion of what the bench wrote.
@@ -85,6 +110,8 @@ func (s *store) tidy() error {
 // keys is a key-value namespace.
 type keys struct{ *keyvalue.Store }
 
+var _ kv.Target = keys{}
+
 func (k keys) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	e, err := k.Store.Get(ctx, key)
 	if errors.Is(err, prism.ReasonNotFound) {
@@ -105,6 +132,8 @@ func (k keys) Delete(ctx context.Context, key string) error {
 
 // entries is a cache.
 type entries struct{ *cache.Store }
+
+var _ kv.Target = entries{}
 
 func (e entries) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	x, found, err := e.Store.Get(ctx, key)

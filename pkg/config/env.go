@@ -32,6 +32,7 @@ const (
 	EnvAccessible = "PRISM_ACCESSIBLE"
 	EnvNative     = "PRISM_NATIVE_"
 	EnvTraceURL   = "PRISM_TRACE_URL"
+	EnvRunURL     = "PRISM_RUN_URL"
 	EnvOTLP       = "OTEL_EXPORTER_OTLP_ENDPOINT"
 )
 
@@ -53,6 +54,7 @@ var variables = []Variable{
 	{EnvPager, "", "The pager for long output; none if empty."},
 	{EnvNative + "<NAME>", "", "The program of a native form of a stack, such as PRISM_NATIVE_REDIS."},
 	{EnvTraceURL, "", "Where traces can be looked at; {trace} in it stands for the id."},
+	{EnvRunURL, "", "Where the figures of a load test can be looked at; {run} in it stands for the word of the run."},
 	{EnvOTLP, "", "A collector, such as http://localhost:4317, that a command's own trace is sent to."},
 	{"EDITOR", "", "The program that config edit starts; VISUAL is stronger."},
 	{"NO_COLOR", "", "No colour, if not empty."},

@@ -78,7 +78,7 @@ func parse(args []string, stdout, stderr io.Writer, b Build) (o Options, done bo
 	f := flag.NewFlagSet("prismd", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.Usage = func() {
-		fmt.Fprint(stderr, "prismd is the Prism gateway.\n\nUsage: prismd [--config FILE] [flags]\n       prismd bench kv|cache [flags]\n\n")
+		fmt.Fprint(stderr, "prismd is the Prism gateway.\n\nUsage: prismd [--config FILE] [flags]\n       prismd bench MODEL [flags]\n\n")
 		f.PrintDefaults()
 		fmt.Fprint(stderr, "\nExit codes: 0 stopped cleanly, 1 failed, 2 usage, 5 data folder in use, 7 invalid configuration, 143 stopped with calls cut off.\n")
 	}

@@ -94,7 +94,7 @@ func (a *asked) addFlags(cmd *cobra.Command) {
 func (a *asked) note(flags *pflag.FlagSet) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		switch f.Name {
-		case "dry-run", "plan", "keep", "i-know", "report", "save", "ui":
+		case "dry-run", "plan", "keep", "i-know", "report", "save", "ui", "otlp":
 			return
 		}
 		if !f.Changed {

@@ -11,10 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/prism-data-layer/prism/loadtest"
+	"github.com/prism-data-layer/prism/loadtest/otlp"
 	"github.com/prism-data-layer/prism/loadtest/report"
 	"github.com/prism-data-layer/prism/loadtest/scenario"
 	"github.com/prism-data-layer/prism/pkg/cli"
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/config"
 	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -38,8 +40,10 @@ type runOptions struct {
 	What    string // a workload, a scenario or a file
 	Output  string
 	Timeout time.Duration // of one request
+	Version string        // of prismctl
 
 	Reports []string
+	OTLP    string
 	Save    string
 	Keep    bool
 	Sure    bool
@@ -80,6 +84,7 @@ what ran.`,
 	o.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.Reports, "report", nil, "write the report to this `FILE` too, by its name as "+strings.Join(report.Formats(), ", ")+"; may be repeated")
+	flags.StringVar(&o.OTLP, "otlp", "", "send the figures to a collector meanwhile: its `ENDPOINT`, or env for that of "+config.EnvOTLP)
 	flags.StringVar(&o.Save, "save", "", "keep the report under a `NAME`, for compare and report")
 	flags.BoolVar(&o.Keep, "keep", false, "leave what the run wrote")
 	flags.BoolVar(&o.Sure, "i-know", false, "load a protected context")
@@ -103,7 +108,7 @@ func newOptions(f *cli.Factory) *runOptions {
 
 // read takes what the command line has beside the flags.
 func (o *runOptions) read(f *cli.Factory, cmd *cobra.Command, what string) {
-	o.What, o.Output, o.Timeout = what, f.Globals.Output, f.Globals.Timeout
+	o.What, o.Output, o.Timeout, o.Version = what, f.Globals.Output, f.Globals.Timeout, f.Build.Version
 	o.note(cmd.LocalNonPersistentFlags())
 }
 
@@ -122,6 +127,7 @@ func runRun(ctx context.Context, o *runOptions) error {
 			err = err2
 		}
 	}
+	o.tellFigures(j)
 	if err != nil {
 		return err
 	}
@@ -135,6 +141,8 @@ type job struct {
 	plan       loadtest.Plan
 	namespaces []string // of the workloads
 	run        string   // the word of the run
+	collector  string   // that figures are sent to
+	sent       *otlp.Outcome
 }
 
 // job reads the command line, and refuses what is wrong at first sight.
@@ -158,6 +166,9 @@ func (o *runOptions) job() (*job, error) {
 	}
 	j := &job{run: strings.ToLower(rand.Text()[:8])}
 	var err error
+	if j.collector, err = o.collector(); err != nil {
+		return nil, err
+	}
 	if j.scenario, err = o.scenario(o.IO, o.What); err != nil {
 		return nil, err
 	}
@@ -240,17 +251,21 @@ func (o *runOptions) prepared(ctx context.Context, j *job, f func(run func(loadt
 
 // watch runs the plan, and shows how it goes.
 func (o *runOptions) watch(ctx context.Context, j *job, plan loadtest.Plan, w loadtest.Workload) (*report.Report, error) {
+	run := func(ctx context.Context, show func(report.Snapshot)) (*report.Report, error) {
+		plan.Progress = show
+		figures, err := o.startFigures(ctx, j, &plan)
+		if err != nil {
+			return nil, err
+		}
+		defer figures.end(ctx, j)
+		return loadtest.Run(ctx, plan, w)
+	}
 	if o.UI {
-		return o.Live(ctx, j.scenario.Name, func(ctx context.Context, progress func(report.Snapshot)) (*report.Report, error) {
-			plan.Progress = progress
-			return loadtest.Run(ctx, plan, w)
-		})
+		return o.Live(ctx, j.scenario.Name, run)
 	}
 	live := newLive(o.IO, j.keys())
-	plan.Progress = live.show
-	r, err := loadtest.Run(ctx, plan, w)
-	live.clear()
-	return r, err
+	defer live.clear()
+	return run(ctx, live.show)
 }
 
 // publish writes the report everywhere it was asked for.

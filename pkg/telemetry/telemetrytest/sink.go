@@ -170,6 +170,19 @@ func (s *Sink) Metric(t *testing.T, name string) (found *metricv1.Metric) {
 	return found
 }
 
+// Reports are all metrics that came so far, with the resources that they came
+// from.
+func (s *Sink) Reports() (all []*metricv1.ResourceMetrics) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.all {
+		if r, ok := m.(*metriccollector.ExportMetricsServiceRequest); ok {
+			all = append(all, r.ResourceMetrics...)
+		}
+	}
+	return all
+}
+
 // Text is all that came, to look for what must not be in it.
 func (s *Sink) Text() string {
 	s.mu.Lock()
