@@ -225,7 +225,7 @@ func (s *Service) ListAudit(ctx context.Context, r *adminv1.ListAuditRequest) (*
 	for _, a := range records {
 		resp.Records = append(resp.Records, &adminv1.AuditRecord{
 			Id: a.ID, TimeMs: millis(a.Time), Actor: a.Actor, Method: a.Method, Resource: a.Resource, Decision: a.Decision,
-			Result: a.Result, RequestId: a.RequestID, TraceId: a.TraceID, Peer: a.Peer, LatencyUs: a.Latency.Microseconds(),
+			Result: a.Result, RequestId: a.RequestID, TraceId: a.TraceID, Peer: a.Peer, LatencyUs: a.Latency.Microseconds(), Calls: a.Calls, Detail: a.Detail,
 		})
 	}
 	return resp, nil

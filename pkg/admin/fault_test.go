@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/prism-data-layer/prism/pkg/clock"
 	"github.com/prism-data-layer/prism/pkg/prism"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
 	kvv1 "github.com/prism-data-layer/prism/proto/prism/keyvalue/v1"
@@ -116,5 +117,35 @@ func TestAFaultEndsByItself(t *testing.T) {
 	} {
 		_, err := a.AddFault(ctx, r)
 		want(t, field, err, codes.InvalidArgument, prism.ReasonInvalidArgument, field)
+	}
+}
+
+// A fault whose time is over leaves a record: who had added it, when it was over
+// and how often it acted.
+func TestAFaultThatIsOverIsRecorded(t *testing.T) {
+	t.Parallel()
+	now := clock.NewFake(time.Now())
+	g, a, ctx := start(t, harness.Options{File: faulty, Clock: now})
+	made, err := a.AddFault(ctx, &adminv1.AddFaultRequest{Backend: "volatile", Calls: "read", ErrorShare: 1, DurationMs: 10_000})
+	ok(t, err)
+	for range 3 {
+		_, err := g.KeyValue(t).Get(ctx, &kvv1.GetRequest{Namespace: "mem", Key: "k"})
+		want(t, "while it acts", err, codes.Unavailable, prism.ReasonBackendUnavailable)
+	}
+	ended := func() []*adminv1.AuditRecord {
+		l, err := a.ListAudit(ctx, &adminv1.ListAuditRequest{Resource: "volatile", Method: "gateway/FaultEnded"})
+		ok(t, err)
+		return l.Records
+	}
+	if list := ended(); len(list) != 0 {
+		t.Errorf("before it is over: %v", list)
+	}
+	now.Advance(10 * time.Second)
+	_, err = a.ListFaults(ctx, &adminv1.ListFaultsRequest{}) // or the next call or probe
+	ok(t, err)
+	list := ended()
+	if len(list) != 1 || list[0].Actor != "dev" || list[0].TimeMs != made.Fault.EndsAtMs || list[0].LatencyUs != 10_000_000 ||
+		!strings.Contains(list[0].Detail, made.Fault.FaultId) || !strings.Contains(list[0].Detail, "failed 3") {
+		t.Errorf("the record: %v", list)
 	}
 }

@@ -232,7 +232,7 @@ func (s *Service) tryMove(ctx context.Context, m *moving) error {
 			if err := f(); err != nil {
 				return err
 			}
-			if err := s.apply(context.WithoutCancel(ctx)); err != nil { // other namespaces may be at fault
+			if err := s.put(context.WithoutCancel(ctx), name); err != nil {
 				s.road.Log.Error("a namespace has moved, and what is in force could not be renewed", "namespace", name, "error", err)
 			}
 			return nil
@@ -338,7 +338,7 @@ func (s *Service) rebind(ctx context.Context, o control.Operation, n control.Nam
 	if err != nil {
 		return fail(err)
 	}
-	if err := s.apply(ctx); err != nil {
+	if err := s.put(ctx, n.Name); err != nil {
 		return nil, err
 	}
 	s.startLeave(left, *s.leaveSpec(spec), held)

@@ -89,7 +89,7 @@ func (s *Service) Create(ctx context.Context, n control.Namespace, actor string,
 	if err != nil {
 		return n, err
 	}
-	return made, s.apply(ctx)
+	return made, s.put(ctx, n.Name)
 }
 
 // fields are what an update may name, and how each is taken over.
@@ -141,7 +141,7 @@ func (s *Service) UpdateNamespace(ctx context.Context, r *adminv1.UpdateNamespac
 	if err != nil {
 		return nil, err
 	}
-	if err := s.apply(ctx); err != nil {
+	if err := s.put(ctx, n.Name); err != nil {
 		return nil, err
 	}
 	return &adminv1.UpdateNamespaceResponse{Namespace: s.describe(ctx, n)}, nil
@@ -210,7 +210,7 @@ func (s *Service) Declare(ctx context.Context, n control.Namespace) error {
 	if err != nil {
 		return err
 	}
-	return s.apply(ctx)
+	return s.put(ctx, n.Name)
 }
 
 // DeleteNamespace takes a namespace out of force and drops its data behind the
@@ -257,7 +257,7 @@ const (
 // background.
 func (s *Service) finishDelete(ctx context.Context, o control.Operation, n control.Namespace) error {
 	held := s.router.Held(n.Name)
-	if err := s.apply(ctx); err != nil {
+	if err := s.put(ctx, n.Name); err != nil {
 		return err
 	}
 	s.work.Go(func() {
@@ -330,14 +330,19 @@ func (s *Service) ListNamespaceHistory(ctx context.Context, r *adminv1.ListNames
 	return resp, nil
 }
 
+// put puts what the control store holds of one namespace in force.
+func (s *Service) put(ctx context.Context, name string) error {
+	n, err := s.road.Control.Namespace(ctx, name)
+	if err != nil {
+		return err
+	}
+	return s.router.Put(n)
+}
+
 // Apply puts what the control store holds in force.
 func (s *Service) Apply(ctx context.Context) error {
 	s.change.Lock()
 	defer s.change.Unlock()
-	return s.apply(ctx)
-}
-
-func (s *Service) apply(ctx context.Context) error {
 	list, err := s.road.Control.Namespaces(ctx)
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/telemetry"
 	"github.com/prism-data-layer/prism/pkg/wire"
 	adminv1 "github.com/prism-data-layer/prism/proto/prism/admin/v1"
+	optionsv1 "github.com/prism-data-layer/prism/proto/prism/options/v1"
 )
 
 // A Road lets operators in.
@@ -149,7 +150,11 @@ func (r *Road) count(ctx *telemetry.Call, record *control.AuditRecord, end telem
 }
 
 func (r *Road) audit(ctx context.Context, record control.AuditRecord) error {
-	err := r.Control.Audit(context.WithoutCancel(ctx), record)
+	write := r.Control.Audit
+	if m := r.methods["/"+record.Method]; m != nil && m.Idempotency == optionsv1.Idempotency_IDEMPOTENCY_READ && !m.Stream && record.Result == "OK" {
+		write = r.Control.AuditRead
+	}
+	err := write(context.WithoutCancel(ctx), record)
 	if err != nil {
 		r.Log.ErrorContext(ctx, "cannot write the audit record", "error", err)
 	}

@@ -25,6 +25,10 @@ type AuditRecord struct {
 	TraceID   string
 	Peer      string
 	Latency   time.Duration
+	Calls     int64  // how many calls it stands for; 0: one. Of several, the rest is that of the last, and Latency the longest
+	Detail    string // what became of it, for people
+
+	read bool // see AuditRead
 }
 
 const (
@@ -46,6 +50,8 @@ type auditor struct {
 	flush   chan chan error
 	quit    chan struct{}
 	stopped chan struct{}
+	purgeAt time.Time
+	polls   polls
 	once    sync.Once
 	sending sync.RWMutex // held for reading over a send, so that close can tell the last
 	err     error        // what was lost; owned by run until stopped
@@ -54,7 +60,7 @@ type auditor struct {
 func newAuditor(s *Store) *auditor {
 	a := &auditor{
 		s: s, records: make(chan AuditRecord, auditQueue), flush: make(chan chan error),
-		quit: make(chan struct{}), stopped: make(chan struct{}),
+		quit: make(chan struct{}), stopped: make(chan struct{}), polls: polls{},
 	}
 	go a.run()
 	return a
@@ -68,6 +74,7 @@ func (s *Store) Audit(ctx context.Context, r AuditRecord) error {
 	if r.Time.IsZero() {
 		r.Time = s.now()
 	}
+	r.Calls = max(r.Calls, 1)
 	a := s.audit
 	a.sending.RLock()
 	defer a.sending.RUnlock()
@@ -86,7 +93,17 @@ func (s *Store) Audit(ctx context.Context, r AuditRecord) error {
 	}
 }
 
-// FlushAudit returns once every record that was taken before is durable.
+// AuditRead is Audit for a call that was let in and has changed nothing. The
+// first is recorded as any other; those that come within a minute of it, of one
+// actor at one place, to one method and about one thing, are recorded together
+// when the minute is over, and so on while they come.
+func (s *Store) AuditRead(ctx context.Context, r AuditRecord) error {
+	r.read = true
+	return s.Audit(ctx, r)
+}
+
+// FlushAudit returns once every record that was taken before is durable, but for
+// reads whose minute is not over.
 func (s *Store) FlushAudit(ctx context.Context) error {
 	done := make(chan error, 1)
 	select {
@@ -107,19 +124,20 @@ func (s *Store) FlushAudit(ctx context.Context) error {
 func (a *auditor) run() {
 	defer close(a.stopped)
 	a.purge()
+	a.purgeAt = a.s.now().Add(purgePeriod)
 	for {
-		t := a.s.clock.NewTimer(purgePeriod)
+		t := a.s.clock.NewTimer(a.polls.next(a.purgeAt).Sub(a.s.now()))
 		select {
 		case r := <-a.records:
 			// An error says that the store is being closed: quit comes next.
-			a.err = a.write(a.gather([]AuditRecord{r}))
+			a.err = a.write(a.polls.fold(a.s.now(), a.gather([]AuditRecord{r})))
 		case done := <-a.flush:
 			done <- a.drain()
 		case <-t.C:
-			a.purge()
+			a.err = a.tick()
 		case <-a.quit:
 			t.Stop()
-			a.err = errors.Join(a.err, a.drain())
+			a.err = errors.Join(a.err, a.end())
 			return
 		}
 		t.Stop()
@@ -139,6 +157,22 @@ func (a *auditor) gather(batch []AuditRecord) []AuditRecord {
 	return batch
 }
 
+// tick does what is due.
+func (a *auditor) tick() error {
+	now := a.s.now()
+	if !now.Before(a.purgeAt) {
+		a.purge()
+		a.purgeAt = now.Add(purgePeriod)
+	}
+	return a.write(a.polls.over(now))
+}
+
+// end writes all that there is.
+func (a *auditor) end() error {
+	err := a.drain()
+	return errors.Join(err, a.write(a.polls.rest()))
+}
+
 // drain writes all that waits.
 func (a *auditor) drain() error {
 	for {
@@ -146,7 +180,7 @@ func (a *auditor) drain() error {
 		if len(batch) == 0 {
 			return nil
 		}
-		if err := a.write(batch); err != nil {
+		if err := a.write(a.polls.fold(a.s.now(), batch)); err != nil {
 			return err
 		}
 	}
@@ -155,6 +189,9 @@ func (a *auditor) drain() error {
 // write tries until the records are on the disk. Only a store that is being
 // closed gives up, and says how many were lost.
 func (a *auditor) write(batch []AuditRecord) error {
+	if len(batch) == 0 {
+		return nil
+	}
 	for {
 		err := a.insert(batch)
 		if err == nil {
@@ -177,9 +214,9 @@ func (a *auditor) write(batch []AuditRecord) error {
 func (a *auditor) insert(batch []AuditRecord) error {
 	return a.s.writer.write(context.Background(), "write the audit trail", func(t *tx) error {
 		for _, r := range batch {
-			if err := t.exec(`INSERT INTO audit (time, actor, method, resource, decision, result, request, trace, peer, latency)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-				millis(r.Time), r.Actor, r.Method, r.Resource, r.Decision, r.Result, r.RequestID, r.TraceID, r.Peer, r.Latency.Microseconds()); err != nil {
+			if err := t.exec(`INSERT INTO audit (time, actor, method, resource, decision, result, request, trace, peer, latency, calls, detail)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+				millis(r.Time), r.Actor, r.Method, r.Resource, r.Decision, r.Result, r.RequestID, r.TraceID, r.Peer, r.Latency.Microseconds(), r.Calls, r.Detail); err != nil {
 				return err
 			}
 		}
@@ -217,7 +254,7 @@ func (a *auditor) close() error {
 	// A sender that looked at quit just before may have left a record behind.
 	a.sending.Lock()
 	defer a.sending.Unlock()
-	if err := a.drain(); err != nil {
+	if err := a.end(); err != nil {
 		return err
 	}
 	return a.err
@@ -233,7 +270,7 @@ type AuditFilter struct {
 }
 
 // AuditRecords lists the audit trail, the newest first, with the position of
-// the next page (empty: none). What was taken before the call is in it.
+// the next page (empty: none). What FlushAudit makes durable is in it.
 func (s *Store) AuditRecords(ctx context.Context, f AuditFilter, p Page) (records []AuditRecord, next string, err error) {
 	before, err := p.before()
 	if err != nil {
@@ -245,12 +282,12 @@ func (s *Store) AuditRecords(ctx context.Context, f AuditFilter, p Page) (record
 	where, args := f.where(before)
 	// At most 32 texts, which stay prepared.
 	err = s.query(ctx, "list the audit trail",
-		`SELECT id, time, actor, method, resource, decision, result, request, trace, peer, latency
+		`SELECT id, time, actor, method, resource, decision, result, request, trace, peer, latency, calls, detail
 		FROM audit WHERE `+where+` ORDER BY id DESC LIMIT ?`, append(args, p.limit()+1),
 		func(rows *sql.Rows) error {
 			var r AuditRecord
 			var ms, us int64
-			if err := rows.Scan(&r.ID, &ms, &r.Actor, &r.Method, &r.Resource, &r.Decision, &r.Result, &r.RequestID, &r.TraceID, &r.Peer, &us); err != nil {
+			if err := rows.Scan(&r.ID, &ms, &r.Actor, &r.Method, &r.Resource, &r.Decision, &r.Result, &r.RequestID, &r.TraceID, &r.Peer, &us, &r.Calls, &r.Detail); err != nil {
 				return err
 			}
 			if len(records) == p.limit() {

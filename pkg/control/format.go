@@ -3,11 +3,11 @@ package control
 import "github.com/prism-data-layer/prism/pkg/sqlitefile"
 
 // Format is the version of the file that this program writes.
-const Format = 1
+const Format = 2
 
 // kind marks the file as ours in SQLite's header: "PRSM".
 func kind() *sqlitefile.Kind {
-	return &sqlitefile.Kind{Name: "control store", ID: 0x5052534d, Steps: []string{schema1}}
+	return &sqlitefile.Kind{Name: "control store", ID: 0x5052534d, Steps: []string{schema1, schema2}}
 }
 
 // Bodies are sealed JSON: see seal. Times are Unix milliseconds, 0 for none.
@@ -44,4 +44,9 @@ CREATE TABLE operations (
 CREATE INDEX operations_running ON operations (started) WHERE state = 1;
 CREATE TABLE state (scope TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID;
 CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+`
+
+const schema2 = `
+ALTER TABLE audit ADD COLUMN calls INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE audit ADD COLUMN detail TEXT NOT NULL DEFAULT '';
 `

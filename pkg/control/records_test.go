@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -292,7 +293,7 @@ func TestAuditIsDurableAfterCloseAndListedNewestFirst(t *testing.T) {
 	r.ID = 0
 	want := control.AuditRecord{
 		Time: epoch, Actor: "user:0", Method: "/m/0", Resource: "r0", Decision: "allowed", Result: "OK",
-		RequestID: "q", TraceID: "t", Peer: "127.0.0.1", Latency: time.Millisecond,
+		RequestID: "q", TraceID: "t", Peer: "127.0.0.1", Latency: time.Millisecond, Calls: 1,
 	}
 	if r != want {
 		t.Errorf("got %+v\nwant %+v", r, want)
@@ -312,6 +313,60 @@ func TestAuditIsSeenByTheNextList(t *testing.T) {
 		if err != nil || len(records) != i+1 {
 			t.Fatalf("got %d records (%v), want %d", len(records), err, i+1)
 		}
+	}
+}
+
+// A dashboard asks again and again: its first look is recorded at once, then a
+// record a minute tells how often it has looked.
+func TestReadsThatComeAgainShareARecord(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	ctx := t.Context()
+	look := func(actor, method, peer string) {
+		t.Helper()
+		r := control.AuditRecord{Time: s.clock.Now(), Actor: actor, Method: method, Resource: "orders", Decision: "allowed", Result: "OK", Peer: peer}
+		if err := s.AuditRead(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func() (lines []string) {
+		t.Helper()
+		records, _, err := s.AuditRecords(ctx, control.AuditFilter{}, control.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range slices.Backward(records) {
+			lines = append(lines, fmt.Sprintf("%s %s %s %d at %d", r.Actor, r.Method, r.Peer, r.Calls, r.Time.Unix()-epoch.Unix()))
+		}
+		return lines
+	}
+	for range 10 {
+		look("ann", "/Get", "10.0.0.1:4000")
+		look("ann", "/Get", "10.0.0.1:4001") // another connection
+		s.clock.Advance(time.Second)
+	}
+	look("ann", "/List", "10.0.0.1:4000")
+	look("bob", "/Get", "10.0.0.1:4000")
+	look("ann", "/Get", "10.0.0.2:4000")
+	want := []string{
+		"ann /Get 10.0.0.1:4000 1 at 0", "ann /List 10.0.0.1:4000 1 at 10",
+		"bob /Get 10.0.0.1:4000 1 at 10", "ann /Get 10.0.0.2:4000 1 at 10",
+	}
+	if got := list(); !slices.Equal(got, want) {
+		t.Fatalf("within the minute:\n%q\nwant\n%q", got, want)
+	}
+	s.clock.Advance(time.Minute)
+	want = append(want, "ann /Get 10.0.0.1:4001 19 at 9")
+	for deadline := time.Now().Add(20 * time.Second); len(list()) < len(want) && time.Now().Before(deadline); {
+	}
+	look("ann", "/Get", "10.0.0.1:4000")
+	if got := list(); !slices.Equal(got, want) {
+		t.Fatalf("after the minute:\n%q\nwant\n%q", got, want)
+	}
+	s.restart(t) // nothing that was folded is lost
+	want = append(want, "ann /Get 10.0.0.1:4000 1 at 70")
+	if got := list(); !slices.Equal(got, want) {
+		t.Errorf("after a restart:\n%q\nwant\n%q", got, want)
 	}
 }
 

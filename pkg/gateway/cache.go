@@ -41,12 +41,11 @@ func onCache[Req interface{ GetNamespace() string }, Resp any](
 	ctx context.Context, s *cacheService, m *method, req Req,
 	do func(ctx context.Context, st *cache.Store, c *call) (Resp, error),
 ) (resp Resp, err error) {
-	c, err := s.road.enter(ctx, m, req.GetNamespace())
+	c, err := s.road.enter(ctx, m, req.GetNamespace(), req)
 	if err != nil {
 		return resp, err
 	}
 	defer c.finish(&err)
-	c.about(req)
 	st, err := c.target.Cache()
 	if err != nil {
 		return resp, err

@@ -18,15 +18,8 @@ func (c *call) about(req any) {
 	if !c.road.Calls.Heard() {
 		return
 	}
-	c.heard = &telemetry.EndedCall{Received: sizeOf(req)}
+	c.heard = &telemetry.EndedCall{}
 	c.heard.Subject, c.heard.Ops = subjectOf(req)
-}
-
-// answered notes the answer of a call that is heard.
-func (c *call) answered(resp any) {
-	if c.heard != nil {
-		c.heard.Sent = sizeOf(resp)
-	}
 }
 
 // tell tells how the call ended.
@@ -37,10 +30,7 @@ func (c *call) tell(end *telemetry.Ending, named string) {
 	}
 	e.Start, e.Took, e.Method, e.Reason = c.start, end.Took, end.Method, end.Reason
 	e.Session, e.Principal, e.Namespace = c.session.ID(), c.session.Principal().Name(), prism.Namespace(named)
-	e.Trace = telemetry.TraceID(c.note)
-	if end.Reason != "" {
-		e.Sent = 0
-	}
+	e.Trace, e.Received, e.Sent = telemetry.TraceID(c.note), int(c.in), int(c.out)
 	c.road.Calls.Tell(e)
 }
 
@@ -74,13 +64,6 @@ func (in *ingest) tell(n int, start time.Time, err error) {
 		e.Reason = prism.From(err).Reason
 	}
 	in.c.road.Calls.Tell(&e)
-}
-
-func sizeOf(m any) int {
-	if m, ok := m.(interface{ SizeVT() int }); ok {
-		return m.SizeVT()
-	}
-	return 0
 }
 
 // The fields of requests that name what they are about, and those that hold the

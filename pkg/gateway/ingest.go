@@ -29,6 +29,7 @@ func (t *timeSeries) StreamEvents(st grpc.BidiStreamingServer[timeseriesv1.Strea
 	if err != nil {
 		return err
 	}
+	st = talking(&c, st)
 	open, err := openingEvents(&c, st)
 	if err != nil {
 		return c.refuse("", err)

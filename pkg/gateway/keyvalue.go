@@ -55,10 +55,9 @@ func (k *keyValue) walk(ctx context.Context, m *method, req interface{ GetNamesp
 			return c, nil, k.road.refuseUnread(ctx, m, err)
 		}
 	}
-	if c, err = k.road.enter(ctx, m, ns); err != nil {
+	if c, err = k.road.enter(ctx, m, ns, req); err != nil {
 		return c, nil, err
 	}
-	c.about(req)
 	if kv, err = c.target.KeyValue(); err != nil {
 		return c, nil, c.leave(err)
 	}

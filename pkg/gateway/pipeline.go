@@ -44,6 +44,7 @@ func pipe[O, R any](st grpc.ServerStream, r *Road, m *method, of func(route.Targ
 	if err != nil {
 		return err
 	}
+	st = c.counted(st)
 	namespace, err := opening(&c, st)
 	if err != nil {
 		return c.refuse("", err)

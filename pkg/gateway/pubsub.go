@@ -42,12 +42,11 @@ func onPubSub[Req interface{ GetNamespace() string }, Resp any](
 	ctx context.Context, p *pubSub, m *method, req Req,
 	do func(ctx context.Context, ps *pubsub.Store, c *call, req Req) (Resp, error),
 ) (resp Resp, err error) {
-	c, err := p.road.enter(ctx, m, req.GetNamespace())
+	c, err := p.road.enter(ctx, m, req.GetNamespace(), req)
 	if err != nil {
 		return resp, err
 	}
 	defer c.finish(&err)
-	c.about(req)
 	ps, err := c.target.PubSub()
 	if err != nil {
 		return resp, err
@@ -134,13 +133,12 @@ func publishedOf(p *pubsub.Published) *pubsubv1.PublishResponse {
 }
 
 func (p *pubSub) Subscribe(r *pubsubv1.SubscribeRequest, st grpc.ServerStreamingServer[pubsubv1.SubscribeResponse]) error {
-	c, err := p.road.enter(st.Context(), p.subscribe, r.Namespace)
+	c, err := p.road.enter(st.Context(), p.subscribe, r.Namespace, r)
 	if err != nil {
 		return err
 	}
-	c.about(r)
 	var position string // to resume from: one that this gateway gave
-	err = p.follow(&c, r, st, &position)
+	err = p.follow(&c, r, following[pubsubv1.SubscribeRequest](&c, st), &position)
 	return c.leaveStream(err, position)
 }
 

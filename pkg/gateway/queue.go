@@ -251,13 +251,12 @@ func startOf(p *queuev1.StartPosition) (s queue.Start) {
 }
 
 func (l *logs) Subscribe(r *queuev1.SubscribeRequest, st grpc.ServerStreamingServer[queuev1.SubscribeResponse]) error {
-	c, err := l.road.enter(st.Context(), l.subscribe, r.Namespace)
+	c, err := l.road.enter(st.Context(), l.subscribe, r.Namespace, r)
 	if err != nil {
 		return err
 	}
-	c.about(r)
 	resume := "" // only a group that was joined can be joined again
-	err = l.member(&c, r, st, &resume)
+	err = l.member(&c, r, following[queuev1.SubscribeRequest](&c, st), &resume)
 	return c.leaveStream(err, resume)
 }
 
@@ -306,13 +305,12 @@ func messageTo(r *queue.Record) *queuev1.Message {
 }
 
 func (l *logs) Read(r *queuev1.ReadRequest, st grpc.ServerStreamingServer[queuev1.ReadResponse]) error {
-	c, err := l.road.enter(st.Context(), l.read, r.Namespace)
+	c, err := l.road.enter(st.Context(), l.read, r.Namespace, r)
 	if err != nil {
 		return err
 	}
-	c.about(r)
 	var position string // to resume from: one that this gateway gave
-	err = l.follow(&c, r, st, &position)
+	err = l.follow(&c, r, following[queuev1.ReadRequest](&c, st), &position)
 	return c.leaveStream(err, position)
 }
 

@@ -51,6 +51,7 @@ type call struct {
 	note    *telemetry.Call      // the context to work in: what is noted of the call
 	limit   *deadline            // nil: the caller brought one
 	heard   *telemetry.EndedCall // nil: nobody listened when it began
+	in, out int64                // bytes of its request and of its answer; a stream counts its messages itself
 }
 
 // bound returns the context to work in, with a deadline.
@@ -67,12 +68,18 @@ func (c *call) bound() context.Context {
 }
 
 // enter walks the road: who are you, for how long and with what, may you and
-// where. Each stage takes the proof of the one before.
-func (r *Road) enter(ctx context.Context, m *method, namespace string) (c call, err error) {
+// where. Each stage takes the proof of the one before. req is the message that
+// came with the call.
+func (r *Road) enter(ctx context.Context, m *method, namespace string, req any) (c call, err error) {
 	if c, err = r.knock(ctx, m, namespace); err != nil {
 		return c, err
 	}
-	return c, c.admit(namespace)
+	c.in = int64(sizeOf(req))
+	if err := c.admit(namespace); err != nil {
+		return c, err
+	}
+	c.about(req)
+	return c, nil
 }
 
 // knock walks the first half. A stream learns its namespace only from its first
@@ -136,7 +143,10 @@ func (c *call) leaveStream(err error, position string) error {
 		c.count(err != nil, took)
 	}
 	c.target.Release()
-	c.running.End(0, 0)
+	if err != nil { // a status, and no answer
+		c.out = 0
+	}
+	c.running.End(c.in, c.out)
 	return c.done(ns, string(ns), took, err, position)
 }
 
@@ -152,7 +162,7 @@ func (c *call) count(failed bool, took time.Duration) {
 
 // refuse ends a call that was not let in.
 func (c *call) refuse(ns string, err error) error {
-	c.running.End(0, 0)
+	c.running.End(c.in, 0)
 	if !prism.ValidName(ns) {
 		ns = ""
 	}

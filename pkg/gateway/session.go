@@ -42,12 +42,11 @@ type sessions struct {
 
 // self is a unary call that needs a valid credential and no namespace.
 func self[Req proto.Message, Resp any](ctx context.Context, r *Road, m *method, req Req, do func(ctx context.Context, s session.Session, req Req) (Resp, error)) (resp Resp, err error) {
-	c, err := r.enter(ctx, m, "")
+	c, err := r.enter(ctx, m, "", req)
 	if err != nil {
 		return resp, err
 	}
 	defer c.finish(&err)
-	c.about(req)
 	if err := wire.Validate(req); err != nil {
 		return resp, err
 	}

@@ -175,13 +175,12 @@ func eventsTo(list []*timeseriesv1.Event, p timeseries.Part) []*timeseriesv1.Eve
 }
 
 func (t *timeSeries) StreamQuery(r *timeseriesv1.StreamQueryRequest, st grpc.ServerStreamingServer[timeseriesv1.StreamQueryResponse]) error {
-	c, err := t.road.enter(st.Context(), t.streamQuery, r.Namespace)
+	c, err := t.road.enter(st.Context(), t.streamQuery, r.Namespace, r)
 	if err != nil {
 		return err
 	}
-	c.about(r)
 	var position string // to resume from: one that this gateway gave
-	err = t.stream(&c, r, st, &position)
+	err = t.stream(&c, r, following[timeseriesv1.StreamQueryRequest](&c, st), &position)
 	return c.leaveStream(err, position)
 }
 

@@ -22,6 +22,7 @@ func (k *keyValue) Transaction(st transactionStream) error {
 	if err != nil {
 		return err
 	}
+	st = talking(&c, st)
 	begin, err := beginning(&c, st)
 	if err != nil {
 		return c.refuse("", err)

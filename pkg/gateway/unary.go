@@ -13,12 +13,11 @@ func unary[S any, Req interface{ GetNamespace() string }, Resp any](
 	as func(route.Target) (S, error),
 	do func(ctx context.Context, store S, c *call, req Req) (Resp, error),
 ) (resp Resp, err error) {
-	c, err := r.enter(ctx, m, req.GetNamespace())
+	c, err := r.enter(ctx, m, req.GetNamespace(), req)
 	if err != nil {
 		return resp, err
 	}
 	defer c.finish(&err)
-	c.about(req)
 	store, err := as(c.target)
 	if err != nil {
 		return resp, err

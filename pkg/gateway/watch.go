@@ -13,7 +13,7 @@ func (k *keyValue) Watch(r *kvv1.WatchRequest, st grpc.ServerStreamingServer[kvv
 		return err
 	}
 	var position string // to resume from: one that this gateway gave
-	err = k.follow(&c, kv, r, st, &position)
+	err = k.follow(&c, kv, r, following[kvv1.WatchRequest](&c, st), &position)
 	return c.leaveStream(err, position)
 }
 

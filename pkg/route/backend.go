@@ -100,9 +100,7 @@ func (r *Router) open(ctx context.Context, b Backend) (*backend, error) {
 	}
 	be := &backend{Backend: b, guard: guard.New(b.Name, b.Guard, r.clock)}
 	if r.faults {
-		be.faults = fault.New(b.Name, r.clock, func(f fault.Fault) {
-			r.log.Info("a fault has ended", "backend", f.Backend, "fault", f.ID, "slowed", f.Slowed, "failed", f.Failed)
-		})
+		be.faults = fault.New(b.Name, r.clock, r.faultEnded)
 		set = be.faults.Wrap(set)
 	}
 	be.set = around.Wrap(be.guard.Wrap(set), spans{b.Name, b.Driver})

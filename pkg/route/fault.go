@@ -1,8 +1,10 @@
 package route
 
 import (
+	"fmt"
 	"slices"
 
+	"github.com/prism-data-layer/prism/pkg/control"
 	"github.com/prism-data-layer/prism/pkg/fault"
 	"github.com/prism-data-layer/prism/pkg/prism"
 )
@@ -33,6 +35,19 @@ func (r *Router) RemoveFault(id string) (fault.Fault, error) {
 		}
 	}
 	return fault.Fault{}, prism.NotFound("fault", id)
+}
+
+// faultEnded tells of a fault that was over by itself: who had added it, and how
+// often it has acted.
+func (r *Router) faultEnded(f fault.Fault) {
+	r.log.Info("a fault has ended", "backend", f.Backend, "fault", f.ID, "slowed", f.Slowed, "failed", f.Failed)
+	if r.audit == nil {
+		return
+	}
+	r.audit(control.AuditRecord{
+		Time: f.EndsAt, Actor: f.Actor, Method: "gateway/FaultEnded", Resource: f.Backend, Decision: "allowed", Result: "OK",
+		Latency: f.EndsAt.Sub(f.StartedAt), Calls: 1, Detail: fmt.Sprintf("%s; it slowed %d calls and failed %d", f, f.Slowed, f.Failed),
+	})
 }
 
 // Faults lists those that act on a backend, or on all, the oldest first.

@@ -36,6 +36,7 @@ type Router struct {
 	streams *pubsub.Registry // of all namespaces and their versions
 	wrap    func(backend string, s driver.Set) driver.Set
 	faults  bool
+	audit   func(control.AuditRecord)
 
 	table atomic.Pointer[map[string]*namespace]
 	gate  gate
@@ -56,13 +57,15 @@ type Options struct {
 	Wrap func(backend string, s driver.Set) driver.Set
 	// Faults lets operators do harm to backends; see package fault.
 	Faults bool
+	// Audit is told of what the gateway does by itself; nil: nobody is.
+	Audit func(control.AuditRecord)
 }
 
 // New returns a Router without backends and namespaces.
 func New(o Options) *Router {
 	r := &Router{
 		drivers: o.Drivers, dir: o.Dir, clock: o.Clock, log: o.Log,
-		sealer: data.NewSealer(o.Secret), trials: trialNamespace(o.Secret), wrap: o.Wrap, faults: o.Faults,
+		sealer: data.NewSealer(o.Secret), trials: trialNamespace(o.Secret), wrap: o.Wrap, faults: o.Faults, audit: o.Audit,
 		backends: map[string]*backend{}, streams: pubsub.NewRegistry(),
 	}
 	r.gate.clock = o.Clock
@@ -93,16 +96,45 @@ func (r *Router) Apply(list []control.Namespace) error {
 	}
 	r.table.Store(&next)
 	for name, was := range old {
-		now := next[name]
-		endSeries(was, now)
-		switch {
-		case now == nil:
-			was.state.end(prism.New(prism.ReasonNamespaceBusy, "namespace %q is being deleted", name).WithNamespace(prism.Namespace(name)))
-		case now.state != was.state:
-			was.state.end(prism.New(prism.ReasonMoved, "namespace %q has changed", name).WithNamespace(prism.Namespace(name)))
-		}
+		was.succeed(next[name])
 	}
 	return errors.Join(problems...)
+}
+
+// Put puts one namespace in force, or takes it out if it is being deleted, and
+// leaves the others as they are: what it costs does not grow with what they are.
+// One that cannot be served is not in force any more.
+func (r *Router) Put(record control.Namespace) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := maps.Clone(*r.table.Load())
+	was := next[record.Name]
+	delete(next, record.Name)
+	var err error
+	if record.State != control.Deleting && record.State != control.Deleted {
+		var n *namespace
+		if n, err = r.namespace(record, was); err == nil {
+			next[record.Name] = n
+		}
+	}
+	r.table.Store(&next)
+	if was != nil {
+		was.succeed(next[record.Name])
+	}
+	return err
+}
+
+// succeed ends what the next version of a namespace does not take over; nil: there
+// is none.
+func (n *namespace) succeed(next *namespace) {
+	name := n.record.Name
+	endSeries(n, next)
+	switch {
+	case next == nil:
+		n.state.end(prism.New(prism.ReasonNamespaceBusy, "namespace %q is being deleted", name).WithNamespace(prism.Namespace(name)))
+	case next.state != n.state:
+		n.state.end(prism.New(prism.ReasonMoved, "namespace %q has changed", name).WithNamespace(prism.Namespace(name)))
+	}
 }
 
 // namespace makes the version of a namespace that is in force from now on. A

@@ -142,7 +142,7 @@ func (s *Server) openStores(ctx context.Context) (err error) {
 		Idle: c.Sessions.Idle, Max: c.Sessions.Max, Heartbeat: c.Sessions.Heartbeat, Grace: c.Sessions.Grace,
 		MaxTotal: int(c.Limits.MaxSessions), MaxPerPrincipal: int(c.Limits.MaxSessions),
 	}, s.clock, s.log)
-	s.router = route.New(route.Options{Drivers: s.o.Drivers, Dir: s.dir, Secret: secret, Clock: s.clock, Log: s.log, Faults: c.Faults})
+	s.router = route.New(route.Options{Drivers: s.o.Drivers, Dir: s.dir, Secret: secret, Clock: s.clock, Log: s.log, Faults: c.Faults, Audit: s.audit})
 	road := &admin.Road{Auth: s.auth, Control: s.control, Metrics: s.metrics, Traces: s.traces, Calls: s.calls, Clock: s.clock, Log: s.log, Draining: s.draining}
 	s.admin = admin.New(road, s.sessions, s.router, admin.Server{Status: s.status, Backend: s.addedBackend})
 	s.configs = admin.NewConfigs(s.control)
@@ -325,4 +325,11 @@ func (s *Server) gauges() {
 	s.metrics.Queues(s.router.QueueStats)
 	s.metrics.Logs(s.router.LogStats)
 	s.metrics.Gauge("prism_state", "Where the gateway stands: 1 running, 2 draining, 3 stopping.", func() float64 { return float64(s.State()) })
+}
+
+// audit records what the gateway does by itself.
+func (s *Server) audit(r control.AuditRecord) {
+	if err := s.control.Audit(context.Background(), r); err != nil {
+		s.log.Error("cannot write the audit record", "error", err)
+	}
 }

@@ -31,10 +31,12 @@ func kind() cli.Kind[record] {
 		cli.Text("resource", "RESOURCE", "to what", func(r record) string { return r.GetResource() }),
 		cli.State("decision", "DECISION", "allowed or denied", func(r record) string { return r.GetDecision() }),
 		cli.Text("result", "RESULT", "OK, or the reason of the error", func(r record) string { return r.GetResult() }),
+		cli.Int("calls", "CALLS", "how many it stands for: reads that come again within a minute share a record", func(r record) int64 { return r.GetCalls() }).OnlyWide(),
 		cli.Micros("latency_us", "LATENCY", "how long it took", func(r record) int64 { return r.GetLatencyUs() }).OnlyWide(),
 		cli.Text("peer", "PEER", "from where", func(r record) string { return r.GetPeer() }).OnlyWide(),
 		cli.Text("request_id", "REQUEST", "the request in the logs", func(r record) string { return r.GetRequestId() }).OnlyWide(),
 		cli.Text("trace_id", "", "the trace", func(r record) string { return r.GetTraceId() }),
+		cli.Text("detail", "", "what became of it", func(r record) string { return r.GetDetail() }),
 		cli.Text("method", "", "the full name of the call", func(r record) string { return r.GetMethod() }),
 	}}
 }

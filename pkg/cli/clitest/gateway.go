@@ -144,8 +144,8 @@ func (g *Gateway) seed() {
 		{KeyId: "k-20cd", Principal: "user:ann", Roles: []string{"admin", "operator"}, CreatedAtMs: g.ago(24 * time.Hour)},
 	}
 	g.audit = []*adminv1.AuditRecord{
-		{Id: 2, TimeMs: g.ago(time.Minute), Actor: "user:ann", Method: "prism.admin.v1.AdminService/CreateNamespace", Resource: "namespace:kv", Decision: "allowed", Result: "OK", RequestId: "r-2", TraceId: "4bf92f3577b34da6a3ce929d0e0e4736", Peer: "127.0.0.1", LatencyUs: 910},
-		{Id: 1, TimeMs: g.ago(time.Hour), Actor: "service:checkout", Method: "prism.admin.v1.AdminService/ListKeys", Decision: "denied", Result: "PERMISSION_DENIED", RequestId: "r-1", Peer: "10.0.0.9", LatencyUs: 90},
+		{Id: 2, TimeMs: g.ago(time.Minute), Actor: "user:ann", Method: "prism.admin.v1.AdminService/CreateNamespace", Resource: "namespace:kv", Decision: "allowed", Result: "OK", RequestId: "r-2", TraceId: "4bf92f3577b34da6a3ce929d0e0e4736", Peer: "127.0.0.1", LatencyUs: 910, Calls: 1},
+		{Id: 1, TimeMs: g.ago(time.Hour), Actor: "service:checkout", Method: "prism.admin.v1.AdminService/ListKeys", Decision: "denied", Result: "PERMISSION_DENIED", RequestId: "r-1", Peer: "10.0.0.9", LatencyUs: 90, Calls: 1},
 	}
 }
 

@@ -12,7 +12,13 @@ import (
 
 // A Reading is part of a message that the gateway reads by hand: it may turn out
 // that it cannot be read.
-type Reading struct{ bad error }
+type Reading struct {
+	size int
+	bad  error
+}
+
+// SizeVT is the size of the message that was read.
+func (r *Reading) SizeVT() int { return r.size }
 
 // Spoil says why the message could not be read.
 func (r *Reading) Spoil(err error) { r.bad = err }
@@ -73,6 +79,7 @@ func (r *AppendRequest) Reset() { *r = AppendRequest{} }
 
 // UnmarshalVT reads a message; what it keeps is its own.
 func (r *AppendRequest) UnmarshalVT(data []byte) (err error) {
+	r.size = len(data)
 	s := scan{rest: data}
 	for s.next() && err == nil {
 		switch {
@@ -99,6 +106,7 @@ func (r *EventsRequest) Reset() { *r = EventsRequest{} }
 
 // UnmarshalVT reads a message; what it keeps is its own.
 func (r *EventsRequest) UnmarshalVT(data []byte) (err error) {
+	r.size = len(data)
 	s := scan{rest: data}
 	for s.next() && err == nil {
 		switch {

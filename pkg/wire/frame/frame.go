@@ -84,6 +84,7 @@ type Request struct {
 	ID    uint64
 	Ops   []Op
 	Bad   error // why the message could not be read, if wire.ServerCodec could not
+	size  int   // of the message that was read
 }
 
 // An Open is the message that opens a Pipeline.
@@ -162,9 +163,12 @@ func (r *Request) Reset() {
 	*r = Request{Model: r.Model, Ops: r.Ops[:0]}
 }
 
+// SizeVT is the size of the message that was read.
+func (r *Request) SizeVT() int { return r.size }
+
 // UnmarshalVT reads a message. What it keeps is a copy of data.
 func (r *Request) UnmarshalVT(data []byte) error {
-	return fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
+	err := fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
 		switch {
 		case num == requestOpen && typ == protowire.BytesType:
 			r.Reset() // of a oneof the last one holds
@@ -180,6 +184,8 @@ func (r *Request) UnmarshalVT(data []byte) error {
 		}
 		return nil
 	})
+	r.size = len(data)
+	return err
 }
 
 func (o *Open) read(data []byte) error {

@@ -4728,11 +4728,17 @@ type AuditRecord struct {
 	// "allowed" or "denied".
 	Decision string `protobuf:"bytes,6,opt,name=decision,proto3" json:"decision,omitempty"`
 	// The reason of the error, or "OK".
-	Result        string `protobuf:"bytes,7,opt,name=result,proto3" json:"result,omitempty"`
-	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	TraceId       string `protobuf:"bytes,9,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
-	Peer          string `protobuf:"bytes,10,opt,name=peer,proto3" json:"peer,omitempty"`
-	LatencyUs     int64  `protobuf:"varint,11,opt,name=latency_us,json=latencyUs,proto3" json:"latency_us,omitempty"`
+	Result    string `protobuf:"bytes,7,opt,name=result,proto3" json:"result,omitempty"`
+	RequestId string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	TraceId   string `protobuf:"bytes,9,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	Peer      string `protobuf:"bytes,10,opt,name=peer,proto3" json:"peer,omitempty"`
+	LatencyUs int64  `protobuf:"varint,11,opt,name=latency_us,json=latencyUs,proto3" json:"latency_us,omitempty"`
+	// How many calls it stands for: reads that come again and again, as those of a
+	// dashboard do, have one record a minute after their first. The rest is that of
+	// the last of them, and latency_us the longest.
+	Calls int64 `protobuf:"varint,12,opt,name=calls,proto3" json:"calls,omitempty"`
+	// What became of it, for people: what a fault has done until it ended.
+	Detail        string `protobuf:"bytes,13,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4842,6 +4848,20 @@ func (x *AuditRecord) GetLatencyUs() int64 {
 		return x.LatencyUs
 	}
 	return 0
+}
+
+func (x *AuditRecord) GetCalls() int64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *AuditRecord) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
 }
 
 type ListAuditRequest struct {
@@ -6690,7 +6710,7 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x06key_id\x18\x01 \x01(\tB\b\xa8\xd4\x18\n" +
 	"\xb0\xd4\x18\x01R\x05keyId\":\n" +
 	"\x11RevokeKeyResponse\x12%\n" +
-	"\x03key\x18\x01 \x01(\v2\x13.prism.admin.v1.KeyR\x03key\"\xa1\x02\n" +
+	"\x03key\x18\x01 \x01(\v2\x13.prism.admin.v1.KeyR\x03key\"\xcf\x02\n" +
 	"\vAuditRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x17\n" +
 	"\atime_ms\x18\x02 \x01(\x03R\x06timeMs\x12\x14\n" +
@@ -6705,7 +6725,9 @@ const file_prism_admin_v1_admin_proto_rawDesc = "" +
 	"\x04peer\x18\n" +
 	" \x01(\tR\x04peer\x12\x1d\n" +
 	"\n" +
-	"latency_us\x18\v \x01(\x03R\tlatencyUs\"\xea\x01\n" +
+	"latency_us\x18\v \x01(\x03R\tlatencyUs\x12\x14\n" +
+	"\x05calls\x18\f \x01(\x03R\x05calls\x12\x16\n" +
+	"\x06detail\x18\r \x01(\tR\x06detail\"\xea\x01\n" +
 	"\x10ListAuditRequest\x12\x1a\n" +
 	"\x05actor\x18\x01 \x01(\tB\x04\xa8\xd4\x18\n" +
 	"R\x05actor\x12\x1c\n" +
