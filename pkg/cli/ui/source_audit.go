@@ -79,7 +79,7 @@ func (s auditSource) records(ctx context.Context, of *adminv1.ListAuditRequest, 
 			list = append(list, audit.Record{
 				ID: a.GetId(), Time: moment(a.GetTimeMs()), Actor: a.GetActor(), Call: a.GetMethod()[strings.LastIndexByte(a.GetMethod(), '/')+1:], Method: a.GetMethod(),
 				Resource: a.GetResource(), Decision: a.GetDecision(), Result: a.GetResult(), Took: time.Duration(a.GetLatencyUs()) * time.Microsecond,
-				Peer: a.GetPeer(), Request: a.GetRequestId(), Trace: a.GetTraceId(),
+				Peer: a.GetPeer(), Request: a.GetRequestId(), Trace: a.GetTraceId(), Calls: a.GetCalls(), Detail: a.GetDetail(),
 			})
 		}
 		return len(r.GetRecords()), r.GetCursor(), err
@@ -87,8 +87,10 @@ func (s auditSource) records(ctx context.Context, of *adminv1.ListAuditRequest, 
 	return list, next != "", err
 }
 
-// changingMethods are the calls of the admin API that do not only read.
-func changingMethods() (list []string) {
+// changingMethods are the calls of the admin API that do not only read, and
+// what the gateway does by itself.
+func changingMethods() []string {
+	list := []string{"gateway/FaultEnded"}
 	methods := adminv1.File_prism_admin_v1_admin_proto.Services().ByName("AdminService").Methods()
 	for i := range methods.Len() {
 		m := methods.Get(i)

@@ -233,7 +233,7 @@ func (m *model) take(l *List) {
 			result.Text = cell.Glyph(theme.Bad) + " denied"
 		}
 		rows = append(rows, table.Row{ID: id, Command: m.Env.Line(exactly(r)...), Cells: []table.Cell{
-			cell.Words(r.Time.UTC().Format("2006-01-02 15:04:05")), cell.Words(r.Actor), cell.Words(r.Call), cell.Words(r.Resource), result,
+			cell.Words(r.Time.UTC().Format("2006-01-02 15:04:05")), cell.Words(r.Actor), cell.Words(calls(r)), cell.Words(r.Resource), result,
 			cell.Latency(r.Took, true), cell.Words(r.Peer),
 		}})
 	}
@@ -248,16 +248,30 @@ func (m *model) take(l *List) {
 	m.pane.Table.SetRows(rows)
 }
 
+// calls is what was called, and how often where a record stands for several.
+func calls(r Record) string {
+	if r.Calls > 1 {
+		return fmt.Sprintf("%s ×%d", r.Call, r.Calls)
+	}
+	return r.Call
+}
+
 // detail is everything that is known of a call.
 func detail(r Record) string {
+	times := ""
+	if r.Calls > 1 {
+		times = fmt.Sprintf("%d within a minute; the last is told, and the longest", r.Calls)
+	}
 	var b strings.Builder
 	for _, f := range []struct{ name, value string }{
 		{"time", r.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00")},
 		{"actor", r.Actor},
 		{"call", r.Method},
+		{"calls", times},
 		{"resource", r.Resource},
 		{"decision", r.Decision},
 		{"result", r.Result},
+		{"detail", r.Detail},
 		{"took", figure.Latency(r.Took)},
 		{"from", r.Peer},
 		{"request", r.Request},

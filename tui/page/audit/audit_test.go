@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,7 @@ func (g *gateway) Audit(_ context.Context, f audit.Filter, most int) (*audit.Lis
 		return audit.Record{
 			ID: id, Time: tuitest.Noon().Add(time.Duration(id-3) * time.Minute), Actor: actor + g.bad, Call: call + g.bad, Method: "prism.admin.v1.AdminService/" + call + g.bad,
 			Resource: resource + g.bad, Decision: "allowed", Result: result + g.bad, Took: 910 * time.Microsecond, Peer: "127.0.0.1" + g.bad, Request: "r-1" + g.bad, Trace: "4bf92f3577b34da6a3ce929d0e0e4736" + g.bad,
+			Calls: 1, Detail: "all well" + g.bad,
 		}
 	}
 	switch {
@@ -57,6 +59,10 @@ func (g *gateway) Audit(_ context.Context, f audit.Filter, most int) (*audit.Lis
 	case g.many > 0:
 		for i := range min(g.many, most) {
 			l.Records = append(l.Records, record(int64(g.many-i), "user:ann", "CreateNamespace", fmt.Sprintf("ns-%05d", i), "OK"))
+		}
+		if f.Reads { // the others are of one call
+			l.Records = slices.Insert(l.Records, 0, record(int64(g.many+1), "user:ann", "GetStatus", "", "OK"))
+			l.Records[0].Calls = 12
 		}
 		l.More = g.many > most
 	default:
@@ -165,7 +171,7 @@ func TestARecordInFull(t *testing.T) {
 	if err != nil || strings.Contains(got, "\x1b") {
 		t.Errorf("%q, %v", got, err)
 	}
-	for _, part := range []string{"2026-03-01T12:00:00.000Z", "user:ann", "AdminService/CreateNamespace", "orders", "allowed", "OK", "910µs", "127.0.0.1", "r-1", "4bf92f35"} {
+	for _, part := range []string{"2026-03-01T12:00:00.000Z", "user:ann", "AdminService/CreateNamespace", "orders", "allowed", "OK", "910µs", "127.0.0.1", "r-1", "4bf92f35", "all well"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%q is not told:\n%s", part, got)
 		}

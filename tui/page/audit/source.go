@@ -36,4 +36,6 @@ type Record struct {
 	Result                        string // "OK", or the reason of its error
 	Took                          time.Duration
 	Peer, Request, Trace          string
+	Calls                         int64  // how many it stands for; of several, Took is the longest
+	Detail                        string // what became of it
 }
