@@ -71,14 +71,14 @@ func (s *Service) Stop() {
 // GetStatus answers what this gateway is and how it does.
 func (s *Service) GetStatus(ctx context.Context, _ *adminv1.GetStatusRequest) (*adminv1.GetStatusResponse, error) {
 	st := s.server.Status()
-	list, err := s.road.Control.Namespaces(ctx)
+	namespaces, err := s.road.Control.CountNamespaces(ctx)
 	if err != nil {
 		return nil, err
 	}
 	counts := s.sessions.Stats()
 	st.NowMs = s.road.Clock.Now().UnixMilli()
 	st.AuthMode = string(s.road.Auth.Mode())
-	st.Namespaces = int64(len(list))
+	st.Namespaces = namespaces
 	st.Backends = int64(len(s.router.Backends()))
 	st.Sessions = int64(counts.Explicit + counts.Implicit)
 	st.ActiveStreams = int64(counts.Streams)

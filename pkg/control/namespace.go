@@ -140,6 +140,12 @@ func (s *Store) Namespaces(ctx context.Context) ([]Namespace, error) {
 	return list, err
 }
 
+// CountNamespaces answers how many there are.
+func (s *Store) CountNamespaces(ctx context.Context) (n int64, err error) {
+	err = s.row(ctx, "count the namespaces", "SELECT count(*) FROM namespaces", nil, &n)
+	return n, err
+}
+
 const selectNamespace = "SELECT body FROM namespaces WHERE name = ?"
 
 // Namespace answers one, or NOT_FOUND.
