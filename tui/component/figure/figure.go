@@ -91,14 +91,15 @@ func Latency(d time.Duration) string {
 // less say how busy the machine is and not how the store does, so that a quiet
 // screen stays quiet.
 func Probe(d time.Duration) string {
-	switch {
-	case d <= 0:
+	if d <= 0 {
 		return None
-	case d < 50*time.Millisecond:
-		return "<50ms"
-	case d < 200*time.Millisecond:
-		return "<200ms"
-	case d < time.Second:
+	}
+	for _, step := range []time.Duration{20, 50, 100, 200, 500} { // ms
+		if d < step*time.Millisecond {
+			return fmt.Sprintf("<%dms", step)
+		}
+	}
+	if d < time.Second {
 		return "<1s"
 	}
 	return Latency(d.Round(time.Second))

@@ -43,7 +43,7 @@ func TestLatencies(t *testing.T) {
 		}
 	}
 	for d, want := range map[time.Duration]string{
-		0: "–", time.Microsecond: "<50ms", 12400 * time.Microsecond: "<50ms", 60 * time.Millisecond: "<200ms", 500 * time.Millisecond: "<1s", 2400 * time.Millisecond: "2s",
+		0: "–", time.Microsecond: "<20ms", 12400 * time.Microsecond: "<20ms", 20 * time.Millisecond: "<50ms", 60 * time.Millisecond: "<100ms", 500 * time.Millisecond: "<1s", 2400 * time.Millisecond: "2s",
 	} {
 		if got := figure.Probe(d); got != want {
 			t.Errorf("Probe(%v) = %q, want %q", d, got, want)
