@@ -204,7 +204,7 @@ func TestAQuietGatewayGivesOneFrame(t *testing.T) {
 	looks := 0
 	s := open(t, &gateway{quiet: true, shape: func(s *overview.Snapshot) {
 		for i := range s.Backends { // a machine that is busy with something else
-			s.Backends[i].Latency = time.Duration(1+looks%29) * time.Millisecond
+			s.Backends[i].Latency = time.Duration(1+looks%19) * time.Millisecond
 		}
 		for i := range s.Sessions {
 			s.Sessions[i].Created, s.Sessions[i].Active = noon().Add(-time.Hour), noon().Add(-time.Second)
