@@ -80,10 +80,10 @@ func TestComparisonTellsARegressionFromChance(t *testing.T) {
 // 95 of 100, though blocks differ from each other.
 func TestIntervalsHoldTheTruthAsOftenAsTheySay(t *testing.T) {
 	t.Parallel()
-	const pairs = 30
+	const pairs = 20
 	held := 0
 	for i := range uint64(pairs) {
-		c := Compare(made(t, 2*i+100, 24, 10*time.Millisecond, 2*time.Millisecond, 0), made(t, 2*i+101, 24, 10*time.Millisecond, 2*time.Millisecond, 0), 5)
+		c := Compare(made(t, 2*i+100, 12, 10*time.Millisecond, 2*time.Millisecond, 0), made(t, 2*i+101, 12, 10*time.Millisecond, 2*time.Millisecond, 0), 5)
 		if x := c.Changes[0]; *x.LowPct <= 0 && *x.HighPct >= 0 {
 			held++
 		}
