@@ -17,7 +17,7 @@ import (
 // only the gateway knows, a text, a number or a file. Whatever else a flag is
 // given is one of a few words, and it says so with cli.Enum.
 var free = []string{
-	"ADDRESS", "BACKEND", "COLUMNS", "COLUMNSxROWS", "CONDITION", "DRIVER", "EXPRESSION", "FIELD", "FIELDS", "FIGURES", "FILE", "CALL",
+	"ADDRESS", "BACKEND", "COLUMNS", "COLUMNSxROWS", "CONDITION", "DRIVER", "ENDPOINT", "EXPRESSION", "FIELD", "FIELDS", "FIGURES", "FILE", "CALL",
 	"GRANT", "GROUP", "ID", "KEY", "NAME", "NAMES", "NAMESPACE", "NAME=NUMBER", "NAME=PORT", "NAME=VALUE", "PLACE", "POSITION", "PRINCIPAL",
 	"REFERENCE", "REGEXP", "RESOURCE", "SHARE", "SHARES", "SIZE", "SOURCE", "SOURCES", "TEXT", "TIME", "TOPIC", "TYPE", "TYPES", "FORMAT=FILE",
 }
