@@ -561,3 +561,27 @@ func TestSessionsComeBackAndDamagedOnesAreLeftOut(t *testing.T) {
 		t.Error("the damaged session is not in the log")
 	}
 }
+
+// A record every half an hour puts the hourly purge off for nobody.
+func TestABusyStorePurgesTheAuditToo(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	ctx := t.Context()
+	if err := s.Audit(ctx, control.AuditRecord{Time: epoch.Add(time.Hour - control.AuditRetention), Actor: "old"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 6 {
+		if err := s.Audit(ctx, control.AuditRecord{Actor: "dev"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.FlushAudit(ctx); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, func() bool { return s.clock.Timers() > 0 })
+		s.clock.Advance(30 * time.Minute)
+	}
+	waitFor(t, func() bool {
+		records, _, err := s.AuditRecords(ctx, control.AuditFilter{Actor: "old"}, control.Page{})
+		return err == nil && len(records) == 0
+	})
+}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/prism-data-layer/prism/pkg/cli/root"
 	"github.com/prism-data-layer/prism/pkg/cli/ui"
 	"github.com/prism-data-layer/prism/pkg/clock"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
 )
 
 // A broken clock is the machine's until it breaks, once: a bug somewhere in the
@@ -37,37 +37,19 @@ func (b *broken) NewTimer(d time.Duration) *clock.Timer {
 	return b.Clock.NewTimer(d)
 }
 
-// What a terminal was sent.
-type sent struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (s *sent) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *sent) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
 // A crash in the loop of the dashboards goes all the way: the terminal is given
 // back, the report is in a file, and its path is all that is said.
 func TestACrashLeavesATerminalAReportAndItsPath(t *testing.T) {
 	t.Parallel()
 	master, slave, err := pty.Open()
 	if err != nil {
-		t.Skip("no pseudo-terminals here: ", err)
+		t.Fatal("a pseudo-terminal is needed: ", err)
 	}
 	defer slave.Close()
 	if err := pty.Setsize(slave, &pty.Winsize{Cols: 100, Rows: 30}); err != nil {
 		t.Fatal(err)
 	}
-	got, read := &sent{}, make(chan struct{})
+	got, read := &iostreams.Buffer{}, make(chan struct{})
 	go func() { defer close(read); _, _ = io.Copy(got, master) }()
 	r := clitest.Offline(t)
 	r.TTY, r.Width, r.Height, r.Env = true, 100, 30, map[string]string{"TERM": "xterm-256color"}

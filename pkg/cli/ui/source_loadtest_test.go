@@ -8,36 +8,24 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/prism-data-layer/prism/loadtest/report"
+	"github.com/prism-data-layer/prism/pkg/iostreams"
 	"github.com/prism-data-layer/prism/tui"
 )
 
 // A paper is what a terminal was sent.
-type paper struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (p *paper) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(b)
-}
+type paper struct{ iostreams.Buffer }
 
 // shows waits until a text was drawn, however the cells were moved between.
 func (p *paper) shows(t *testing.T, want string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		p.mu.Lock()
-		got := ansi.Strip(p.b.String())
-		p.mu.Unlock()
-		if strings.Contains(got, want) {
+		if strings.Contains(ansi.Strip(p.String()), want) {
 			return
 		}
 		if time.Now().After(deadline) {
